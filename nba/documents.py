@@ -1,0 +1,115 @@
+"""Read YAML so that every fault can be answered with its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from nba.errors import DefinitionError, Fault
+
+T = TypeVar("T")
+Location = tuple[str | int, ...]
+
+_EXPECTED = {
+    "unexpected_keyword_argument": "remove it or correct its name",
+    "missing": "add it",
+    "missing_argument": "add it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed YAML file: plain data, and the line of every node by its path."""
+
+    path: str
+    data: Any
+    lines: Mapping[Location, int]
+
+    def place(self, *location: str | int) -> str:
+        """Return ``file:line`` of the deepest known node on a path of keys and indices."""
+        known = tuple(location)
+        while known and known not in self.lines:
+            known = known[:-1]
+        return f"{self.path}:{self.lines.get(known, 1)}"
+
+    def items(self, key: str) -> Iterator[tuple[int, Any]]:
+        """Iterate over the list under a top-level key, with indices; a missing key is empty."""
+        found = self.data.get(key) if isinstance(self.data, Mapping) else None
+        if isinstance(found, list):
+            yield from enumerate(found)
+
+
+def read(path: Path, *, root: Path) -> Document:
+    """Read one YAML file; its place in messages is relative to ``root``.
+
+    Raises :class:`DefinitionError` where the text is not YAML, not a mapping, or repeats a key.
+    """
+    name = path.relative_to(root).as_posix()
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        problem = getattr(error, "problem", None) or str(error)
+        fault = Fault(f"{name}:{line}", f"not readable as YAML: {problem}", "correct the syntax")
+        raise DefinitionError([fault]) from error
+    lines: dict[Location, int] = {}
+    faults: list[Fault] = []
+    if node is not None:
+        _index(node, (), name, lines, faults)
+    if not isinstance(data, dict):
+        faults.append(
+            Fault(f"{name}:1", f"found {type(data).__name__}", "a mapping is expected at the top")
+        )
+    if faults:
+        raise DefinitionError(faults)
+    return Document(name, data, lines)
+
+
+def _index(
+    node: yaml.Node, at: Location, name: str, lines: dict[Location, int], faults: list[Fault]
+) -> None:
+    lines[at] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            where = (*at, key.value)
+            if where in lines:
+                place = f"{name}:{key.start_mark.line + 1}"
+                first = lines[where]
+                faults.append(
+                    Fault(place, f"key {key.value!r} is given twice", f"first at line {first}")
+                )
+            _index(value, where, name, lines, faults)
+            lines[where] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _index(value, (*at, index), name, lines, faults)
+
+
+def convert(
+    document: Document, value: Any, kind: type[T], faults: list[Fault], *location: str | int
+) -> T | None:
+    """Turn plain data into a typed value; add a fault for everything wrong and return ``None``.
+
+    ``location`` is the path of ``value`` inside the document.
+    """
+    try:
+        result: T = TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            inner = tuple(part for part in detail["loc"])
+            named = ".".join(str(part) for part in (*location, *inner))
+            found = f"{named}: {detail['msg']}"
+            if detail["type"] not in _EXPECTED:
+                found += f", found {detail['input']!r}"
+            expected = _EXPECTED.get(detail["type"], "correct the value")
+            faults.append(Fault(document.place(*location, *inner), found, expected))
+        return None
+    return result

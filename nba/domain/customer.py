@@ -1,0 +1,45 @@
+"""Customers and what happens to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nba.domain.ids import CustomerId
+
+Scalar = str | float | bool
+
+
+class Consent(StrEnum):
+    """A customer's word on one channel and purpose; unknown is neither."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileUpdate:
+    """A change to a customer's profile; what is absent stays as it was, ``None`` clears.
+
+    ``consents`` maps ``channel`` to ``purpose`` to consent.
+    """
+
+    customer_id: CustomerId
+    attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
+    consents: Mapping[str, Mapping[str, Consent]] = field(default_factory=dict)
+    time_zone: str | None = None
+    locale: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something the customer did or that happened to them (``track`` in Segment's spec)."""
+
+    customer_id: CustomerId
+    name: str
+    message_id: str
+    at_ms: int
+    received_at_ms: int
+    properties: Mapping[str, Scalar] = field(default_factory=dict)

@@ -1,0 +1,77 @@
+"""A decision: what was asked, and the answer given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nba.domain.customer import Scalar
+from nba.domain.ids import ActionId, ContentId, CustomerId, DecisionId, PlacementId, PlanVersion
+
+
+class Mode(StrEnum):
+    """Whether a decision is recorded and counts (live) or leaves no trace (dry run)."""
+
+    LIVE = "live"
+    DRY_RUN = "dry_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementRequest:
+    """One slot to fill, with at most ``count`` ranked choices."""
+
+    id: PlacementId
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRequest:
+    """What a journey engine asks."""
+
+    customer_id: CustomerId
+    placements: tuple[PlacementRequest, ...]
+    context: Mapping[str, Scalar] = field(default_factory=dict)
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    actions: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    locale: str | None = None
+    request_id: str | None = None
+    mode: Mode = Mode.LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One ranked answer for a placement.
+
+    ``propensity`` is P(desired outcome | customer, action, context); ``probability`` is the chance
+    with which this choice was drawn at its rank, given the ranks above it. ``value`` and ``score``
+    are in the project's currency.
+    """
+
+    placement: PlacementId
+    rank: int
+    action: ActionId
+    content: ContentId | None
+    slots: Mapping[str, str]
+    propensity: float
+    value: float
+    score: float
+    probability: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One answer: ranked choices per placement, and what was unusual about it."""
+
+    decision_id: DecisionId
+    customer_id: CustomerId
+    at_ms: int
+    expires_at_ms: int
+    plan_version: PlanVersion
+    choices: tuple[Choice, ...]
+    holdout: bool = False
+    fallback: bool = False
+    degraded: tuple[str, ...] = ()
+    mode: Mode = Mode.LIVE

@@ -1,0 +1,64 @@
+"""What every policy has in common: its identity, what it applies to, and what missing data means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from nba.domain.catalog import Action, Placement
+from nba.domain.ids import PolicyId
+
+
+class Missing(StrEnum):
+    """What a policy answers where the data it needs is missing."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Which (action, placement) pairs something applies to.
+
+    Every key given must match; within a key any one value suffices; ``except_`` removes pairs
+    again. With no key given it selects everything but ``no_action``, which no selector ever selects.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    actions: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    placements: tuple[str, ...] = ()
+    directions: tuple[str, ...] = ()
+    message_classes: tuple[str, ...] = ()
+    except_actions: tuple[str, ...] = ()
+    except_terms: tuple[str, ...] = ()
+
+    def matches(self, action: Action, placement: Placement) -> bool:
+        """Say whether the pair is selected."""
+        if action.is_no_action or action.id in self.except_actions:
+            return False
+        if any(action.has_term(term) for term in self.except_terms):
+            return False
+        return (
+            (not self.actions or action.id in self.actions)
+            and (not self.terms or any(action.has_term(term) for term in self.terms))
+            and (not self.channels or placement.channel in self.channels)
+            and (not self.placements or placement.id in self.placements)
+            and (not self.directions or placement.direction in self.directions)
+            and (not self.message_classes or action.message_class in self.message_classes)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Base of all policy kinds; each kind is one file in ``nba.policies.kinds``."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    id: PolicyId
+    description: str
+    owner: str = ""
+    applies_to: Selector = field(default_factory=Selector)
