@@ -1,1 +1,1 @@
-"""Next-best-action decisioning: what to say to this customer, here, now, or whether to say nothing."""
+"""Next-best-action decisioning: what to say to this customer, here, now, or to say nothing."""

@@ -82,7 +82,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a placement shows for an action in a locale; ``group`` ties one message over channels."""
+    """What a placement shows for an action in a locale; a ``group`` ties it over channels."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 

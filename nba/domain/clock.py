@@ -19,6 +19,7 @@ class ManualClock:
         self.now_ms = now_ms
 
     def __call__(self) -> int:
+        """Return now."""
         return self.now_ms
 
     def advance(self, *, seconds: float) -> None:
