@@ -25,7 +25,7 @@ from dataclasses import dataclass
 class Fault:
     """One thing wrong, where it is, and what would be right.
 
-    ``place`` is a file position (``policies/caps.yaml:12``) or a JSON pointer (``/placements/0/id``).
+    ``place`` is a file position (``policies/caps.yaml:12``) or a JSON pointer (``/items/0/id``).
     """
 
     place: str

@@ -1,4 +1,4 @@
-"""What every policy has in common: its identity, what it applies to, and what missing data means."""
+"""What every policy has in common: identity, what it applies to, what missing data means."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Missing(StrEnum):
 class Selector:
     """Which (action, placement) pairs something applies to.
 
-    Every key given must match; within a key any one value suffices; ``except_`` removes pairs
-    again. With no key given it selects everything but ``no_action``, which no selector ever selects.
+    Every key given must match; within a key any one value suffices; ``except_`` keys remove pairs
+    again. With no key it selects everything but ``no_action``, which no selector ever selects.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
