@@ -1,0 +1,111 @@
+"""The log as Delta tables, on disk or on object storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from nba.ledger.log import SCHEMAS, LogTable
+
+_COMPACT_EVERY = 50
+
+
+class DeltaLog:
+    """A :class:`~nba.ledger.log.DecisionLog` of one dataset: a folder with a table each.
+
+    Parameters
+    ----------
+    root
+        Folder or object-storage URL of the dataset.
+    storage_options
+        Passed to the object store (credentials, endpoint).
+
+    """
+
+    def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self._root = str(root).rstrip("/")
+        self._options = dict(storage_options or {})
+        self._appended: dict[LogTable, int] = {}
+
+    def append(
+        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
+    ) -> bool:
+        """Append rows in one commit; see the port."""
+        positions = positions or {}
+        if positions and all(self.position(table, w) >= at for w, at in positions.items()):
+            return False
+        typed = rows.cast({name: kind for name, kind in SCHEMAS[table].items() if name in rows})
+        transactions = [Transaction(app_id=w, version=at) for w, at in positions.items()]
+        write_deltalake(
+            self._uri(table),
+            typed.to_arrow(),
+            mode="append",
+            schema_mode="merge",
+            commit_properties=CommitProperties(app_transactions=transactions),
+            storage_options=self._options,
+        )
+        self._compact_now_and_then(table)
+        return True
+
+    def position(self, table: LogTable, writer: str) -> int:
+        """Return how far a writer has come."""
+        delta = self._open(table)
+        if delta is None:
+            return -1
+        version = delta.transaction_version(writer)
+        return -1 if version is None else int(version)
+
+    def scan(self, table: LogTable) -> pl.LazyFrame:
+        """Return a table lazily."""
+        delta = self._open(table)
+        if delta is None:
+            return pl.LazyFrame(schema=SCHEMAS[table])
+        return pl.scan_delta(delta)
+
+    def erase(self, customer_id: str) -> None:
+        """Delete everything about a customer, and the files that still held it."""
+        decisions = self.scan(LogTable.DECISIONS).filter(pl.col("customer_id") == customer_id)
+        ids = decisions.select("decision_id").unique().collect()["decision_id"].to_list()
+        for table in LogTable:
+            delta = self._open(table)
+            if delta is None:
+                continue
+            if "customer_id" in SCHEMAS[table]:
+                predicate = f"customer_id = {_quoted(customer_id)}"
+            elif ids:
+                predicate = f"decision_id IN ({', '.join(map(_quoted, ids))})"
+            else:
+                continue
+            delta.delete(predicate)
+            delta.vacuum(
+                retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True
+            )
+
+    def _uri(self, table: LogTable) -> str:
+        return f"{self._root}/{table.value}"
+
+    def _open(self, table: LogTable) -> DeltaTable | None:
+        uri = self._uri(table)
+        if not DeltaTable.is_deltatable(uri, self._options):
+            return None
+        return DeltaTable(uri, storage_options=self._options)
+
+    def _compact_now_and_then(self, table: LogTable) -> None:
+        self._appended[table] = self._appended.get(table, 0) + 1
+        if self._appended[table] % _COMPACT_EVERY:
+            return
+        delta = DeltaTable(self._uri(table), storage_options=self._options)
+        delta.optimize.compact()
+        delta.create_checkpoint()
+
+
+def moment(at_ms: int) -> datetime:
+    """Return milliseconds since the epoch as the log keeps time: UTC, to the microsecond."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,110 @@
+"""The port of the log: append-only tables that training, evaluation and reports read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol
+
+import polars as pl
+
+_MOMENT = pl.Datetime("us", "UTC")
+
+
+class LogTable(StrEnum):
+    """The tables of a log."""
+
+    DECISIONS = "decisions"
+    OUTCOMES = "outcomes"
+    RESOLUTIONS = "resolutions"
+    EVENTS = "events"
+
+
+SCHEMAS: Mapping[LogTable, pl.Schema] = {
+    LogTable.DECISIONS: pl.Schema(
+        {
+            "decision_id": pl.String(),
+            "choice": pl.Int32(),
+            "customer_id": pl.String(),
+            "at": _MOMENT,
+            "horizon_at": _MOMENT,
+            "placement": pl.String(),
+            "channel": pl.String(),
+            "rank": pl.Int32(),
+            "action": pl.String(),
+            "content": pl.String(),
+            "propensity": pl.Float64(),
+            "value": pl.Float64(),
+            "cost": pl.Float64(),
+            "score": pl.Float64(),
+            "probability": pl.Float64(),
+            "candidates": pl.List(pl.String()),
+            "probabilities": pl.List(pl.Float32()),
+            "holdout": pl.Boolean(),
+            "fallback": pl.Boolean(),
+            "plan_version": pl.String(),
+            "source": pl.String(),
+        }
+    ),
+    LogTable.OUTCOMES: pl.Schema(
+        {
+            "outcome_id": pl.String(),
+            "decision_id": pl.String(),
+            "choice": pl.Int32(),
+            "kind": pl.String(),
+            "at": _MOMENT,
+            "received_at": _MOMENT,
+            "value": pl.Float64(),
+        }
+    ),
+    LogTable.RESOLUTIONS: pl.Schema(
+        {
+            "decision_id": pl.String(),
+            "choice": pl.Int32(),
+            "action": pl.String(),
+            "kind": pl.String(),
+            "label": pl.Float64(),
+            "reward": pl.Float64(),
+            "at": _MOMENT,
+            "outcome_id": pl.String(),
+        }
+    ),
+    LogTable.EVENTS: pl.Schema(
+        {
+            "customer_id": pl.String(),
+            "name": pl.String(),
+            "message_id": pl.String(),
+            "at": _MOMENT,
+            "received_at": _MOMENT,
+            "properties": pl.String(),
+        }
+    ),
+}
+"""Columns every table has; ``decisions`` also has one ``f_<name>`` column for each situation
+feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them."""
+
+
+class DecisionLog(Protocol):
+    """Append-only tables of one dataset."""
+
+    def append(
+        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
+    ) -> bool:
+        """Append rows in one commit.
+
+        ``positions`` makes it idempotent: for each named writer, how far it has come. Where every
+        writer had come that far before, nothing is written and ``False`` is returned.
+        """
+        ...
+
+    def position(self, table: LogTable, writer: str) -> int:
+        """Return how far a writer has come in a table; -1 where it never wrote."""
+        ...
+
+    def scan(self, table: LogTable) -> pl.LazyFrame:
+        """Return a table lazily; with its base columns and no rows where nothing was written."""
+        ...
+
+    def erase(self, customer_id: str) -> None:
+        """Delete everything about a customer from every table, and from its files."""
+        ...

@@ -1,0 +1,170 @@
+"""The ledger in memory: for tests and simulations; nothing survives its process.
+
+It shares a customer's profile with :class:`nba.features.memory` through the mapping it is given,
+as the adapters on Redis share a server.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from nba.domain.ids import CustomerId, DecisionId, decision_partition
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack
+from nba.ledger.store import (
+    CustomerState,
+    EntryType,
+    LedgerEntry,
+    Reservation,
+    Reserved,
+    Written,
+)
+
+_GUARD_VERSION = slice(8, 12)
+
+
+class MemoryLedger:
+    """A :class:`~nba.ledger.store.LedgerStore` that lives as long as its process."""
+
+    def __init__(self, profiles: MutableMapping[str, bytes], *, partitions: int = 16) -> None:
+        self.partitions = partitions
+        self._profiles = profiles
+        self._histories: dict[str, bytes] = {}
+        self._requests: dict[tuple[str, str], DecisionId] = {}
+        self._records: dict[str, bytes] = {}
+        self._fields: dict[str, dict[str, tuple[bytes, OutcomeEntry | ResolutionEntry]]] = (
+            defaultdict(dict)
+        )
+        self._pending: dict[int, dict[tuple[DecisionId, int], int]] = defaultdict(dict)
+        self._streams: dict[int, list[LedgerEntry]] = defaultdict(list)
+        self._trimmed: dict[int, int] = defaultdict(int)
+        self._plan: bytes | None = None
+
+    async def read(self, customer_id: CustomerId, request_id: str | None) -> CustomerState:
+        """Read what deciding needs of one customer."""
+        answered = self._requests.get((customer_id, request_id)) if request_id else None
+        profile = self._profiles.get(customer_id)
+        return CustomerState(profile, self._histories.get(customer_id), answered)
+
+    async def reserve(self, reservation: Reservation) -> Reserved:
+        """Record a decision and its contacts, or change nothing."""
+        customer_id, decision_id = reservation.customer_id, reservation.decision_id
+        request = (customer_id, reservation.request_id) if reservation.request_id else None
+        if request in self._requests:
+            return Reserved.ANSWERED
+        seen = reservation.seen
+        if self._histories.get(customer_id) != seen.history:
+            return Reserved.STALE
+        guard = (self._profiles.get(customer_id) or b"")[_GUARD_VERSION]
+        if guard != (seen.profile or b"")[_GUARD_VERSION]:
+            return Reserved.STALE
+        if reservation.history is not None:
+            self._histories[customer_id] = reservation.history
+        self._records[decision_id] = reservation.record
+        partition = self._partition(decision_id)
+        self._append(partition, EntryType.DECISION, decision_id.encode())
+        for choice, horizon_ms in reservation.horizons.items():
+            self._pending[partition][(decision_id, choice)] = horizon_ms
+        if request is not None:
+            self._requests[(request[0], str(request[1]))] = decision_id
+        return Reserved.RECORDED
+
+    async def records(self, decision_ids: Sequence[DecisionId]) -> list[bytes | None]:
+        """Return decision records, ``None`` where none is held."""
+        return [self._records.get(decision_id) for decision_id in decision_ids]
+
+    async def report(self, outcomes: Sequence[OutcomeEntry]) -> list[Written]:
+        """Write outcomes, each exactly once by its outcome id."""
+        return [
+            self._once(
+                f"o:{o.outcome_id}",
+                digest(o.decision_id, o.choice, o.kind, o.value),
+                EntryType.OUTCOME,
+                o,
+            )
+            for o in outcomes
+        ]
+
+    async def outcomes(self, decision_id: DecisionId) -> list[OutcomeEntry]:
+        """Return the outcomes reported for a decision."""
+        entries = [entry for _, entry in self._fields[decision_id].values()]
+        return [entry for entry in entries if isinstance(entry, OutcomeEntry)]
+
+    async def resolve(self, resolution: ResolutionEntry) -> bool:
+        """Write the one resolution of a choice, or a correction of it."""
+        field = f"r:{resolution.choice}"
+        if resolution.kind == "correction":
+            field = f"c:{resolution.choice}:{resolution.outcome_id}"
+        same = digest(resolution.decision_id, resolution.choice, resolution.outcome_id)
+        written = self._once(field, same, EntryType.RESOLUTION, resolution)
+        decision_id = DecisionId(resolution.decision_id)
+        self._pending[self._partition(decision_id)].pop((decision_id, resolution.choice), None)
+        return written is Written.RECORDED
+
+    async def resolution(self, decision_id: DecisionId, choice: int) -> ResolutionEntry | None:
+        """Return how a choice resolved, or ``None`` while it waits."""
+        found = self._fields[decision_id].get(f"r:{choice}")
+        return found[1] if found and isinstance(found[1], ResolutionEntry) else None
+
+    async def due(self, partition: int, before_ms: int, limit: int) -> list[tuple[DecisionId, int]]:
+        """Return choices whose waiting ended before a time, longest first."""
+        waiting = sorted(self._pending[partition].items(), key=lambda item: item[1])
+        return [member for member, horizon_ms in waiting if horizon_ms < before_ms][:limit]
+
+    async def entries(self, positions: Mapping[int, str], limit: int) -> list[LedgerEntry]:
+        """Return what follows a position in each partition, in order."""
+        found: list[LedgerEntry] = []
+        for partition, position in positions.items():
+            start = max(_ordinal(position) - self._trimmed[partition], 0)
+            found += self._streams[partition][start : start + limit]
+        return found
+
+    async def trim(self, partition: int, before: str) -> None:
+        """Forget a partition's entries before a position."""
+        gone = max(_ordinal(before) - 1 - self._trimmed[partition], 0)
+        del self._streams[partition][:gone]
+        self._trimmed[partition] += gone
+
+    async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
+        """Forget a customer's contact history and the given decisions with their outcomes."""
+        self._histories.pop(customer_id, None)
+        for decision_id in decision_ids:
+            self._records.pop(decision_id, None)
+            self._fields.pop(decision_id, None)
+        for waiting in self._pending.values():
+            for member in [m for m in waiting if m[0] in decision_ids]:
+                del waiting[member]
+
+    async def set_plan(self, pointer: bytes) -> None:
+        """Point every replica at a plan and bandit snapshot."""
+        self._plan = pointer
+
+    async def plan(self) -> bytes | None:
+        """Return the pointer to the live plan."""
+        return self._plan
+
+    def append_event(self, partition: int, body: bytes) -> None:
+        """Add an event entry to a partition's stream, as the profile store does."""
+        self._append(partition, EntryType.EVENT, body)
+
+    def _partition(self, decision_id: str) -> int:
+        return decision_partition(decision_id) or 0
+
+    def _append(self, partition: int, kind: EntryType, body: bytes) -> None:
+        stream = self._streams[partition]
+        position = f"{self._trimmed[partition] + len(stream) + 1}-0"
+        stream.append(LedgerEntry(partition, position, kind, body))
+
+    def _once(
+        self, field: str, same: bytes, kind: EntryType, entry: OutcomeEntry | ResolutionEntry
+    ) -> Written:
+        fields = self._fields[entry.decision_id]
+        if field in fields:
+            return Written.DUPLICATE if fields[field][0] == same else Written.CONFLICT
+        fields[field] = (same, entry)
+        self._append(self._partition(entry.decision_id), kind, pack(entry))
+        return Written.RECORDED
+
+
+def _ordinal(position: str) -> int:
+    return int(position.partition("-")[0])

@@ -1,0 +1,93 @@
+"""What the ledger keeps, and how it is packed.
+
+A decision's record holds everything the decision looked at (request, feature row, consents, time
+zone, contact history, seed, plan version) and the answer's bytes, so that it can be replayed and
+explained from the record and its plan alone.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import msgspec
+
+from nba.errors import CorruptRecordError
+
+FORMAT = 1
+
+
+class Draw(msgspec.Struct, array_like=True, frozen=True):
+    """The draw behind one choice: who was left after the guardrails, and with what chance.
+
+    ``kept`` are rows of the plan's candidates for the placement, ``<u2``; ``probabilities`` the
+    action probabilities they were drawn with, ``<f4``, in the same order.
+    """
+
+    placement: str
+    rank: int
+    kept: bytes
+    probabilities: bytes
+
+
+class DecisionRecord(msgspec.Struct, array_like=True, frozen=True):
+    """One decision as recorded; times in milliseconds since the epoch."""
+
+    format: int
+    decision_id: str
+    customer_id: str
+    at_ms: int
+    seed: int
+    plan_version: str
+    request: bytes
+    features: bytes
+    consents: dict[int, bool]
+    time_zone: str | None
+    locale: str | None
+    history: bytes
+    draws: tuple[Draw, ...]
+    answer: bytes
+
+
+class OutcomeEntry(msgspec.Struct, array_like=True, frozen=True):
+    """One reported outcome as it travels in the ledger."""
+
+    outcome_id: str
+    decision_id: str
+    choice: int
+    kind: str
+    at_ms: int
+    received_at_ms: int
+    value: float | None
+
+
+class ResolutionEntry(msgspec.Struct, array_like=True, frozen=True):
+    """One resolution or correction as it travels in the ledger."""
+
+    decision_id: str
+    choice: int
+    action: str
+    kind: str
+    label: float
+    reward: float
+    at_ms: int
+    outcome_id: str | None
+
+
+T = TypeVar("T")
+
+pack = msgspec.msgpack.Encoder().encode
+"""Pack any entry."""
+
+
+def unpack(packed: bytes, kind: type[T]) -> T:
+    """Unpack an entry of a kind; :class:`CorruptRecordError` where it is not one."""
+    try:
+        return msgspec.msgpack.decode(packed, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise CorruptRecordError(f"cannot read a {kind.__name__}: {error}") from error
+
+
+def digest(*parts: Any) -> bytes:
+    """Return 16 bytes that identify the content of an entry."""
+    return blake2b(pack(parts), digest_size=16).digest()

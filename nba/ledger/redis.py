@@ -1,0 +1,215 @@
+"""The ledger on Redis or Valkey: two round trips a decision, one to read and one to write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from nba.domain.ids import CustomerId, DecisionId
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack, unpack
+from nba.ledger.store import (
+    CustomerState,
+    EntryType,
+    LedgerEntry,
+    Reservation,
+    Reserved,
+    Written,
+)
+from nba.storage import Connection, Keys, Script
+
+_HISTORY_VERSION = slice(0, 4)
+_GUARD_VERSION = slice(8, 12)
+_DIGEST_BYTES = 16
+
+_RESERVE = Script((files("nba.ledger") / "lua" / "reserve.lua").read_text())
+_ONCE = Script((files("nba.ledger") / "lua" / "once.lua").read_text())
+
+_RESERVED = {0: Reserved.STALE, 1: Reserved.RECORDED, 2: Reserved.ANSWERED}
+_WRITTEN = {0: Written.DUPLICATE, 1: Written.RECORDED, 2: Written.CONFLICT}
+
+
+class RedisLedger:
+    """A :class:`~nba.ledger.store.LedgerStore`.
+
+    Parameters
+    ----------
+    connection, keys
+        Where, and under which names.
+    record_ttl_ms
+        How long records stay online; must outlast the longest horizon. Later they are in the log.
+    history_ttl_ms
+        How long a contact history outlives its last contact; must outlast the longest cap window.
+
+    """
+
+    def __init__(
+        self, connection: Connection, keys: Keys, *, record_ttl_ms: int, history_ttl_ms: int
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._record_ttl_ms = record_ttl_ms
+        self._history_ttl_ms = history_ttl_ms
+        self.partitions = keys.partitions
+
+    async def read(self, customer_id: CustomerId, request_id: str | None) -> CustomerState:
+        """Read what deciding needs of one customer, in one round trip."""
+        keys = [self._keys.profile(customer_id), self._keys.history(customer_id)]
+        if request_id is None:
+            profile, history = await self._connection.execute("MGET", *keys)
+            return CustomerState(profile, history)
+        keys.append(self._keys.request(customer_id, request_id))
+        profile, history, answered = await self._connection.execute("MGET", *keys)
+        return CustomerState(profile, history, DecisionId(answered.decode()) if answered else None)
+
+    async def reserve(self, reservation: Reservation) -> Reserved:
+        """Record a decision and its contacts atomically, or change nothing."""
+        keys = self._keys
+        decision_id, customer_id = reservation.decision_id, reservation.customer_id
+        partition = keys.partition_of_decision(decision_id)
+        names = [
+            keys.history(customer_id),
+            keys.profile(customer_id),
+            keys.decision(decision_id),
+            keys.ledger(partition),
+            keys.pending(partition),
+        ]
+        if reservation.request_id is not None:
+            names.append(keys.request(customer_id, reservation.request_id))
+        arguments: list[bytes | str | int | float] = [
+            (reservation.seen.history or b"")[_HISTORY_VERSION],
+            (reservation.seen.profile or b"")[_GUARD_VERSION],
+            reservation.history or b"",
+            self._history_ttl_ms,
+            decision_id,
+            reservation.record,
+            self._record_ttl_ms,
+        ]
+        for choice, horizon_ms in reservation.horizons.items():
+            arguments += [horizon_ms, f"{decision_id}:{choice}"]
+        return _RESERVED[await self._connection.script(_RESERVE, names, arguments)]
+
+    async def records(self, decision_ids: Sequence[DecisionId]) -> list[bytes | None]:
+        """Return decision records, ``None`` where none is held."""
+        names = [self._keys.decision(decision_id) for decision_id in decision_ids]
+        return list(await asyncio.gather(*[self._connection.execute("GET", n) for n in names]))
+
+    async def report(self, outcomes: Sequence[OutcomeEntry]) -> list[Written]:
+        """Write outcomes, each exactly once by its outcome id."""
+        return list(await asyncio.gather(*[self._report(outcome) for outcome in outcomes]))
+
+    async def _report(self, outcome: OutcomeEntry) -> Written:
+        same = digest(outcome.decision_id, outcome.choice, outcome.kind, outcome.value)
+        return await self._once(
+            outcome.decision_id,
+            f"o:{outcome.outcome_id}",
+            same=same,
+            kind=EntryType.OUTCOME,
+            body=pack(outcome),
+        )
+
+    async def outcomes(self, decision_id: DecisionId) -> list[OutcomeEntry]:
+        """Return the outcomes reported for a decision, early ones included."""
+        found = await self._fields(decision_id)
+        bodies = [body for name, body in found.items() if name.startswith(b"o:")]
+        return [unpack(body, OutcomeEntry) for body in bodies]
+
+    async def resolve(self, resolution: ResolutionEntry) -> bool:
+        """Write the one resolution of a choice; ``False`` where it had one."""
+        body = pack(resolution)
+        same = digest(resolution.decision_id, resolution.choice, resolution.outcome_id)
+        field = f"r:{resolution.choice}"
+        if resolution.kind == "correction":
+            field = f"c:{resolution.choice}:{resolution.outcome_id}"
+        member = f"{resolution.decision_id}:{resolution.choice}"
+        written = await self._once(
+            resolution.decision_id,
+            field,
+            same=same,
+            kind=EntryType.RESOLUTION,
+            body=body,
+            member=member,
+        )
+        return written is Written.RECORDED
+
+    async def resolution(self, decision_id: DecisionId, choice: int) -> ResolutionEntry | None:
+        """Return how a choice resolved, or ``None`` while it waits."""
+        name = self._keys.outcomes(decision_id)
+        body = await self._connection.execute("HGET", name, f"r:{choice}")
+        return None if body is None else unpack(body[_DIGEST_BYTES:], ResolutionEntry)
+
+    async def due(self, partition: int, before_ms: int, limit: int) -> list[tuple[DecisionId, int]]:
+        """Return choices whose waiting ended before a time, longest first."""
+        name = self._keys.pending(partition)
+        members = await self._connection.execute(
+            "ZRANGE", name, "-inf", f"({before_ms}", "BYSCORE", "LIMIT", 0, limit
+        )
+        pairs = [member.decode().rpartition(":") for member in members]
+        return [(DecisionId(decision_id), int(choice)) for decision_id, _, choice in pairs]
+
+    async def entries(self, positions: Mapping[int, str], limit: int) -> list[LedgerEntry]:
+        """Return what follows a position in each partition, in order."""
+        partitions = list(positions)
+        replies = await asyncio.gather(
+            *[
+                self._connection.execute(
+                    "XRANGE", self._keys.ledger(p), f"({positions[p]}", "+", "COUNT", limit
+                )
+                for p in partitions
+            ]
+        )
+        found = zip(partitions, replies, strict=True)
+        return [
+            LedgerEntry(p, position.decode(), EntryType(fields[1].decode()), fields[3])
+            for p, reply in found
+            for position, fields in reply
+        ]
+
+    async def trim(self, partition: int, before: str) -> None:
+        """Forget a partition's entries before a position."""
+        await self._connection.execute("XTRIM", self._keys.ledger(partition), "MINID", before)
+
+    async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
+        """Forget a customer's contact history and the given decisions with their outcomes."""
+        partition = self._keys.partition_of(customer_id)
+        names = [self._keys.history(customer_id)]
+        for decision_id in decision_ids:
+            names += [self._keys.decision(decision_id), self._keys.outcomes(decision_id)]
+        await self._connection.execute("DEL", *names)
+        pending = self._keys.pending(partition)
+        waiting = await self._connection.execute("ZRANGE", pending, 0, -1)
+        gone = set(decision_ids)
+        members = [m for m in waiting if m.decode().rpartition(":")[0] in gone]
+        if members:
+            await self._connection.execute("ZREM", pending, *members)
+
+    async def set_plan(self, pointer: bytes) -> None:
+        """Point every replica at a plan and bandit snapshot."""
+        await self._connection.execute("SET", self._keys.plan, pointer)
+
+    async def plan(self) -> bytes | None:
+        """Return the pointer to the live plan."""
+        pointer: bytes | None = await self._connection.execute("GET", self._keys.plan)
+        return pointer
+
+    async def _fields(self, decision_id: DecisionId) -> dict[bytes, bytes]:
+        flat = await self._connection.execute("HGETALL", self._keys.outcomes(decision_id))
+        return {flat[i]: flat[i + 1][_DIGEST_BYTES:] for i in range(0, len(flat), 2)}
+
+    async def _once(
+        self,
+        decision_id: str,
+        field: str,
+        *,
+        same: bytes,
+        kind: EntryType,
+        body: bytes,
+        member: str | None = None,
+    ) -> Written:
+        partition = self._keys.partition_of_decision(decision_id)
+        names = [self._keys.outcomes(decision_id), self._keys.ledger(partition)]
+        arguments: list[bytes | str | int | float] = [field, same, kind, body, self._record_ttl_ms]
+        if member is not None:
+            names.append(self._keys.pending(partition))
+            arguments.append(member)
+        return _WRITTEN[await self._connection.script(_ONCE, names, arguments)]

@@ -1,0 +1,137 @@
+"""The port of the ledger: decisions, outcomes and resolutions, each written exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from nba.domain.ids import CustomerId, DecisionId
+from nba.ledger.records import OutcomeEntry, ResolutionEntry
+
+START = "0-0"
+"""The position before the first entry of a partition."""
+
+
+class EntryType(StrEnum):
+    """What a ledger entry holds; the letter is what the stream keeps."""
+
+    DECISION = "d"
+    OUTCOME = "o"
+    RESOLUTION = "r"
+    EVENT = "e"
+
+
+class Written(StrEnum):
+    """What became of an entry handed in."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    """What one read brings: packed profile and contact history, and the answer to a repeat."""
+
+    profile: bytes | None
+    history: bytes | None
+    answered: DecisionId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A decision to record, on condition that the customer is as it was read.
+
+    ``history`` is the contact history with this decision's contacts, or ``None`` where it makes
+    none; ``horizons`` gives for each choice that waits for an outcome (by its position) when its
+    waiting ends, in milliseconds since the epoch.
+    """
+
+    decision_id: DecisionId
+    customer_id: CustomerId
+    seen: CustomerState
+    record: bytes
+    history: bytes | None
+    horizons: Mapping[int, int]
+    request_id: str | None = None
+
+
+class Reserved(StrEnum):
+    """What became of a reservation."""
+
+    RECORDED = "recorded"
+    STALE = "stale"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One entry of a partition's stream; ``body`` is a decision id or a packed entry."""
+
+    partition: int
+    position: str
+    type: EntryType
+    body: bytes
+
+
+class LedgerStore(Protocol):
+    """Where decisions are reserved and recorded, and the ledger's entries are read in order."""
+
+    partitions: int
+
+    async def read(self, customer_id: CustomerId, request_id: str | None) -> CustomerState:
+        """Read what deciding needs of one customer, in one round trip."""
+        ...
+
+    async def reserve(self, reservation: Reservation) -> Reserved:
+        """Record a decision and its contacts atomically, or change nothing."""
+        ...
+
+    async def records(self, decision_ids: Sequence[DecisionId]) -> list[bytes | None]:
+        """Return decision records, ``None`` where none is held."""
+        ...
+
+    async def report(self, outcomes: Sequence[OutcomeEntry]) -> list[Written]:
+        """Write outcomes, each exactly once by its outcome id."""
+        ...
+
+    async def outcomes(self, decision_id: DecisionId) -> list[OutcomeEntry]:
+        """Return the outcomes reported for a decision, early ones included."""
+        ...
+
+    async def resolve(self, resolution: ResolutionEntry) -> bool:
+        """Write the one resolution of a choice; ``False`` where it had one.
+
+        A correction is written once for its outcome, beside the resolution.
+        """
+        ...
+
+    async def resolution(self, decision_id: DecisionId, choice: int) -> ResolutionEntry | None:
+        """Return how a choice resolved, or ``None`` while it waits."""
+        ...
+
+    async def due(self, partition: int, before_ms: int, limit: int) -> list[tuple[DecisionId, int]]:
+        """Return choices whose waiting ended before a time, longest first."""
+        ...
+
+    async def entries(self, positions: Mapping[int, str], limit: int) -> list[LedgerEntry]:
+        """Return what follows a position in each partition, at most ``limit`` of each, in order."""
+        ...
+
+    async def trim(self, partition: int, before: str) -> None:
+        """Forget a partition's entries before a position."""
+        ...
+
+    async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
+        """Forget a customer's contact history and the given decisions with their outcomes."""
+        ...
+
+    async def set_plan(self, pointer: bytes) -> None:
+        """Point every replica at a plan and bandit snapshot."""
+        ...
+
+    async def plan(self) -> bytes | None:
+        """Return the pointer to the live plan."""
+        ...

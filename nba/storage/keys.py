@@ -1,0 +1,83 @@
+"""Key names. Everything one decision touches carries the customer's partition as its hash tag.
+
+A partition is written ``{00f}``, so that Redis Cluster keeps all its keys in one slot and a script
+may touch them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nba.domain.ids import decision_partition, partition_of
+from nba.errors import Fault, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix; ``partitions`` is fixed for the life of the stored data."""
+
+    partitions: int = 16
+    prefix: str = "nba"
+
+    def partition_of(self, customer_id: str) -> int:
+        """Return the partition that holds everything about a customer."""
+        return partition_of(customer_id, self.partitions)
+
+    def partition_of_decision(self, decision_id: str) -> int:
+        """Return the partition a decision id carries; :class:`InputError` where it carries none."""
+        partition = decision_partition(decision_id)
+        if partition is None or partition >= self.partitions:
+            raise InputError(
+                [
+                    Fault(
+                        "/decision_id",
+                        f"{decision_id[:64]!r} is no decision id",
+                        "use the answer's",
+                    )
+                ]
+            )
+        return partition
+
+    def _key(self, partition: int, kind: str, name: str = "") -> str:
+        return f"{self.prefix}:{{{partition:03x}}}{kind}{name}"
+
+    def profile(self, customer_id: str) -> str:
+        """Return the key of a customer's packed profile."""
+        return self._key(self.partition_of(customer_id), "p:", customer_id)
+
+    def history(self, customer_id: str) -> str:
+        """Return the key of a customer's contact history."""
+        return self._key(self.partition_of(customer_id), "h:", customer_id)
+
+    def request(self, customer_id: str, request_id: str) -> str:
+        """Return the key that remembers which decision answered a ``request_id``."""
+        return self._key(self.partition_of(customer_id), "q:", f"{customer_id}\x00{request_id}")
+
+    def decision(self, decision_id: str) -> str:
+        """Return the key of a decision's record."""
+        return self._key(self.partition_of_decision(decision_id), "d:", decision_id)
+
+    def outcomes(self, decision_id: str) -> str:
+        """Return the key of a decision's outcomes and resolutions (a hash)."""
+        return self._key(self.partition_of_decision(decision_id), "o:", decision_id)
+
+    def decisions_of(self, customer_id: str) -> str:
+        """Return the key of the ids of a customer's decisions still held online (a sorted set)."""
+        return self._key(self.partition_of(customer_id), "t:", customer_id)
+
+    def pending(self, partition: int) -> str:
+        """Return the key of choices that wait for their horizon (a sorted set)."""
+        return self._key(partition, "pending")
+
+    def ledger(self, partition: int) -> str:
+        """Return the key of a partition's ledger stream."""
+        return self._key(partition, "ledger")
+
+    def seen(self, partition: int, day: int) -> str:
+        """Return the key of the message ids seen on a day."""
+        return self._key(partition, "seen:", str(day))
+
+    @property
+    def plan(self) -> str:
+        """The pointer to the live plan: its version and bandit snapshot."""
+        return f"{self.prefix}:plan"

@@ -1,0 +1,66 @@
+"""One contract for every log: in memory, and Delta tables on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from nba.ledger.delta import DeltaLog, moment
+from nba.ledger.log import SCHEMAS, DecisionLog, LogTable
+from nba.ledger.memory_log import MemoryLog
+
+
+@pytest.fixture(params=["memory", "delta"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> DecisionLog:
+    return MemoryLog() if request.param == "memory" else DeltaLog(str(tmp_path / "log"))
+
+
+def outcomes(*names: str) -> pl.DataFrame:
+    rows = [(name, "d1", 0, "click", moment(1), moment(2), None) for name in names]
+    return pl.DataFrame(rows, schema=SCHEMAS[LogTable.OUTCOMES], orient="row")
+
+
+def test_a_log_never_written_scans_as_an_empty_table(log: DecisionLog):
+    for table in LogTable:
+        frame = log.scan(table).collect()
+        assert frame.height == 0
+        assert frame.schema == SCHEMAS[table]
+
+
+def test_rows_come_back_as_written(log: DecisionLog):
+    log.append(LogTable.OUTCOMES, outcomes("a", "b"))
+    log.append(LogTable.OUTCOMES, outcomes("c"))
+    frame = log.scan(LogTable.OUTCOMES).sort("outcome_id").collect()
+    assert frame.equals(outcomes("a", "b", "c"))
+
+
+def test_a_batch_written_before_is_not_written_again(log: DecisionLog):
+    assert log.position(LogTable.OUTCOMES, "p0") == -1
+    assert log.append(LogTable.OUTCOMES, outcomes("a"), positions={"p0": 7, "p1": 3})
+    assert not log.append(LogTable.OUTCOMES, outcomes("a"), positions={"p0": 7, "p1": 3})
+    assert log.append(LogTable.OUTCOMES, outcomes("b"), positions={"p0": 7, "p1": 4})
+    assert log.position(LogTable.OUTCOMES, "p1") == 4
+    assert log.scan(LogTable.OUTCOMES).collect().height == 2
+
+
+def test_a_new_feature_column_joins_older_rows_as_null(log: DecisionLog):
+    log.append(LogTable.OUTCOMES, outcomes("a"))
+    log.append(LogTable.OUTCOMES, outcomes("b").with_columns(f_age=pl.lit(31.0)))
+    frame = log.scan(LogTable.OUTCOMES).sort("outcome_id").collect()
+    assert frame["f_age"].to_list() == [None, 31.0]
+
+
+def test_erasing_a_customer_removes_their_rows_and_their_decisions_outcomes(
+    log: DecisionLog, tmp_path: Path
+):
+    schema = {name: SCHEMAS[LogTable.DECISIONS][name] for name in ("decision_id", "customer_id")}
+    decisions = pl.DataFrame([("d1", "o'neil"), ("d2", "bo")], schema=schema, orient="row")
+    log.append(LogTable.DECISIONS, decisions)
+    log.append(LogTable.OUTCOMES, outcomes("a"))
+    log.erase("o'neil")
+    assert log.scan(LogTable.DECISIONS).collect()["customer_id"].to_list() == ["bo"]
+    assert log.scan(LogTable.OUTCOMES).collect().height == 0
+    for file in tmp_path.rglob("*.parquet"):
+        assert b"o'neil" not in file.read_bytes()

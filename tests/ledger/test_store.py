@@ -1,0 +1,238 @@
+"""One contract for every ledger: in memory, and on a real Valkey server."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from nba.domain.history import EMPTY_HISTORY
+from nba.domain.ids import CustomerId, DecisionId, new_decision_id
+from nba.errors import InputError
+from nba.ledger.memory import MemoryLedger
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
+from nba.ledger.redis import RedisLedger
+from nba.ledger.store import START, EntryType, LedgerStore, Reservation, Reserved, Written
+from nba.storage import Connection, Keys
+
+CUSTOMER = CustomerId("anna")
+HOUR_MS = 3_600_000
+
+
+@asynccontextmanager
+async def open_ledger(kind: str, url: str) -> AsyncIterator[LedgerStore]:
+    if kind == "memory":
+        yield MemoryLedger({})
+        return
+    connection = Connection(url)
+    await connection.connect()
+    keys = Keys(prefix=f"t{uuid.uuid4().hex}")
+    yield RedisLedger(connection, keys, record_ttl_ms=HOUR_MS, history_ttl_ms=HOUR_MS)
+    await connection.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def with_ledger(
+    request: pytest.FixtureRequest, valkey: str
+) -> Callable[[Callable[[LedgerStore], Awaitable[None]]], None]:
+    def run(check: Callable[[LedgerStore], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with open_ledger(request.param, valkey) as ledger:
+                await check(ledger)
+
+        asyncio.run(main())
+
+    return run
+
+
+def decision_id(ledger: LedgerStore, number: int = 1) -> DecisionId:
+    partition = Keys(partitions=ledger.partitions).partition_of(CUSTOMER)
+    return new_decision_id(partition, 1_700_000_000_000, number)
+
+
+async def reserve(
+    ledger: LedgerStore, number: int = 1, request_id: str | None = None
+) -> tuple[DecisionId, Reserved]:
+    seen = await ledger.read(CUSTOMER, None)
+    history = EMPTY_HISTORY.extended([(5, 6, 7)], keep_since_s=0)
+    chosen = decision_id(ledger, number)
+    reservation = Reservation(
+        decision_id=chosen,
+        customer_id=CUSTOMER,
+        seen=seen,
+        record=b"record",
+        history=history.to_bytes(),
+        horizons={0: 2_000, 1: 1_000},
+        request_id=request_id,
+    )
+    return chosen, await ledger.reserve(reservation)
+
+
+def outcome(chosen: DecisionId, name: str = "o1", kind: str = "convert") -> OutcomeEntry:
+    return OutcomeEntry(name, chosen, 0, kind, 10, 11, 4.5)
+
+
+def resolution(chosen: DecisionId, kind: str = "rewarded") -> ResolutionEntry:
+    return ResolutionEntry(chosen, 0, "credit_card", kind, 1.0, 4.5, 12, "o1")
+
+
+def test_a_reservation_writes_record_history_pending_and_entry_at_once(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, result = await reserve(ledger)
+        assert result is Reserved.RECORDED
+        assert await ledger.records([chosen, decision_id(ledger, 9)]) == [b"record", None]
+        state = await ledger.read(CUSTOMER, None)
+        assert state.history == EMPTY_HISTORY.extended([(5, 6, 7)], keep_since_s=0).to_bytes()
+        partition = int(chosen[:3], 16)
+        assert await ledger.due(partition, 1_500, 10) == [(chosen, 1)]
+        assert await ledger.due(partition, 2_001, 10) == [(chosen, 1), (chosen, 0)]
+        entries = await ledger.entries({partition: START}, 10)
+        assert [(e.type, e.body) for e in entries] == [(EntryType.DECISION, chosen.encode())]
+        assert await ledger.entries({partition: entries[0].position}, 10) == []
+
+    with_ledger(check)
+
+
+def test_a_reservation_on_a_changed_history_changes_nothing(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        before = await ledger.read(CUSTOMER, None)
+        await reserve(ledger, 1)
+        stale = Reservation(
+            decision_id=decision_id(ledger, 2),
+            customer_id=CUSTOMER,
+            seen=before,
+            record=b"late",
+            history=None,
+            horizons={0: 5_000},
+        )
+        assert await ledger.reserve(stale) is Reserved.STALE
+        assert await ledger.records([stale.decision_id]) == [None]
+        assert len(await ledger.due(int(stale.decision_id[:3], 16), 9_000, 10)) == 2
+
+    with_ledger(check)
+
+
+def test_of_concurrent_reservations_that_read_the_same_state_one_is_recorded(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        results = await asyncio.gather(*[reserve(ledger, number) for number in range(20)])
+        recorded = [result for _, result in results].count(Reserved.RECORDED)
+        state = await ledger.read(CUSTOMER, None)
+        assert recorded == 1 or recorded == len(results)  # in memory nothing interleaves
+        assert state.history is not None
+
+    with_ledger(check)
+
+
+def test_a_request_id_is_answered_once(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger, 1, request_id="r1")
+        assert (await ledger.read(CUSTOMER, "r1")).answered == chosen
+        assert (await ledger.read(CUSTOMER, "r2")).answered is None
+        _, again = await reserve(ledger, 2, request_id="r1")
+        assert again is Reserved.ANSWERED
+        assert await ledger.records([decision_id(ledger, 2)]) == [None]
+
+    with_ledger(check)
+
+
+def test_the_same_outcome_five_times_is_written_once(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        results = await ledger.report([outcome(chosen)] * 5)
+        assert results == [Written.RECORDED] + [Written.DUPLICATE] * 4
+        assert await ledger.outcomes(chosen) == [outcome(chosen)]
+        entries = await ledger.entries({int(chosen[:3], 16): START}, 10)
+        assert [e.type for e in entries] == [EntryType.DECISION, EntryType.OUTCOME]
+        assert unpack(entries[1].body, OutcomeEntry) == outcome(chosen)
+
+    with_ledger(check)
+
+
+def test_an_outcome_id_reused_for_another_outcome_is_a_conflict(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        assert await ledger.report([outcome(chosen)]) == [Written.RECORDED]
+        assert await ledger.report([outcome(chosen, kind="reject")]) == [Written.CONFLICT]
+
+    with_ledger(check)
+
+
+def test_an_outcome_before_its_decision_is_kept(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        early = decision_id(ledger, 1)
+        assert await ledger.report([outcome(early)]) == [Written.RECORDED]
+        await reserve(ledger, 1)
+        assert await ledger.outcomes(early) == [outcome(early)]
+
+    with_ledger(check)
+
+
+def test_a_choice_resolves_once_and_then_waits_no_more(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        assert await ledger.resolution(chosen, 0) is None
+        assert await ledger.resolve(resolution(chosen))
+        assert not await ledger.resolve(resolution(chosen))
+        assert not await ledger.resolve(resolution(chosen, "expired"))
+        assert await ledger.resolution(chosen, 0) == resolution(chosen)
+        assert await ledger.due(int(chosen[:3], 16), 9_000, 10) == [(chosen, 1)]
+
+    with_ledger(check)
+
+
+def test_a_correction_is_written_beside_the_resolution_once(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        await ledger.resolve(resolution(chosen, "expired"))
+        assert await ledger.resolve(resolution(chosen, "correction"))
+        assert not await ledger.resolve(resolution(chosen, "correction"))
+        first = await ledger.resolution(chosen, 0)
+        assert first is not None
+        assert first.kind == "expired"
+
+    with_ledger(check)
+
+
+def test_trimmed_entries_are_gone_and_positions_still_hold(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        partition = int(chosen[:3], 16)
+        await ledger.report([outcome(chosen)])
+        first, second = await ledger.entries({partition: START}, 10)
+        await ledger.trim(partition, second.position)
+        assert await ledger.entries({partition: START}, 10) == [second]
+        assert await ledger.entries({partition: first.position}, 10) == [second]
+        assert await ledger.entries({partition: second.position}, 10) == []
+
+    with_ledger(check)
+
+
+def test_erasing_a_customer_leaves_nothing_of_them(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        await ledger.report([outcome(chosen)])
+        await ledger.erase(CUSTOMER, [chosen])
+        assert (await ledger.read(CUSTOMER, None)).history is None
+        assert await ledger.records([chosen]) == [None]
+        assert await ledger.outcomes(chosen) == []
+        assert await ledger.due(int(chosen[:3], 16), 9_000, 10) == []
+
+    with_ledger(check)
+
+
+def test_the_plan_pointer_is_what_was_set_last(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        assert await ledger.plan() is None
+        await ledger.set_plan(b"one")
+        await ledger.set_plan(b"two")
+        assert await ledger.plan() == b"two"
+
+    with_ledger(check)
+
+
+def test_a_string_that_is_no_decision_id_is_refused_with_its_place():
+    with pytest.raises(InputError, match="/decision_id: 'nope' is no decision id"):
+        Keys().decision("nope")
