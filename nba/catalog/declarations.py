@@ -1,0 +1,83 @@
+"""A catalog as it was written: every item with the place it was written at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from nba.documents import Document
+from nba.domain.catalog import Action, Content, Placement
+from nba.domain.taxonomy import Dimension
+from nba.errors import Fault
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectSettings:
+    """What holds for the whole project; ``purposes`` are what customers may consent to."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    name: str
+    currency: str
+    default_locale: str
+    locales: tuple[str, ...]
+    purposes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Generic[T]):
+    """An item, its id, and where it was written: ``location`` is its path in the document."""
+
+    id: str
+    item: T
+    document: Document
+    location: tuple[str | int, ...]
+
+    def place(self, *inner: str | int) -> str:
+        """Return ``file:line`` of the item, or of something inside it."""
+        return self.document.place(*self.location, *inner)
+
+    def fault(self, inner: tuple[str | int, ...], found: str, expected: str) -> Fault:
+        """Return a fault at the item, or at something inside it."""
+        return Fault(self.place(*inner), found, expected)
+
+
+@dataclass(slots=True)
+class Declared(Generic[T]):
+    """All items of one kind.
+
+    ``ids`` also holds those whose item could not be read, so that one fault in an item is not
+    followed by one at everything that names it. ``complete`` says whether all could be read.
+    """
+
+    items: list[Written[T]] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    complete: bool = True
+
+    def __iter__(self) -> Iterator[Written[T]]:
+        return iter(self.items)
+
+
+@dataclass(slots=True)
+class Declarations:
+    """Everything written in a catalog folder, before it is checked.
+
+    ``readable`` is false where a whole file could not be read: then nothing can be said about
+    what is missing. ``project`` is the one place where the project is described; ``projects``
+    counts the attempts.
+    """
+
+    readable: bool = True
+    projects: int = 0
+    project: Written[ProjectSettings] | None = None
+    dimensions: Declared[Dimension] = field(default_factory=Declared)
+    actions: Declared[Action] = field(default_factory=Declared)
+    contents: Declared[Content] = field(default_factory=Declared)
+    placements: Declared[Placement] = field(default_factory=Declared)
+
+    def knows_all(self, *kinds: Declared[Any]) -> bool:
+        """Whether everything of these kinds could be read, so that what is missing is missing."""
+        return self.readable and all(kind.complete for kind in kinds)
