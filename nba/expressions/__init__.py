@@ -1,0 +1,35 @@
+"""Conditions in a typed subset of CEL: parsed once, checked against a schema, run on arrays.
+
+The import is light: the grammar loads when the first expression is parsed.
+"""
+
+from nba.expressions.interpreter import Value, interpret
+from nba.expressions.parser import MAX_LIST, SUBSET, parse
+from nba.expressions.program import BoundProgram, Program, compile_program
+from nba.expressions.tree import Expression
+from nba.expressions.types import (
+    ExpressionError,
+    Level,
+    Schema,
+    Symbol,
+    ValueType,
+    member_path,
+)
+
+__all__ = [
+    "MAX_LIST",
+    "SUBSET",
+    "BoundProgram",
+    "Expression",
+    "ExpressionError",
+    "Level",
+    "Program",
+    "Schema",
+    "Symbol",
+    "Value",
+    "ValueType",
+    "compile_program",
+    "interpret",
+    "member_path",
+    "parse",
+]

@@ -1,0 +1,132 @@
+"""Compiled programs against the reference interpreter, and what is computed when."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from nba.expressions import (
+    ExpressionError,
+    Level,
+    Schema,
+    Value,
+    ValueType,
+    compile_program,
+    interpret,
+    parse,
+)
+
+N_COLUMNS = 6
+_ANSWERS: dict[Value, int] = {True: 1, False: 0, None: -1}
+
+
+def _encode(schema: Schema, level: Level, values: dict[str, Value]) -> NDArray[np.float64]:
+    row = np.full(N_COLUMNS, np.nan)
+    for symbol in schema.values():
+        value = values.get(symbol.path)
+        if symbol.level is level and symbol.path != "customer.city" and value is not None:
+            is_code = isinstance(value, str)
+            row[symbol.column] = symbol.values.index(value) if is_code else float(value)
+    return row
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_program_agrees_with_the_interpreter(
+    schema: Schema,
+    sources: st.SearchStrategy[str],
+    rows: st.SearchStrategy[dict[str, Value]],
+    data: st.DataObject,
+) -> None:
+    expressions = [
+        parse(source, schema) for source in data.draw(st.lists(sources, min_size=1, max_size=4))
+    ]
+    situation = data.draw(rows)
+    candidates = data.draw(st.lists(rows, min_size=1, max_size=3))
+    found = compile_program(expressions).run(
+        _encode(schema, Level.SITUATION, situation),
+        np.stack([_encode(schema, Level.CANDIDATE, row) for row in candidates]),
+    )
+    for output, expression in enumerate(expressions):
+        for position, candidate in enumerate(candidates):
+            values = {
+                path: (situation if symbol.level is Level.SITUATION else candidate)[path]
+                for path, symbol in schema.items()
+            }
+            expected = _ANSWERS[interpret(expression, values)]
+            assert found[output, position] == expected, expression.source
+
+
+def test_blocks_of_candidates_join_without_a_seam(schema: Schema) -> None:
+    values = np.full((200, N_COLUMNS), np.nan)
+    values[:, 1] = np.arange(200)
+    values[150, 1] = np.nan
+    situation = np.full(N_COLUMNS, np.nan)
+    situation[2] = 100.0
+    program = compile_program([parse("action.value * 2 < customer.age", schema)])
+    expected = np.where(np.arange(200) < 50, 1, 0)
+    expected[150] = -1
+    assert program.run(situation, values).tolist() == [expected.tolist()]
+
+
+def test_equal_subexpressions_are_computed_once(schema: Schema) -> None:
+    once = compile_program([parse("customer.age > 18 && customer.member", schema)])
+    written = ["customer.age > 18", "18 < customer.age", "customer.member && 18.0 < customer.age"]
+    shared = compile_program(
+        [parse("customer.age > 18 && customer.member", schema)]
+        + [parse(source, schema) for source in written]
+    )
+    assert shared.n_instructions == once.n_instructions == 2
+
+
+def test_only_what_mixes_situation_and_candidate_runs_for_every_candidate(schema: Schema) -> None:
+    chain = "customer.age > 18 && action.value > 1 && customer.spend > 2 && action.fresh"
+    program = compile_program([parse(chain, schema)])
+    assert program.n_mixed_instructions == 1
+
+
+def test_outputs_without_candidates_are_single_values(schema: Schema) -> None:
+    sources = ["customer.member", "action.fresh", "customer.age > 1", "true", "1 > 2"]
+    program = compile_program([parse(source, schema) for source in sources])
+    bound = program.bind(np.zeros((3, N_COLUMNS)))
+    assert bound.scalar_outputs.tolist() == [0, 2, 3, 4]
+    assert bound.vector_outputs.tolist() == [1]
+    scalars, vectors = bound.run(np.array([0.0, 0.0, 5.0, 0.0, np.nan, 0.0]))
+    assert scalars.tolist() == [-1, 1, 1, 0]
+    assert vectors.tolist() == [[0, 0, 0]]
+
+
+def test_enumerations_with_other_orders_compare_by_their_words(schema: Schema) -> None:
+    program = compile_program([parse("customer.tier == action.tier", schema)])
+    situation = np.full(N_COLUMNS, np.nan)
+    situation[1] = 0  # gold
+    candidates = np.full((4, N_COLUMNS), np.nan)
+    candidates[:3, 0] = [0, 1, 2]  # basic, silver, gold
+    assert program.run(situation, candidates).tolist() == [[0, 0, 1, -1]]
+
+
+def test_code_outside_the_enumeration_is_unknown(schema: Schema) -> None:
+    program = compile_program([parse("customer.tier == 'gold'", schema)])
+    for code in (-1.0, 3.0, 1e300, np.inf):
+        situation = np.full(N_COLUMNS, code)
+        assert program.run(situation, np.zeros((1, N_COLUMNS))).tolist() == [[-1]]
+
+
+def test_no_expressions_make_an_empty_program() -> None:
+    program = compile_program([])
+    assert program.n_outputs == 0
+    assert program.run(np.zeros(2), np.zeros((4, 1))).shape == (0, 4)
+
+
+def test_open_string_is_refused(schema: Schema) -> None:
+    with pytest.raises(ExpressionError, match=r"customer\.city is a string without a list"):
+        compile_program([parse("customer.city == 'Graz'", schema)])
+
+
+def test_only_bools_are_compiled(schema: Schema) -> None:
+    number = parse("customer.age + 1", schema, expect=ValueType.NUMBER)
+    with pytest.raises(ExpressionError, match="only a bool can be compiled"):
+        compile_program([number])
