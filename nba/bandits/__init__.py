@@ -1,0 +1,32 @@
+"""The contextual bandit: what it learns, how it explores, and how its logs are evaluated.
+
+A library on plain arrays. An :class:`OnlineLogistic` learns from observations and is bound to
+candidates; an :class:`Explorer` turns their scores into action probabilities; :func:`project`
+keeps those within the marketer's floors and ceilings; :mod:`nba.bandits.draw` draws replayably.
+Off-policy evaluation is in :mod:`nba.bandits.ope`.
+"""
+
+from nba.bandits.epsilon_greedy import EpsilonGreedy
+from nba.bandits.greedy import Greedy
+from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.projection import project
+from nba.bandits.protocols import Explorer
+from nba.bandits.settings import BanditSettings, build_explorer, load_bandit
+from nba.bandits.softmax import Softmax
+from nba.bandits.squarecb import SquareCB
+from nba.bandits.uniform_random import Uniform
+
+__all__ = [
+    "BanditSettings",
+    "BoundLogistic",
+    "EpsilonGreedy",
+    "Explorer",
+    "Greedy",
+    "OnlineLogistic",
+    "Softmax",
+    "SquareCB",
+    "Uniform",
+    "build_explorer",
+    "load_bandit",
+    "project",
+]

@@ -1,0 +1,25 @@
+"""Inverse propensity scoring with clipped weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nba.bandits.ope.data import LoggedData, Target, importance_weights
+from nba.bandits.ope.estimators import Terms, mean_terms
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedIPS:
+    """IPS with weights cut at ``clip``: less variance, biased towards 0 for rewards above 0.
+
+    Ionides, *Truncated importance sampling*, J. Comput. Graph. Stat. 17 (2008).
+    """
+
+    clip: float = 10.0
+    name: str = "clipped IPS"
+
+    def terms(self, data: LoggedData, target: Target) -> Terms:
+        """Return the sums the estimate is made of."""
+        return mean_terms(np.minimum(importance_weights(data, target), self.clip) * data.rewards)

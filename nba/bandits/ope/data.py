@@ -1,0 +1,188 @@
+"""What off-policy evaluation reads: logged choices, and a target policy's view of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nba.errors import EvaluationRefusedError, Fault, InputError
+
+_SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedData:
+    """Logged choices, one row each, with the probability each was drawn with.
+
+    ``actions`` are ``(n,) int64`` indices from 0, ``rewards`` ``(n,) float64``, ``probabilities``
+    ``(n,) float64`` the logged action probabilities in (0, 1]. Rows of one customer share a value
+    in ``clusters`` (``(n,)``, integers or strings); ``None`` treats every row as its own customer.
+
+    Raises :class:`InputError` where shapes or values cannot be read, and
+    :class:`EvaluationRefusedError` where an action probability is missing, 0 or below, or above 1:
+    an estimate would divide by it.
+    """
+
+    actions: NDArray[np.int64]
+    rewards: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    clusters: NDArray[np.int64] | NDArray[np.str_] | None = None
+
+    def __post_init__(self) -> None:
+        actions = np.asarray(self.actions)
+        if actions.ndim != 1 or actions.shape[0] == 0:
+            found = f"found shape {actions.shape}"
+            raise InputError([Fault("/actions", found, "one axis with at least one row")])
+        if actions.dtype.kind not in "iu":
+            raise InputError([Fault("/actions", f"found {actions.dtype}", "integers from 0")])
+        refuse_rows(
+            "/actions", actions.astype(np.float64), actions >= 0, "an index from 0 is expected"
+        )
+        n = actions.shape[0]
+        rewards = as_rows("/rewards", self.rewards, n)
+        refuse_rows("/rewards", rewards, np.isfinite(rewards), "a finite number is expected")
+        probabilities = as_rows("/probabilities", self.probabilities, n)
+        _refuse_probabilities(probabilities)
+        object.__setattr__(self, "actions", actions.astype(np.int64))
+        object.__setattr__(self, "rewards", rewards)
+        object.__setattr__(self, "probabilities", probabilities)
+        if self.clusters is not None:
+            object.__setattr__(self, "clusters", _as_clusters(self.clusters, n))
+
+    def __len__(self) -> int:
+        return int(self.actions.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A policy to be evaluated, as it bears on the logged rows.
+
+    ``probabilities`` ``(n,) float64`` is how probable the policy makes each logged action in its
+    situation, from 0 to 1. A reward model adds ``q_logged`` ``(n,)``, the reward it expects of the
+    logged action, and ``q_target`` ``(n,)``, the reward it expects of the policy in that situation;
+    fit it on other rows than these, or the estimate is flattered.
+
+    Raises :class:`InputError` where shapes or values cannot be read.
+    """
+
+    probabilities: NDArray[np.float64]
+    q_logged: NDArray[np.float64] | None = None
+    q_target: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        probabilities = as_rows("/target/probabilities", self.probabilities, None)
+        good = (probabilities >= 0.0) & (probabilities <= 1.0)
+        refuse_rows("/target/probabilities", probabilities, good, "a number from 0 to 1")
+        object.__setattr__(self, "probabilities", probabilities)
+        if (self.q_logged is None) != (self.q_target is None):
+            raise InputError([Fault("/target", "found one of q_logged, q_target", "give both")])
+        for name in ("q_logged", "q_target"):
+            found = getattr(self, name)
+            if found is not None:
+                values = as_rows(f"/target/{name}", found, len(probabilities))
+                refuse_rows(f"/target/{name}", values, np.isfinite(values), "a finite number")
+                object.__setattr__(self, name, values)
+
+    @classmethod
+    def from_distribution(
+        cls, actions: NDArray[np.int64], distribution: ArrayLike, q: ArrayLike | None = None
+    ) -> Target:
+        """Build a target from its probabilities of all actions.
+
+        ``actions`` ``(n,)`` are the logged ones; ``distribution`` ``(n, n_actions)``, or
+        ``(1, n_actions)`` for a policy that ignores the situation, sums to 1 by row; ``q``, of
+        either shape, is the reward expected of every action.
+        """
+        pi = _as_table("/target/distribution", distribution, len(actions))
+        if actions.min() < 0 or actions.max() >= pi.shape[1]:
+            found = f"found actions {actions.min()} to {actions.max()}"
+            raise InputError([Fault("/actions", found, f"0 to {pi.shape[1] - 1} are expected")])
+        sums = pi.sum(axis=1)
+        good = np.abs(sums - 1.0) <= _SUM_TOLERANCE
+        refuse_rows("/target/distribution", sums, good, "each row must sum to 1")
+        rows = np.arange(len(actions))
+        table = np.broadcast_to(pi, (len(actions), pi.shape[1]))
+        if q is None:
+            return cls(table[rows, actions])
+        expected = _as_table("/target/q", q, len(actions))
+        if expected.shape[1] != pi.shape[1]:
+            found = f"found {expected.shape[1]} actions"
+            raise InputError([Fault("/target/q", found, f"{pi.shape[1]} are expected")])
+        q_table = np.broadcast_to(expected, table.shape)
+        q_target = np.broadcast_to((pi * expected).sum(axis=1), (len(actions),))
+        return cls(table[rows, actions], q_table[rows, actions], q_target)
+
+    def reward_model(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (q_logged, q_target); :class:`InputError` where the target has none."""
+        if self.q_logged is None or self.q_target is None:
+            expected = "this estimator needs q_logged and q_target"
+            raise InputError([Fault("/target", "it has no reward model", expected)])
+        return self.q_logged, self.q_target
+
+
+def importance_weights(data: LoggedData, target: Target) -> NDArray[np.float64]:
+    """Return target / logged probability of every logged action, ``(n,) float64``."""
+    if len(target.probabilities) != len(data):
+        found = f"found {len(target.probabilities)} rows"
+        raise InputError([Fault("/target/probabilities", found, f"{len(data)} are expected")])
+    return target.probabilities / data.probabilities
+
+
+def as_rows(place: str, values: ArrayLike, n: int | None) -> NDArray[np.float64]:
+    """Return values as ``(n,) float64``; :class:`InputError` for another shape."""
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    if array.ndim != 1 or (n is not None and array.shape[0] != n):
+        expected = "one axis is expected" if n is None else f"({n},) is expected"
+        raise InputError([Fault(place, f"found shape {array.shape}", expected)])
+    return array
+
+
+def refuse_rows(
+    place: str, values: NDArray[np.float64], good: NDArray[np.bool_], expected: str
+) -> None:
+    """Raise :class:`InputError` with the number of rows that are not good, and the first."""
+    bad = np.flatnonzero(~good)
+    if len(bad):
+        found = f"{len(bad):,} of {len(values):,} rows are wrong, the first holds {values[bad[0]]}"
+        raise InputError([Fault(f"{place}/{bad[0]}", found, expected)])
+
+
+def _as_table(place: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[0] not in (1, n):  # noqa: PLR2004 - rows by actions
+        expected = f"({n}, n_actions) or (1, n_actions) is expected"
+        raise InputError([Fault(place, f"found shape {array.shape}", expected)])
+    return array
+
+
+def _as_clusters(clusters: ArrayLike, n: int) -> NDArray[np.int64] | NDArray[np.str_]:
+    array = np.asarray(clusters)
+    if array.shape != (n,):
+        raise InputError([Fault("/clusters", f"found shape {array.shape}", f"({n},) is expected")])
+    return array
+
+
+def _refuse_probabilities(probabilities: NDArray[np.float64]) -> None:
+    problems = "; ".join(_probability_problems(probabilities))
+    if problems:
+        raise EvaluationRefusedError(
+            f"the logged action probabilities cannot be divided by: {problems}. Every row needs "
+            "the probability, above 0 and up to 1, with which its action was drawn: leave out rows "
+            "that were not drawn at random and evaluate on the rest, or estimate the probabilities "
+            "and label the result as resting on estimates"
+        )
+
+
+def _probability_problems(probabilities: NDArray[np.float64]) -> Iterator[str]:
+    n = len(probabilities)
+    for problem, bad in (
+        ("missing", np.isnan(probabilities)),
+        ("0 or below", probabilities <= 0.0),
+        ("above 1", probabilities > 1.0),
+    ):
+        count = int(bad.sum())
+        if count:
+            yield f"{count:,} of {n:,} are {problem}, first at row {int(bad.argmax())}"

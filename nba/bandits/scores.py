@@ -1,0 +1,53 @@
+"""What every explorer needs of its scores: that they are numbers, and which are best."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nba.errors import Fault, InputError
+
+
+def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
+    """Return scores as a contiguous ``(n,) float64`` array with at least one candidate.
+
+    Raises :class:`InputError` for another shape or no candidate.
+    """
+    array = np.ascontiguousarray(scores, dtype=np.float64)
+    if array.ndim != 1 or array.shape[0] == 0:
+        found = f"found shape {array.shape}"
+        raise InputError([Fault("/scores", found, "one score for each of at least one candidate")])
+    return array
+
+
+def best_of(scores: NDArray[np.float64]) -> tuple[float, int]:
+    """Return the highest score and how many candidates share it.
+
+    Raises :class:`InputError` naming every score that is not finite.
+    """
+    best, ties = _best_of(scores)
+    if ties == 0:
+        raise InputError(
+            Fault(f"/scores/{index}", f"found {score}", "a finite number is expected")
+            for index, score in enumerate(scores.tolist())
+            if not math.isfinite(score)
+        )
+    return best, ties
+
+
+@numba.njit(cache=True)
+def _best_of(scores: NDArray[np.float64]) -> tuple[float, int]:
+    best = -np.inf
+    ties = 0
+    for score in scores:
+        if not np.isfinite(score):
+            return 0.0, 0
+        if score > best:
+            best = score
+            ties = 1
+        elif score == best:
+            ties += 1
+    return best, ties

@@ -1,0 +1,132 @@
+"""The bandit's settings, ``models/bandit.yaml``, and the explorer they name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from nba import documents
+from nba.bandits.epsilon_greedy import EpsilonGreedy
+from nba.bandits.greedy import Greedy
+from nba.bandits.protocols import Explorer
+from nba.bandits.softmax import Softmax
+from nba.bandits.squarecb import SquareCB
+from nba.bandits.uniform_random import Uniform
+from nba.errors import DefinitionError, Fault, InputError
+
+BANDIT_FILE = "bandit.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BanditSettings:
+    """How the bandit learns and explores.
+
+    ``features`` are the situation features the online model sees beside the propensity model's
+    logit. ``prior_precision_bias``, ``prior_precision_slope`` (on that logit) and
+    ``prior_precision_weights`` (on each feature; ``None`` is a tenth of the number of inputs) say
+    how firmly the prior, "the propensity model is right", is held. ``forgetting`` is the factor
+    that older observations of an action lose with each new one; 1 forgets nothing. A snapshot of
+    what was learned is published every ``snapshot_seconds``. Scores are divided by
+    ``reward_scale``, in the project's currency, before exploring; ``None`` is the largest action
+    value. ``gamma`` and ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to
+    ``epsilon_greedy``, ``temperature`` to ``softmax``.
+
+    Raises :class:`InputError` naming every field out of range.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    features: tuple[str, ...] = ()
+    explorer: Literal["squarecb", "epsilon_greedy", "greedy", "softmax", "uniform"] = "squarecb"
+    gamma: float = 300.0
+    gamma_exponent: float = 0.5
+    epsilon: float = 0.05
+    temperature: float = 0.1
+    prior_precision_bias: float = 1.0
+    prior_precision_slope: float = 20.0
+    prior_precision_weights: float | None = None
+    forgetting: float = 1.0
+    snapshot_seconds: float = 2.0
+    reward_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        faults = tuple(self._faults())
+        if faults:
+            raise InputError(faults)
+
+    def _faults(self) -> Iterator[Fault]:
+        for name in (
+            "gamma",
+            "temperature",
+            "prior_precision_bias",
+            "prior_precision_slope",
+            "prior_precision_weights",
+            "snapshot_seconds",
+            "reward_scale",
+        ):
+            value = getattr(self, name)
+            if value is not None and not (value > 0.0 and math.isfinite(value)):
+                yield Fault(f"/{name}", f"found {value}", "a number above 0 is expected")
+        for name in ("gamma_exponent", "epsilon"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")
+        if not 0.0 < self.forgetting <= 1.0:
+            expected = "a number above 0 and up to 1 is expected"
+            yield Fault("/forgetting", f"found {self.forgetting}", expected)
+        for index, feature in enumerate(self.features):
+            if feature in self.features[:index]:
+                yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")
+
+
+def build_explorer(settings: BanditSettings) -> Explorer:
+    """Return the explorer that settings name."""
+    match settings.explorer:
+        case "squarecb":
+            return SquareCB(settings.gamma, settings.gamma_exponent)
+        case "epsilon_greedy":
+            return EpsilonGreedy(settings.epsilon)
+        case "greedy":
+            return Greedy()
+        case "softmax":
+            return Softmax(settings.temperature)
+        case "uniform":
+            return Uniform()
+
+
+def load_bandit(directory: Path, *, root: Path, faults: list[Fault]) -> BanditSettings:
+    """Read the key ``bandit`` of ``directory/bandit.yaml``; places are relative to ``root``.
+
+    Where there is no such file the defaults are returned. Everything wrong is added to ``faults``,
+    and then the defaults are returned, so that the caller can go on looking for faults elsewhere.
+    """
+    path = directory / BANDIT_FILE
+    if not path.exists():
+        return BanditSettings()
+    try:
+        document = documents.read(path, root=root)
+    except DefinitionError as error:
+        faults.extend(error.faults)
+        return BanditSettings()
+    unknown = [key for key in document.data if key != "bandit"]
+    faults.extend(
+        Fault(document.place(key), f"found key {key!r}", "only 'bandit' belongs here")
+        for key in unknown
+    )
+    if "bandit" not in document.data:
+        faults.append(Fault(document.place(), "key 'bandit' is missing", "add it"))
+        return BanditSettings()
+    try:
+        settings = documents.convert(
+            document, document.data["bandit"], BanditSettings, faults, "bandit"
+        )
+    except InputError as error:
+        for fault in error.faults:
+            field, *inner = fault.place[1:].split("/")
+            place = document.place("bandit", field, *(int(part) for part in inner))
+            faults.append(Fault(place, f"bandit.{field}: {fault.found}", fault.expected))
+        settings = None
+    return settings or BanditSettings()
