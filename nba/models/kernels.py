@@ -1,0 +1,200 @@
+"""All compiled code of scoring.
+
+It lies in one module because numba renews its cache on disk only when the file of the function
+called has changed, not when a function that it calls has.
+
+No fast-math and no reordering: sums are the same, bit for bit, as LightGBM's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from nba.models.arrays import (
+    ALL_OPEN,
+    CATEGORY_BITS,
+    WORD_BITS,
+    ZERO_THRESHOLD,
+    BoundForest,
+    SplitKind,
+    Splits,
+    Trees,
+)
+
+_ZERO = int(SplitKind.ZERO)
+_NAN = int(SplitKind.NAN)
+_CATEGORY = int(SplitKind.CATEGORY)
+_MAX_CATEGORY = float(2**31)
+
+
+@numba.njit(cache=True)
+def _is_member(value: float, bits: NDArray[np.uint32], start: int, end: int) -> bool:
+    """Say whether a category is in the set ``bits[start:end]``, by LightGBM's rules.
+
+    A code is cut towards zero (-0.5 is category 0); NaN, negative and unknown codes are in no set.
+    """
+    if not -1.0 < value < _MAX_CATEGORY:
+        return False
+    code = int(value)
+    word = start + code // CATEGORY_BITS
+    if word >= end:
+        return False
+    return bool(bits[word] >> np.uint32(code % CATEGORY_BITS) & np.uint32(1))
+
+
+@numba.njit(cache=True)
+def _goes_left(value: float, node: int, trees: Trees) -> bool:
+    kind = trees.kind[node]
+    if kind == _CATEGORY:
+        begin, end = trees.bits_start[node], trees.bits_end[node]
+        return bool(_is_member(value, trees.category_bits, begin, end))
+    if np.isnan(value) and kind != _NAN:
+        value = 0.0
+    if np.isnan(value) or (kind == _ZERO and value == 0.0):
+        return bool(trees.default_left[node])
+    return bool(value <= trees.threshold[node])
+
+
+@numba.njit(cache=True)
+def walk(rows: NDArray[np.float64], trees: Trees) -> NDArray[np.float64]:
+    """Return raw scores (n,) float64 of rows (n, n_features) float64, from root to leaf."""
+    scores = np.zeros(rows.shape[0])
+    for i in range(rows.shape[0]):
+        for tree in range(trees.node_start.size - 1):
+            start = trees.node_start[tree]
+            child = 0 if trees.node_start[tree + 1] > start else ~0
+            while child >= 0:
+                node = start + child
+                value = rows[i, trees.feature[node]]
+                if abs(value) <= ZERO_THRESHOLD:
+                    value = 0.0
+                left = _goes_left(value, node, trees)
+                child = trees.left[node] if left else trees.right[node]
+            scores[i] += trees.leaf_value[trees.leaf_start[tree] + ~child]
+    return scores
+
+
+@intrinsic
+def _lowest_bit(_context: Any, _word: Any) -> Any:
+    """Position of the lowest bit set in a uint64: one machine instruction."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, 1))
+
+    return types.uint64(types.uint64), generate
+
+
+@numba.njit(cache=True)
+def _clear(values: NDArray[np.float64], splits: Splits, words: NDArray[np.uint64]) -> None:
+    """Clear the leaves that a row of values cannot end in."""
+    for run in range(splits.run_column.size):
+        value = values[splits.run_column[run]]
+        kind = splits.run_kind[run]
+        if np.isnan(value) and kind != _NAN:
+            value = 0.0
+        if np.isnan(value) or (kind == _ZERO and value == 0.0):
+            for i in range(splits.absent_start[run], splits.absent_start[run + 1]):
+                words[splits.absent_word[i]] &= splits.absent_mask[i]
+            continue
+        for i in range(splits.run_start[run], splits.run_start[run + 1]):
+            if value <= splits.threshold[i]:
+                break
+            words[splits.word[i]] &= splits.mask[i]
+    for i in range(splits.set_column.size):
+        value = values[splits.set_column[i]]
+        begin, end = splits.set_start[i], splits.set_end[i]
+        if not _is_member(value, splits.category_bits, begin, end):
+            words[splits.set_word[i]] &= splits.set_mask[i]
+
+
+@numba.njit(cache=True)
+def candidate_words(table: NDArray[np.float64], splits: Splits, n_words: int) -> NDArray[np.uint64]:
+    """Return the leaves that each row of ``table`` leaves open: (n_words, n_rows) uint64.
+
+    Overwrites what counts as zero in ``table`` with zero.
+    """
+    words = np.empty((n_words, table.shape[0]), np.uint64)
+    for candidate in range(table.shape[0]):
+        values = table[candidate]
+        for i in range(values.size):
+            if abs(values[i]) <= ZERO_THRESHOLD:
+                values[i] = 0.0
+        open_words = np.full(n_words, ALL_OPEN, np.uint64)
+        _clear(values, splits, open_words)
+        words[:, candidate] = open_words
+    return words
+
+
+@numba.njit(cache=True)
+def _situation_words(row: NDArray[np.float64], forest: BoundForest) -> NDArray[np.uint64]:
+    values = np.empty(forest.source.size)
+    for i in range(values.size):
+        value = row[forest.source[i]]
+        begin, size = forest.lookup_start[i], forest.lookup_start[i + 1] - forest.lookup_start[i]
+        if size > 0:
+            is_known = 0.0 <= value < size
+            value = forest.lookup[begin + (int(value) if is_known else size - 1)]
+        values[i] = 0.0 if abs(value) <= ZERO_THRESHOLD else value
+    words = np.full(forest.candidate_words.shape[0], ALL_OPEN, np.uint64)
+    _clear(values, forest.splits, words)
+    return words
+
+
+@numba.njit(cache=True)
+def score_all(row: NDArray[np.float64], forest: BoundForest) -> NDArray[np.float64]:
+    """Return raw scores (n_candidates,) float64 of all candidates for a row (n,) float64."""
+    words = _situation_words(row, forest)
+    n_candidates = forest.candidate_words.shape[1]
+    scores = np.zeros(n_candidates)
+    for tree in range(forest.word_start.size - 1):
+        first = forest.word_start[tree]
+        start = forest.leaf_start[tree]
+        if forest.word_start[tree + 1] == first + 1:
+            word = words[first]
+            fixed = forest.candidate_words[first]
+            for i in range(n_candidates):
+                scores[i] += forest.leaf_value[start + _lowest_bit(word & fixed[i])]
+        else:
+            for i in range(n_candidates):
+                scores[i] += forest.leaf_value[start + _leaf(words, forest, first, i)]
+    return scores
+
+
+@numba.njit(cache=True)
+def score_some(
+    row: NDArray[np.float64], rows: NDArray[np.intp], forest: BoundForest
+) -> NDArray[np.float64]:
+    """Return raw scores (n,) float64 of the candidates at ``rows`` (n,), in that order."""
+    words = _situation_words(row, forest)
+    scores = np.zeros(rows.size)
+    for i in range(rows.size):
+        if not 0 <= rows[i] < forest.candidate_words.shape[1]:
+            raise IndexError("a candidate row is beyond the table")
+    for tree in range(forest.word_start.size - 1):
+        first = forest.word_start[tree]
+        start = forest.leaf_start[tree]
+        if forest.word_start[tree + 1] == first + 1:
+            word = words[first]
+            fixed = forest.candidate_words[first]
+            for i in range(rows.size):
+                scores[i] += forest.leaf_value[start + _lowest_bit(word & fixed[rows[i]])]
+        else:
+            for i in range(rows.size):
+                scores[i] += forest.leaf_value[start + _leaf(words, forest, first, rows[i])]
+    return scores
+
+
+@numba.njit(cache=True)
+def _leaf(words: NDArray[np.uint64], forest: BoundForest, first: int, candidate: int) -> int:
+    """Leaf of the tree whose words begin at ``first``; its last leaf is never cleared."""
+    word = first
+    while words[word] & forest.candidate_words[word, candidate] == np.uint64(0):
+        word += 1
+    bit = _lowest_bit(words[word] & forest.candidate_words[word, candidate])
+    return int((word - first) * WORD_BITS + np.int64(bit))
