@@ -1,0 +1,94 @@
+"""Apply a profile update to an unpacked profile: all of it, or none where anything is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from nba.domain.consent import consent_code
+from nba.domain.customer import Consent, ProfileUpdate
+from nba.errors import Fault, InputError
+from nba.features.pointers import pointer
+from nba.features.profile import MAX_CONSENTS, Profile
+from nba.features.values import BadValueError, ValueSpec, shown
+
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,6}")
+
+
+def apply_update(
+    profile: Profile, update: ProfileUpdate, attributes: Mapping[str, tuple[int, ValueSpec]]
+) -> tuple[str, ...]:
+    """Change a profile in place and return the names of attributes that are not declared.
+
+    An empty time zone or locale clears it. ``attributes`` gives each declared attribute's position
+    and spec. Raises :class:`~nba.errors.InputError` with every fault; the profile is then half
+    changed and must be thrown away.
+    """
+    faults: list[Fault] = []
+    guard = (dict(profile.consents), profile.time_zone)
+    dropped = _apply_attributes(profile, update.attributes, attributes, faults)
+    _apply_consents(profile, update.consents, faults)
+    if update.time_zone is not None:
+        profile.time_zone = _checked_zone(update.time_zone, faults) or None
+    if update.locale is not None:
+        profile.locale = _checked_locale(update.locale, faults) or None
+    if faults:
+        raise InputError(faults)
+    profile.version += 1
+    if guard != (profile.consents, profile.time_zone):
+        profile.guard_version += 1
+    return dropped
+
+
+def _apply_attributes(
+    profile: Profile,
+    given: Mapping[str, Any],
+    declared: Mapping[str, tuple[int, ValueSpec]],
+    faults: list[Fault],
+) -> tuple[str, ...]:
+    dropped: list[str] = []
+    for name, value in given.items():
+        found = declared.get(name)
+        if found is None:
+            dropped.append(name)
+            continue
+        index, spec = found
+        try:
+            profile.attributes[index] = float("nan") if value is None else spec.encode(value)
+        except BadValueError as error:
+            faults.append(Fault(pointer("attributes", name), error.found, error.expected))
+    return tuple(dropped)
+
+
+def _apply_consents(
+    profile: Profile, given: Mapping[str, Mapping[str, Consent]], faults: list[Fault]
+) -> None:
+    for channel, purposes in given.items():
+        for purpose, consent in purposes.items():
+            code = consent_code(channel, purpose)
+            if consent is Consent.UNKNOWN:
+                profile.consents.pop(code, None)
+            else:
+                profile.consents[code] = consent is Consent.GRANTED
+    if len(profile.consents) > MAX_CONSENTS:
+        found = f"{len(profile.consents)} consents"
+        faults.append(Fault("/consents", found, f"at most {MAX_CONSENTS} for one customer"))
+
+
+def _checked_zone(name: str, faults: list[Fault]) -> str:
+    if name:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            expected = "an IANA time zone such as Europe/Paris is expected"
+            faults.append(Fault("/time_zone", f"found {shown(name)}", expected))
+    return name
+
+
+def _checked_locale(name: str, faults: list[Fault]) -> str:
+    if name and not _LOCALE.fullmatch(name):
+        expected = "a language tag such as fr-CA is expected"
+        faults.append(Fault("/locale", f"found {shown(name)}", expected))
+    return name
