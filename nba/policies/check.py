@@ -1,0 +1,134 @@
+"""Check policies against the catalog and the schema before anything of them is live."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from nba.domain.catalog import Catalog, Direction, MessageClass
+from nba.domain.ids import MAX_ID_LENGTH, NO_ACTION
+from nba.errors import Fault
+from nba.expressions import ExpressionError, Schema, parse
+from nba.policies.condition import ConditionPolicy
+from nba.policies.kinds import ConsentPolicy, Exploration
+from nba.policies.loader import LocatedPolicy, PolicySet
+from nba.policies.order import concerns
+from nba.policies.selection import select_actions, select_placements
+from nba.policies.suggestions import nearest
+
+_SELECTOR_KEYS = {
+    "actions": "action",
+    "terms": "term",
+    "channels": "channel",
+    "placements": "placement",
+    "directions": "direction",
+    "message_classes": "message class",
+    "except_actions": "action",
+    "except_terms": "term",
+}
+
+
+def check_policies(
+    policies: PolicySet, *, catalog: Catalog, schema: Schema, faults: list[Fault]
+) -> None:
+    """Add a fault, with file and line, for everything wrong.
+
+    Repeated ids, values out of bounds, unknown actions, terms, channels, placements and purposes,
+    conditions that do not fit ``schema``, and selectors that select nothing the kind concerns.
+    """
+    known = _known_words(catalog)
+    first: dict[str, str] = {}
+    for located in policies:
+        policy_id = located.policy.id
+        if policy_id in first:
+            found = f"policy {policy_id!r} is there twice"
+            faults.append(Fault(located.place("id"), found, f"first at {first[policy_id]}"))
+        first.setdefault(policy_id, located.place("id"))
+        if not 1 <= len(policy_id) <= MAX_ID_LENGTH:
+            found = f"an id of {len(policy_id)} characters"
+            faults.append(Fault(located.place("id"), found, f"1 to {MAX_ID_LENGTH} are expected"))
+        faults.extend(
+            Fault(located.place(problem.field), problem.found, problem.expected)
+            for problem in located.policy.problems()
+        )
+        unknown = list(_unknown_words(located, known))
+        faults.extend(unknown or _empty_selection(located, catalog))
+        faults.extend(_condition(located, schema))
+    faults.extend(_floors(policies, catalog))
+
+
+def _known_words(catalog: Catalog) -> Mapping[str, Collection[str]]:
+    return {
+        "action": {action.id for action in catalog.actions} - {NO_ACTION},
+        "term": set(catalog.taxonomy.terms()),
+        "channel": {placement.channel for placement in catalog.placements},
+        "placement": {placement.id for placement in catalog.placements},
+        "direction": list(Direction),
+        "message class": list(MessageClass),
+        "purpose": {action.purpose for action in catalog.actions},
+    }
+
+
+def _unknown_words(located: LocatedPolicy, known: Mapping[str, Collection[str]]) -> Iterator[Fault]:
+    selector = located.policy.applies_to
+    for key, what in _SELECTOR_KEYS.items():
+        for position, word in enumerate(getattr(selector, key)):
+            if word not in known[what]:
+                written = "except" if key.startswith("except") else "applies_to"
+                place = located.place("applies_to", key, position)
+                yield Fault(
+                    place, f"{written}: unknown {what} {word!r}", nearest(word, known[what])
+                )
+    if isinstance(located.policy, ConsentPolicy):
+        for position, purpose in enumerate(located.policy.purposes):
+            if purpose not in known["purpose"]:
+                place = located.place("purposes", position)
+                found = f"no action has the purpose {purpose!r}"
+                yield Fault(place, found, nearest(purpose, known["purpose"]))
+
+
+def _empty_selection(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:
+    policy = located.policy
+    place = located.place("applies_to")
+    actions = [
+        action
+        for action, chosen in zip(
+            catalog.actions, select_actions(policy.applies_to, catalog.actions), strict=True
+        )
+        if chosen
+    ]
+    if not actions or not select_placements(policy.applies_to, catalog.placements).any():
+        yield Fault(place, "the selector selects nothing", "widen it, or remove the policy")
+    elif not any(concerns(policy.kind, policy.applies_to, action) for action in actions):
+        classes = sorted({action.message_class.value for action in actions})
+        found = f"everything selected is {' or '.join(classes)}, which no {policy.kind} concerns"
+        yield Fault(place, found, "name the actions or their message class, or remove the policy")
+
+
+def _condition(located: LocatedPolicy, schema: Schema) -> Iterator[Fault]:
+    if not isinstance(located.policy, ConditionPolicy):
+        return
+    try:
+        parse(located.policy.condition, schema)
+    except ExpressionError as error:
+        where = f"condition, line {error.line}, column {error.column}"
+        yield Fault(located.place("condition"), f"{where}: {error.found}", error.expected)
+
+
+def _floors(policies: PolicySet, catalog: Catalog) -> Iterator[Fault]:
+    """Refuse floors that cannot all be kept in a placement, should every candidate be left."""
+    bounded = [
+        (located, located.policy) for located in policies if isinstance(located.policy, Exploration)
+    ]
+    for placement in catalog.placements:
+        shown = {
+            content.action for content in catalog.contents if placement.id in content.placements
+        }
+        floors: dict[str, float] = {}
+        for _, policy in bounded:
+            for action in catalog.actions:
+                if action.id in shown and policy.applies_to.matches(action, placement):
+                    floors[action.id] = max(floors.get(action.id, 0.0), policy.floor)
+        total = sum(floors.values())
+        if total > 1.0:
+            found = f"exploration floors in {placement.id} sum to {total:.2f}"
+            yield Fault(bounded[0][0].place("floor"), found, "they may sum to at most 1")

@@ -1,0 +1,265 @@
+"""All policies of a placement compiled into one stack, evaluated on arrays.
+
+Stages close gates (:mod:`nba.policies.stage`), the conditions run as one program, and one kernel
+walks the gates in the order of :mod:`nba.policies.order`, so that the first policy to drop a
+candidate is the one named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.domain.catalog import Catalog
+from nba.domain.policy import Policy
+from nba.expressions import Schema, compile_program
+from nba.policies.condition import compile_conditions
+from nba.policies.kind import PolicyKind, Reason
+from nba.policies.kinds import ContactCap, Exploration, Holdout, Lever
+from nba.policies.kinds.consent import compile_consents
+from nba.policies.kinds.contact_cap import compile_caps
+from nba.policies.kinds.exploration import compile_exploration
+from nba.policies.kinds.holdout import compile_holdouts
+from nba.policies.kinds.lever import compile_levers
+from nba.policies.kinds.quiet_hours import compile_quiet_hours
+from nba.policies.order import ORDER, SHAPERS, concerns
+from nba.policies.selection import select_actions, select_placements
+from nba.policies.situation import Candidates, Situation
+from nba.policies.stage import FIRST_CAUSE, OPEN, SECOND_CAUSE, Gate, Selected, Stage, Surroundings
+
+P = TypeVar("P", bound=PolicyKind)
+
+_COMPILERS: Mapping[str, Callable[[Any, Surroundings], Stage]] = {
+    "consent": compile_consents,
+    "eligibility": compile_conditions,
+    "applicability": compile_conditions,
+    "suitability": compile_conditions,
+    "contact_cap": compile_caps,
+    "quiet_hours": compile_quiet_hours,
+    "holdout": compile_holdouts,
+}
+_RANKS = {kind: rank for rank, kind in enumerate((*ORDER, *SHAPERS))}
+POLICY, SCALAR, VECTOR, OPEN_IF_UNKNOWN, IS_HOLDOUT, START, STOP = range(7)
+
+
+class Drop(NamedTuple):
+    """A policy that drops a candidate: its index in the stack, and the index of its cause."""
+
+    policy: int
+    cause: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the guardrails leave of the candidates.
+
+    ``dropped_by`` is ``(n_candidates,) int16``: -1 is kept, else the index of the first policy, in
+    the stated order, that drops the candidate; ``causes`` is ``(n_candidates,) int8``, the cause
+    within that policy. ``holdout`` says whether the customer is held out from any candidate here.
+    """
+
+    dropped_by: NDArray[np.int16]
+    causes: NDArray[np.int8]
+    holdout: bool
+
+
+class GuardStack:
+    """Compiled guardrails of one placement; see :func:`compile_guards`.
+
+    ``policies`` are all policies in the order of evaluation. ``levers``, ``floors`` and
+    ``ceilings`` are ``(n_candidates,) float64``: weights on expected value, and bounds on action
+    probability. ``max_window_seconds`` is how far back any policy looks, in any placement.
+    """
+
+    def __init__(self, policies: Sequence[PolicyKind], surroundings: Surroundings) -> None:
+        candidates = surroundings.candidates
+        self.policies: tuple[PolicyKind, ...] = tuple(policies)
+        self.max_window_seconds = max(
+            (policy.window_seconds for policy in policies if isinstance(policy, ContactCap)),
+            default=0,
+        )
+        self._n_candidates = len(candidates.actions)
+        selected = list(_select(self.policies, candidates))
+        self.levers = compile_levers(_of(selected, Lever), n_candidates=self._n_candidates)
+        self.floors, self.ceilings = compile_exploration(
+            _of(selected, Exploration), n_candidates=self._n_candidates
+        )
+        self._gates, self._closers = _compile_stages(selected, surroundings)
+        conditions = [gate.condition for gate in self._gates if gate.condition is not None]
+        self._program = compile_program(conditions).bind(candidates.columns)
+        self._table = self._gate_table()
+        rows = [gate.rows for gate in self._gates]
+        self._rows = np.concatenate([np.zeros(0, dtype=np.int32), *rows])
+
+    def evaluate(self, situation: Situation) -> Verdicts:
+        """Say which candidates are dropped, and by what."""
+        closed, scalars, vectors = self._close(situation)
+        dropped_by, causes, holdout = _apply(
+            self._table, self._rows, closed, scalars, vectors, self._n_candidates
+        )
+        return Verdicts(dropped_by, causes, holdout)
+
+    def explain(self, situation: Situation) -> list[list[Drop]]:
+        """Return, for every candidate, everything that drops it, in the stated order."""
+        closed, scalars, vectors = self._close(situation)
+        drops: list[list[Drop]] = [[] for _ in range(self._n_candidates)]
+        for number, gate in enumerate(self._gates):
+            _, scalar, vector, open_if_unknown, *_ = self._table[number].tolist()
+            for row in gate.rows.tolist():
+                cause = int(closed[number])
+                if gate.condition is not None:
+                    answer = int(vectors[vector, row] if vector >= 0 else scalars[scalar])
+                    cause = _cause(answer, open_if_unknown)
+                if cause != OPEN:
+                    drops[row].append(Drop(gate.policy, cause - FIRST_CAUSE))
+        return drops
+
+    def reason(self, dropped: int | Drop) -> Reason:
+        """Return why a policy drops a candidate: for its index alone, its first cause."""
+        drop = dropped if isinstance(dropped, Drop) else Drop(dropped)
+        return self.policies[drop.policy].reason(drop.cause)
+
+    def _close(
+        self, situation: Situation
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8]]:
+        closed = np.zeros(len(self._gates), dtype=np.uint8)
+        for close in self._closers:
+            close(situation, closed)
+        scalars, vectors = self._program.run(situation.symbols)
+        return closed, scalars, vectors
+
+    def _gate_table(self) -> NDArray[np.int32]:
+        table = np.full((len(self._gates), STOP + 1), -1, dtype=np.int32)
+        output = 0
+        start = 0
+        for number, gate in enumerate(self._gates):
+            row = table[number]
+            row[POLICY] = gate.policy
+            row[OPEN_IF_UNKNOWN] = gate.open_if_unknown
+            row[IS_HOLDOUT] = isinstance(self.policies[gate.policy], Holdout)
+            row[START], row[STOP] = start, start + len(gate.rows)
+            start = row[STOP]
+            if gate.condition is None:
+                continue
+            for column, outputs in (
+                (SCALAR, self._program.scalar_outputs),
+                (VECTOR, self._program.vector_outputs),
+            ):
+                position = int(np.searchsorted(outputs, output))
+                if position < len(outputs) and outputs[position] == output:
+                    row[column] = position
+            output += 1
+        return table
+
+
+def compile_guards(
+    policies: Sequence[Policy], candidates: Candidates, schema: Schema, *, catalog: Catalog
+) -> GuardStack:
+    """Compile policies for the candidates of a placement.
+
+    Parameters
+    ----------
+    policies
+        Policies of any kind, in any order; those that select nothing here cost nothing here.
+    candidates
+        Row 0 must be ``no_action``.
+    schema
+        Symbols of the situation row and of ``candidates.columns``.
+    catalog
+        The whole catalog: contact caps count contacts in every placement.
+
+    Raises
+    ------
+    ExpressionError
+        A condition does not fit the schema.
+    ValueError
+        Row 0 is not ``no_action``.
+    """
+    if not candidates.actions or not candidates.actions[0].is_no_action:
+        raise ValueError(f"row 0 of placement {candidates.placement.id} must be no_action")
+    known = [policy for policy in policies if isinstance(policy, PolicyKind)]
+    if len(known) != len(policies):
+        raise TypeError("a policy is of no known kind")
+    ordered = sorted(known, key=lambda policy: _RANKS[policy.kind])
+    return GuardStack(ordered, Surroundings(candidates, catalog, schema, 0))
+
+
+def _select(
+    policies: Sequence[PolicyKind], candidates: Candidates
+) -> Iterable[Selected[PolicyKind]]:
+    for index, policy in enumerate(policies):
+        selector = policy.applies_to
+        if not select_placements(selector, [candidates.placement])[0]:
+            continue
+        mask = select_actions(selector, candidates.actions)
+        rows = [
+            row
+            for row in np.flatnonzero(mask).tolist()
+            if concerns(policy.kind, selector, candidates.actions[row])
+        ]
+        if rows:
+            yield Selected(index, policy, np.array(rows, dtype=np.int32))
+
+
+def _of(selected: Sequence[Selected[PolicyKind]], kind: type[P]) -> list[Selected[P]]:
+    return [
+        Selected(item.index, item.policy, item.rows)
+        for item in selected
+        if isinstance(item.policy, kind)
+    ]
+
+
+def _compile_stages(
+    selected: Sequence[Selected[PolicyKind]], surroundings: Surroundings
+) -> tuple[tuple[Gate, ...], tuple[Callable[[Situation, NDArray[np.uint8]], None], ...]]:
+    gates: list[Gate] = []
+    closers = []
+    for kind in ORDER:
+        chosen = [item for item in selected if item.policy.kind == kind]
+        place = Surroundings(
+            surroundings.candidates, surroundings.catalog, surroundings.schema, len(gates)
+        )
+        stage = _COMPILERS[kind](chosen, place)
+        gates.extend(stage.gates)
+        if stage.gates and stage.close is not None:
+            closers.append(stage.close)
+    return tuple(gates), tuple(closers)
+
+
+@numba.njit(cache=True)
+def _cause(answer: int, open_if_unknown: int) -> int:
+    if answer == 1:
+        return OPEN
+    if answer == 0:
+        return FIRST_CAUSE
+    return OPEN if open_if_unknown else SECOND_CAUSE
+
+
+@numba.njit(cache=True)
+def _apply(  # noqa: PLR0917 - numba kernels take positions
+    table: Any, rows: Any, closed: Any, scalars: Any, vectors: Any, n_candidates: int
+) -> tuple[NDArray[np.int16], NDArray[np.int8], bool]:
+    dropped_by = np.full(n_candidates, -1, dtype=np.int16)
+    causes = np.zeros(n_candidates, dtype=np.int8)
+    holdout = False
+    for gate in range(table.shape[0]):
+        cause = int(closed[gate])
+        vector = table[gate, VECTOR]
+        if table[gate, SCALAR] >= 0:
+            cause = _cause(scalars[table[gate, SCALAR]], table[gate, OPEN_IF_UNKNOWN])
+        if cause == OPEN and vector < 0:
+            continue
+        holdout = holdout or table[gate, IS_HOLDOUT] == 1
+        for position in range(table[gate, START], table[gate, STOP]):
+            row = rows[position]
+            if vector >= 0:
+                cause = _cause(vectors[vector, row], table[gate, OPEN_IF_UNKNOWN])
+            if cause != OPEN and dropped_by[row] < 0:
+                dropped_by[row] = table[gate, POLICY]
+                causes[row] = cause - FIRST_CAUSE
+    return dropped_by, causes, holdout

@@ -1,0 +1,41 @@
+"""What guardrails look at: the customer's moment, and the candidates of a placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.domain.catalog import Action, Placement
+from nba.domain.history import ContactHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One customer at one moment.
+
+    ``symbols`` is the situation row of the schema, ``(n_columns,) float64`` and contiguous, NaN
+    where missing. ``consents`` maps :func:`~nba.domain.consent.consent_code` to granted or not; a
+    code that is absent is unknown.
+    """
+
+    customer_id: str
+    at_ms: int
+    symbols: NDArray[np.float64]
+    consents: Mapping[int, bool]
+    time_zone: str | None
+    history: ContactHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The candidates of one placement; row 0 is always ``no_action``.
+
+    ``columns`` is the candidate table of the schema, ``(n_candidates, n_columns) float64``.
+    """
+
+    placement: Placement
+    actions: tuple[Action, ...]
+    columns: NDArray[np.float64]

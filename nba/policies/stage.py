@@ -1,0 +1,68 @@
+"""Stages: all policies of one kind, compiled for the candidates of one placement.
+
+A stage is made of gates. A gate belongs to a policy and stands before some rows; in a decision it
+is open, or closed for all its rows at once (``closed[gate]`` is 1 + the index of the cause), or, if
+it carries a condition, closed row by row as the condition answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.domain.catalog import Catalog
+from nba.expressions import Expression, Schema
+from nba.policies.kind import PolicyKind
+from nba.policies.situation import Candidates, Situation
+
+P = TypeVar("P", bound=PolicyKind)
+
+OPEN = 0
+FIRST_CAUSE = 1
+SECOND_CAUSE = 2
+"""In every kind that can lack data, the second cause is that it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that can close: its policy's index, its rows, and its condition if it has one."""
+
+    policy: int
+    rows: NDArray[np.int32]
+    condition: Expression | None = None
+    open_if_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The gates of a kind, and what closes them: ``None`` where conditions do.
+
+    ``close`` is given the situation and the gates of all stages, ``(n_gates,) uint8``, and writes
+    those of its own.
+    """
+
+    gates: tuple[Gate, ...]
+    close: Callable[[Situation, NDArray[np.uint8]], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected(Generic[P]):
+    """A policy, its index in the stack, and the rows it concerns."""
+
+    index: int
+    policy: P
+    rows: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a stage is compiled in; ``first_gate`` is where its gates begin among all."""
+
+    candidates: Candidates
+    catalog: Catalog
+    schema: Schema
+    first_gate: int
