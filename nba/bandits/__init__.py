@@ -2,10 +2,11 @@
 
 A library on plain arrays. An :class:`OnlineLogistic` learns from observations and is bound to
 candidates; an :class:`Explorer` turns their scores into action probabilities; :func:`project`
-keeps those within the marketer's floors and ceilings; :mod:`nba.bandits.draw` draws replayably.
+keeps those within the marketer's floors and ceilings; :func:`draw` draws replayably.
 Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
+from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
@@ -27,6 +28,8 @@ __all__ = [
     "SquareCB",
     "Uniform",
     "build_explorer",
+    "draw",
     "load_bandit",
     "project",
+    "uniform",
 ]

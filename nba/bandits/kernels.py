@@ -76,8 +76,9 @@ def predict(
         if not abs(z[column]) <= MAX_VALUE:
             return False
         x[2 + column] = _clip((z[column] - shift[column]) * scale[column], MAX_STANDARDIZED)
-    logits[:] = m * correction[1]
-    variances[:] = m * m * covariance[2]
+    for i in range(n):
+        logits[i] = m[i] * correction[1, i]
+        variances[i] = m[i] * m[i] * covariance[2, i]
     for a in range(d):
         if x[a] != 0.0:
             _add_input(a, x, m, correction, covariance, logits, variances)
@@ -208,10 +209,12 @@ def _observe(
 def _mode(activation: float, variance: float, label: float, weight: float) -> float:
     # The posterior's mode is mean + t Σx with t = weight (label - p(t)), where p(t) is the sigmoid
     # of activation + variance t. The right side falls as t grows, so the root is unique and lies
-    # between its two extremes.
+    # between its two extremes. Newton's step is taken where it at least halves the last one, the
+    # middle of what is left of the bracket elsewhere.
     low = weight * (label - 1.0)
     high = weight * label
     t = 0.0
+    last_move = 2.0 * weight
     for _ in range(_MODE_STEPS):
         p: float = _sigmoid(activation + variance * t)
         excess = t - weight * (label - p)
@@ -220,9 +223,10 @@ def _mode(activation: float, variance: float, label: float, weight: float) -> fl
         else:
             low = t
         proposal = t - excess / (1.0 + weight * variance * p * (1.0 - p))
-        if not low <= proposal <= high:
+        if not low <= proposal <= high or 2.0 * abs(proposal - t) > last_move:
             proposal = 0.5 * (low + high)
-        if abs(proposal - t) <= _MODE_TOLERANCE * (1.0 + abs(t)):
-            return proposal
+        last_move = abs(proposal - t)
         t = proposal
+        if last_move <= _MODE_TOLERANCE * weight:
+            break
     return t

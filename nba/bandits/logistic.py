@@ -292,7 +292,9 @@ class OnlineLogistic:
         learner = cls(record.settings if settings is None else settings)
         learner.updates = record.updates
         learner.ensure(record.actions)
-        n, d = len(record.actions), len(learner._prior_variance)
+        n, d = len(learner._slots), len(learner._prior_variance)
+        if n != len(record.actions):
+            raise CorruptRecordError("the bandit's state names an action twice")
         learner._scaling = _array(record.scaling, (3, d - 2))
         learner._counts[:n] = _array(record.counts, (n,))
         learner._mean[:n] = _array(record.mean, (n, d))

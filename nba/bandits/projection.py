@@ -31,7 +31,8 @@ def project(
 
     1. a floor above its own ceiling is lowered to it;
     2. floors that sum to more than 1 are divided by their sum, which then is the answer;
-    3. ceilings that sum to less than 1 are divided by their sum, which then is the answer.
+    3. ceilings that sum to less than 1 are divided by their sum, which then is the answer; where
+       all are 0 there is nothing to divide, and the probabilities stay as they are.
 
     Raises :class:`InputError` where shapes differ or there is no candidate, a bound or probability
     is negative or not finite, or the probabilities do not sum to 1 within 1e-9.
@@ -91,19 +92,37 @@ def _project(
     ceilings: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    low = np.minimum(floors, ceilings)
-    if np.all((low <= p) & (p <= ceilings)):
-        out[:] = p
-    elif low.sum() >= 1.0:
-        out[:] = low / low.sum()
-    elif ceilings.sum() <= 1.0:
-        out[:] = ceilings / ceilings.sum()
-    elif np.where(p > 0.0, ceilings, low).sum() < 1.0:
-        # Candidates with a probability cannot take it all: they sit at their ceilings.
-        equal = np.where(p > 0.0, 0.0, 1.0)
-        _fill(equal, np.where(p > 0.0, ceilings, low), ceilings, out)
-    else:
+    n = p.shape[0]
+    low = np.empty(n)
+    low_sum = 0.0
+    high_sum = 0.0
+    reachable = 0.0  # the most that candidates with a probability can take, the others at floors
+    within = True
+    for i in range(n):
+        low[i] = min(floors[i], ceilings[i])
+        low_sum += low[i]
+        high_sum += ceilings[i]
+        reachable += ceilings[i] if p[i] > 0.0 else low[i]
+        within = within and low[i] <= p[i] <= ceilings[i]
+        out[i] = p[i]
+    if within or high_sum == 0.0:
+        return
+    if low_sum >= 1.0:
+        for i in range(n):
+            out[i] = low[i] / low_sum
+    elif high_sum <= 1.0:
+        for i in range(n):
+            out[i] = ceilings[i] / high_sum
+    elif reachable >= 1.0:
         _fill(p, low, ceilings, out)
+    else:
+        weights = np.zeros(n)
+        for i in range(n):
+            if p[i] > 0.0:
+                low[i] = ceilings[i]
+            else:
+                weights[i] = 1.0
+        _fill(weights, low, ceilings, out)
 
 
 @numba.njit(cache=True)
@@ -117,22 +136,28 @@ def _fill(
     # bounds on the side that weighs more: the final scale moves the other way, so those candidates
     # can only go further out. So there are at most n rounds, two or three as a rule.
     n = weights.shape[0]
-    free = weights > 0.0
-    out[:] = low
+    free = np.empty(n, dtype=np.bool_)
+    for i in range(n):
+        free[i] = weights[i] > 0.0
+        out[i] = low[i]
     for _ in range(n):
-        total = 0.0
         room = 1.0
+        largest = 0.0
         for i in range(n):
-            total += weights[i] if free[i] else 0.0
-            room -= 0.0 if free[i] else out[i]
-        if total <= 0.0:
+            if free[i]:
+                largest = max(largest, weights[i])
+            else:
+                room -= out[i]
+        if largest == 0.0:
             return
-        scale = room / total
+        total = 0.0
+        for i in range(n):
+            total += weights[i] / largest if free[i] else 0.0
         below = 0.0
         above = 0.0
         for i in range(n):
             if free[i]:
-                out[i] = scale * weights[i]
+                out[i] = room / total * (weights[i] / largest)
                 below += max(0.0, low[i] - out[i])
                 above += max(0.0, out[i] - high[i])
         if below == 0.0 and above == 0.0:

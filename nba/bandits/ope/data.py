@@ -38,10 +38,9 @@ class LoggedData:
             raise InputError([Fault("/actions", found, "one axis with at least one row")])
         if actions.dtype.kind not in "iu":
             raise InputError([Fault("/actions", f"found {actions.dtype}", "integers from 0")])
-        refuse_rows(
-            "/actions", actions.astype(np.float64), actions >= 0, "an index from 0 is expected"
-        )
         n = actions.shape[0]
+        values = actions.astype(np.float64)
+        refuse_rows("/actions", values, actions >= 0, "an index from 0 is expected")
         rewards = as_rows("/rewards", self.rewards, n)
         refuse_rows("/rewards", rewards, np.isfinite(rewards), "a finite number is expected")
         probabilities = as_rows("/probabilities", self.probabilities, n)

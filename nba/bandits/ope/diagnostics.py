@@ -111,8 +111,8 @@ def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> V
 
     >>> import numpy as np
     >>> data = LoggedData(np.array([0, 1]), np.array([0.0, 1.0]), np.array([0.5, 0.5]))
-    >>> verdict(diagnose(data, Target(np.array([0.5, 0.5])))).reasons
-    ('the effective sample is 2 of 2 rows and 200 are needed: about 200 rows logged this way ...',)
+    >>> verdict(diagnose(data, Target(np.array([0.5, 0.5])))).refused
+    True
     """
     limits = thresholds or Thresholds()
     reasons: list[str] = []

@@ -1,0 +1,69 @@
+"""The package's public names, and the examples in its docstrings."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import nba.bandits
+import nba.bandits.ope
+
+MODULES = [
+    module.name for module in pkgutil.walk_packages(nba.bandits.__path__, prefix="nba.bandits.")
+]
+
+
+def test_public_names_of_the_bandits():
+    assert nba.bandits.__all__ == [
+        "BanditSettings",
+        "BoundLogistic",
+        "EpsilonGreedy",
+        "Explorer",
+        "Greedy",
+        "OnlineLogistic",
+        "Softmax",
+        "SquareCB",
+        "Uniform",
+        "build_explorer",
+        "draw",
+        "load_bandit",
+        "project",
+        "uniform",
+    ]
+    assert callable(nba.bandits.draw)
+    assert callable(nba.bandits.uniform)
+
+
+def test_public_names_of_off_policy_evaluation():
+    assert nba.bandits.ope.__all__ == [
+        "DM",
+        "DR",
+        "IPS",
+        "SNIPS",
+        "ClippedIPS",
+        "Comparison",
+        "Diagnostics",
+        "Estimate",
+        "Estimator",
+        "LoggedData",
+        "Target",
+        "Terms",
+        "Thresholds",
+        "Verdict",
+        "compare",
+        "diagnose",
+        "evaluate",
+        "importance_weights",
+        "verdict",
+    ]
+
+
+@pytest.mark.parametrize("package", [nba.bandits, nba.bandits.ope])
+def test_every_public_name_is_there(package):
+    assert [name for name in package.__all__ if not hasattr(package, name)] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_hold(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

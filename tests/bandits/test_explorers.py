@@ -1,0 +1,133 @@
+"""Every explorer keeps the promises of the protocol; then what each of them promises alone."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.bandits import EpsilonGreedy, Explorer, Greedy, Softmax, SquareCB, Uniform
+from nba.errors import InputError
+
+EXPLORERS: list[Explorer] = [
+    EpsilonGreedy(),
+    Greedy(),
+    Softmax(),
+    SquareCB(),
+    SquareCB(gamma=1e-3),
+    Uniform(),
+]
+
+every_explorer = pytest.mark.parametrize("explorer", EXPLORERS, ids=repr)
+scores_of_candidates = st.lists(
+    st.floats(-10.0, 10.0) | st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=30
+).map(np.array)
+updates_so_far = st.integers(0, 10**9)
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
+@given(scores=scores_of_candidates, updates=updates_so_far)
+def test_probabilities_sum_to_one_and_none_is_negative(explorer, scores, updates):
+    p = explorer.probabilities(scores, updates=updates)
+    assert p.dtype == np.float64
+    assert p.shape == scores.shape
+    assert (p >= 0.0).all()
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
+@given(scores=scores_of_candidates, updates=updates_so_far)
+def test_a_higher_score_is_never_less_probable(explorer, scores, updates):
+    p = explorer.probabilities(scores, updates=updates)
+    assert (np.diff(p[np.argsort(scores)]) >= -1e-12).all()
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
+@given(scores=scores_of_candidates, updates=updates_so_far)
+def test_equal_scores_are_equally_probable(explorer, scores, updates):
+    p = explorer.probabilities(np.concatenate([scores, scores]), updates=updates)
+    assert np.array_equal(p[: len(scores)], p[len(scores) :])
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
+@given(scores=scores_of_candidates, updates=updates_so_far, order=st.randoms())
+def test_the_order_of_candidates_does_not_matter(explorer, scores, updates, order):
+    permutation = np.array(order.sample(range(len(scores)), len(scores)))
+    p = explorer.probabilities(scores, updates=updates)
+    q = explorer.probabilities(scores[permutation], updates=updates)
+    assert np.allclose(q, p[permutation], rtol=0.0, atol=1e-14)
+
+
+@every_explorer
+def test_one_candidate_is_certain(explorer):
+    assert explorer.probabilities(np.array([0.3]), updates=7).tolist() == [1.0]
+
+
+@every_explorer
+def test_all_candidates_tied_are_uniform(explorer):
+    p = explorer.probabilities(np.full(7, 0.25), updates=1_000)
+    assert np.allclose(p, 1 / 7, rtol=0.0, atol=1e-15)
+
+
+@every_explorer
+def test_ten_thousand_candidates(explorer):
+    scores = np.linspace(0.0, 1.0, 10_000)
+    p = explorer.probabilities(scores, updates=50_000)
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+    assert p.argmax() == 9_999 or p.max() == p.min()
+
+
+@every_explorer
+def test_scores_as_far_apart_as_floats_go(explorer):
+    p = explorer.probabilities(np.array([-1.7e308, 1.7e308]), updates=1)
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+
+
+@every_explorer
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_refused_by_its_place(explorer, wrong):
+    with pytest.raises(InputError, match=r"^/scores/1: found (nan|inf|-inf); a finite number"):
+        explorer.probabilities(np.array([0.1, wrong]), updates=1)
+
+
+@every_explorer
+@pytest.mark.parametrize("scores", [np.empty(0), np.zeros((2, 2))])
+def test_no_candidate_or_another_shape_is_refused(explorer, scores):
+    with pytest.raises(InputError, match=r"^/scores: found shape .*at least one candidate"):
+        explorer.probabilities(scores, updates=1)
+
+
+def test_squarecb_weighs_by_inverse_gap_with_its_schedule():
+    """At t = 4 gamma is 10 · √4 = 20: the others get 1 / (3 + 20 · gap), the best the rest."""
+    p = SquareCB(gamma=10.0).probabilities(np.array([0.2, 0.6, 0.5]), updates=3)
+    assert p == pytest.approx([1 / 11, 1 - 1 / 11 - 1 / 5, 1 / 5], abs=1e-15)
+
+
+def test_squarecb_shares_the_rest_between_those_tied_for_best():
+    p = SquareCB(gamma=10.0).probabilities(np.array([0.6, 0.2, 0.6]), updates=3)
+    assert p == pytest.approx([5 / 11, 1 / 11, 5 / 11], abs=1e-15)
+
+
+def test_squarecb_explores_less_as_updates_grow():
+    scores = np.array([0.1, 0.2])
+    worse = [SquareCB().probabilities(scores, updates=updates)[0] for updates in (0, 100, 10_000)]
+    assert worse == pytest.approx([1 / 32, 1 / (2 + 30 * math.sqrt(101)), 1 / (2 + 30 * 100.005)])
+
+
+def test_squarecb_without_gap_to_exploit_is_uniform():
+    assert SquareCB(gamma=0.0).probabilities(np.array([0.9, 0.1]), updates=5).tolist() == [0.5, 0.5]
+
+
+def test_epsilon_greedy_spreads_epsilon_over_all():
+    p = EpsilonGreedy(epsilon=0.2).probabilities(np.array([0.1, 0.9, 0.9, 0.2]), updates=9)
+    assert p == pytest.approx([0.05, 0.45, 0.45, 0.05])
+
+
+def test_softmax_follows_the_temperature():
+    p = Softmax(temperature=0.5).probabilities(np.array([0.0, 0.5 * math.log(3)]), updates=0)
+    assert p == pytest.approx([0.25, 0.75])
