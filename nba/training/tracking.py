@@ -1,0 +1,191 @@
+"""Log a training run to MLflow and register its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from nba.errors import UnavailableError
+from nba.models.mlflow import ARTIFACT, EVALUATION_TAG, mlflow_quietly
+from nba.models.propensity import ModelInput, PropensityModel
+from nba.models.spec import ModelSpec
+from nba.training.card import write_card
+from nba.training.fit import FittedModel
+from nba.training.metrics import Interval, ModelMetrics
+from nba.training.plots import write_plots
+
+_EXAMPLE_ROWS = 5
+_LOADER = "nba.training.pyfunc"
+_REQUIREMENTS = ["nba[train]"]
+_PREFIXES = {"situation": "f_", "candidate": "a_"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """Where runs are logged.
+
+    ``artifacts`` is the folder or URL an experiment that does not exist yet keeps its files in;
+    ``None`` leaves that to the MLflow server.
+    """
+
+    tracking_uri: str
+    registry_uri: str | None = None
+    experiment: str = "nba"
+    artifacts: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRun:
+    """A run in MLflow and the model version registered from it."""
+
+    run_id: str
+    version: str
+
+
+def log_model_run(
+    tracking: Tracking,
+    spec: ModelSpec,
+    fitted: FittedModel,
+    rows: pl.DataFrame,
+    *,
+    words: str,
+    dataset: str,
+    digest: str,
+) -> LoggedRun:
+    """Log parameters, metrics, plots, card and model of a fit, and register the model's version.
+
+    ``rows`` are those it was made from, for the signature and an input example; ``words`` the
+    owner's part of the card; ``dataset`` and ``digest`` say which data exactly.
+
+    Raises :class:`UnavailableError` where MLflow does not answer.
+    """
+    with mlflow_quietly() as mlflow, TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        try:
+            client = mlflow.MlflowClient(tracking.tracking_uri, tracking.registry_uri)
+            run = client.create_run(_experiment(client, tracking), run_name=spec.name).info
+            run_id = str(run.run_id)
+            try:
+                _log_figures(mlflow, client, run_id, spec, fitted, dataset=dataset, digest=digest)
+                _log_files(client, run_id, folder, write_card(spec, words, fitted), fitted)
+                _save_model(mlflow, folder / "model", fitted.model, rows)
+                version = _register(client, spec, fitted, folder / "model", run=run)
+            except BaseException:
+                client.set_terminated(run_id, status="FAILED")
+                raise
+            client.set_terminated(run_id)
+        except mlflow.exceptions.MlflowException as error:
+            raise UnavailableError(f"MLflow at {tracking.tracking_uri}: {error}") from error
+    return LoggedRun(run_id=run_id, version=version)
+
+
+def _experiment(client: Any, tracking: Tracking) -> str:
+    found = client.get_experiment_by_name(tracking.experiment)
+    if found is not None:
+        return str(found.experiment_id)
+    location = tracking.artifacts
+    return str(client.create_experiment(tracking.experiment, artifact_location=location))
+
+
+def _log_figures(
+    mlflow: Any,
+    client: Any,
+    run_id: str,
+    spec: ModelSpec,
+    fitted: FittedModel,
+    *,
+    dataset: str,
+    digest: str,
+) -> None:
+    entities = mlflow.entities
+    parameters: Mapping[str, object] = {
+        **fitted.parameters,
+        "trees": fitted.model.forest.n_trees,
+        "outcome": spec.outcome,
+        "inputs": len(fitted.model.inputs),
+        "rows_fit": len(fitted.periods.fit),
+        "rows_calibration": len(fitted.periods.calibration),
+        "rows_evaluation": len(fitted.periods.evaluation),
+        "evaluated_later": fitted.periods.in_time,
+    }
+    tags = {"dataset": dataset, "dataset_digest": digest, "model": spec.name, "owner": spec.owner}
+    client.log_batch(
+        run_id,
+        metrics=[
+            entities.Metric(name, value, timestamp=fitted.model.trained_through_ms, step=0)
+            for name, value in _flat(fitted.metrics).items()
+        ],
+        params=[entities.Param(name, str(value)) for name, value in parameters.items()],
+        tags=[entities.RunTag(name, value) for name, value in tags.items()],
+    )
+    data = entities.Dataset(
+        name=dataset, digest=digest[:36], source_type="nba log", source=f'{{"dataset":"{dataset}"}}'
+    )
+    context = entities.InputTag("mlflow.data.context", "training")
+    client.log_inputs(run_id, [entities.DatasetInput(data, tags=[context])])
+
+
+def _flat(metrics: ModelMetrics) -> Mapping[str, float]:
+    flat: dict[str, float] = {}
+    for field in fields(metrics):
+        value = getattr(metrics, field.name)
+        if isinstance(value, Interval):
+            flat[field.name] = value.estimate
+            flat[f"{field.name}_low"] = value.low
+            flat[f"{field.name}_high"] = value.high
+        else:
+            flat[field.name] = float(value)
+    return flat
+
+
+def _log_files(client: Any, run_id: str, folder: Path, card: str, fitted: FittedModel) -> None:
+    files = folder / "run"
+    files.mkdir()
+    write_plots(fitted, files)
+    (files / "model_card.md").write_text(card, encoding="utf-8")
+    client.log_artifacts(run_id, str(files))
+
+
+def _save_model(mlflow: Any, folder: Path, model: PropensityModel, rows: pl.DataFrame) -> None:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    def kind(entry: ModelInput) -> str:
+        return "double" if entry.categories is None else "string"
+
+    inputs = [ColSpec(kind(entry), entry.name, required=False) for entry in model.inputs]
+    signature = ModelSignature(Schema(inputs), Schema([ColSpec("double")]))
+    complete = [pl.col(_PREFIXES[e.level] + e.name).alias(e.name) for e in model.inputs]
+    example = rows.select(complete).head(_EXAMPLE_ROWS)
+    packed = folder.with_name(ARTIFACT)
+    packed.write_bytes(model.to_bytes())
+    mlflow.pyfunc.save_model(
+        str(folder),
+        loader_module=_LOADER,
+        data_path=str(packed),
+        signature=signature,
+        input_example=example.cast({pl.Float32: pl.Float64}).to_pandas(),
+        pip_requirements=_REQUIREMENTS,
+    )
+
+
+def _register(client: Any, spec: ModelSpec, fitted: FittedModel, folder: Path, *, run: Any) -> str:
+    logged = client.create_logged_model(run.experiment_id, name=spec.name, source_run_id=run.run_id)
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    if not client.search_registered_models(f"name = '{spec.name}'"):
+        client.create_registered_model(spec.name, description=spec.description)
+    version = client.create_model_version(
+        spec.name,
+        # By location, not by "models:/" address, which MLflow resolves at its global tracking URI.
+        source=logged.artifact_location,
+        run_id=run.run_id,
+        tags={EVALUATION_TAG: str(fitted.metrics.verdict)},
+        model_id=logged.model_id,
+    )
+    return str(version.version)
