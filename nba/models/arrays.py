@@ -77,35 +77,26 @@ class Splits(NamedTuple):
     """The splits on some features, ordered so that only those that send a row right are visited.
 
     Numerical splits on one column with one meaning of missing form a run, by ascending threshold:
-    a value clears the leaves of each threshold below it and stops. A missing value clears instead
-    those of the run's splits that send missing right. Category splits are tested one by one.
+    a value applies the clearings of each threshold below it and stops. A missing value applies
+    instead the clearings of the run's splits that send missing right. Category splits are tested
+    one by one.
 
     Attributes
     ----------
-    run_column, run_kind
-        (n_runs,) int64 and uint8 (:class:`~nba.models.forest.SplitKind`).
-    run_start, threshold, word, mask
-        (n_runs + 1,) int64, then per entry float64, int64, uint64: ``words[word] &= mask``.
-    absent_start, absent_word, absent_mask
-        The same for missing values.
-    set_column, set_start, set_end, set_word, set_mask, category_bits
-        Category splits: the set is ``category_bits[set_start:set_end]``, uint32.
+    runs
+        :data:`RUN` (n_runs,): the column and kind, and where its clearings begin and end.
+    clearings
+        :data:`CLEARING` (n,): ``words[word] &= mask``; the threshold counts for values only.
+    sets
+        :data:`CATEGORY_SET` (n_sets,): a column, its members among the words of
+        ``category_bits``, and what to clear for every other value.
+    category_bits
+        (n_words,) uint32.
     """
 
-    run_column: NDArray[np.int64]
-    run_kind: NDArray[np.uint8]
-    run_start: NDArray[np.int64]
-    threshold: NDArray[np.float64]
-    word: NDArray[np.int64]
-    mask: NDArray[np.uint64]
-    absent_start: NDArray[np.int64]
-    absent_word: NDArray[np.int64]
-    absent_mask: NDArray[np.uint64]
-    set_column: NDArray[np.int64]
-    set_start: NDArray[np.int64]
-    set_end: NDArray[np.int64]
-    set_word: NDArray[np.int64]
-    set_mask: NDArray[np.uint64]
+    runs: NDArray[np.void]
+    clearings: NDArray[np.void]
+    sets: NDArray[np.void]
     category_bits: NDArray[np.uint32]
 
 
@@ -114,23 +105,34 @@ class BoundForest(NamedTuple):
 
     Attributes
     ----------
-    source, lookup_start, lookup
-        Where in a row each situation value lies, (n_values,) int64; and what its code means to the
-        model: ``lookup[lookup_start[i]:lookup_start[i + 1]]`` by code, float64, its last entry for
-        every other code. A value without a lookup is taken as it is.
+    sources, lookup
+        :data:`SOURCE` (n_values,): where in a row each situation value lies, and which part of
+        ``lookup`` (float64) gives the model's code by the plan's; the part's last entry is for
+        every other code. A value without a part is taken as it is.
     splits
         The splits on situation values.
-    word_start, leaf_start, leaf_value
-        (n_trees + 1,) int64 each; (n_leaves,) float64.
+    trees, leaf_value
+        :data:`TREE` (n_trees,): where its words and leaves begin; (n_leaves,) float64.
     candidate_words
         (n_words, n_candidates) uint64: the leaves that each candidate leaves open.
     """
 
-    source: NDArray[np.int64]
-    lookup_start: NDArray[np.int64]
+    sources: NDArray[np.void]
     lookup: NDArray[np.float64]
     splits: Splits
-    word_start: NDArray[np.int64]
-    leaf_start: NDArray[np.int64]
+    trees: NDArray[np.void]
     leaf_value: NDArray[np.float64]
     candidate_words: NDArray[np.uint64]
+
+
+def _record(kind: str, *names: str) -> np.dtype[np.void]:
+    return np.dtype([(name, kind) for name in names])
+
+
+RUN = _record("i8", "column", "kind", "begin", "end", "absent_begin", "absent_end")
+CLEARING = np.dtype([("threshold", "f8"), ("word", "i8"), ("mask", "u8")])
+CATEGORY_SET = np.dtype(
+    [("column", "i8"), ("begin", "i8"), ("end", "i8"), ("word", "i8"), ("mask", "u8")]
+)
+SOURCE = _record("i8", "position", "begin", "end")
+TREE = _record("i8", "word", "n_words", "leaf")

@@ -15,15 +15,29 @@ Leaf values are added in tree order in double precision, so that scores equal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from nba.models.arrays import ALL_OPEN, WORD_BITS, BoundForest, SplitKind, Splits, Trees
+from nba.models.arrays import (
+    ALL_OPEN,
+    CATEGORY_SET,
+    CLEARING,
+    RUN,
+    SOURCE,
+    TREE,
+    WORD_BITS,
+    BoundForest,
+    SplitKind,
+    Splits,
+    Trees,
+)
 from nba.models.forest import Forest
 from nba.models.kernels import candidate_words
+
+_CATEGORY = int(SplitKind.CATEGORY)
 
 
 def bind_forest(
@@ -50,65 +64,60 @@ def bind_forest(
     trees = forest.trees
     n_words = -(-np.diff(trees.leaf_start) // WORD_BITS)
     word_start = _starts(n_words)
-    fixed = _collect_splits(trees, word_start, candidate)
+    lookup_start = _starts([len(lookup) for lookup in lookups])
     table = np.array(values, dtype=np.float64, order="C")
+    fixed = _collect_splits(trees, word_start, candidate)
     return BoundForest(
-        source=np.array(source, dtype=np.int64),
-        lookup_start=_starts([len(lookup) for lookup in lookups]),
+        sources=_records(SOURCE, zip(source, lookup_start[:-1], lookup_start[1:], strict=True)),
         lookup=np.concatenate([np.empty(0), *lookups]),
         splits=_collect_splits(trees, word_start, situation),
-        word_start=word_start,
-        leaf_start=trees.leaf_start,
+        trees=_records(TREE, zip(word_start[:-1], n_words, trees.leaf_start[:-1], strict=True)),
         leaf_value=trees.leaf_value,
         candidate_words=candidate_words(table, fixed, word_start[-1]),
     )
 
 
-def _starts(sizes: Any) -> NDArray[np.int64]:
+def _starts(sizes: ArrayLike) -> NDArray[np.int64]:
     """Return where each of some runs begins, and where the last ends: (n + 1,) int64."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _records(kind: np.dtype[np.void], rows: Iterable[tuple[Any, ...]]) -> NDArray[np.void]:
+    return np.array(list(rows), dtype=kind)
 
 
 def _collect_splits(trees: Trees, word_start: NDArray[np.int64], features: Sequence[int]) -> Splits:
     """Lay out the splits on ``features``, whose values will stand in that order."""
     columns = {feature: column for column, feature in enumerate(features)}
-    runs: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
-    absent: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    nodes = np.flatnonzero(np.isin(trees.feature, list(features)))
+    first_words = word_start[np.searchsorted(trees.node_start, nodes, side="right") - 1]
+    present: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
+    absent: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
     sets: list[tuple[int, int, int, int, int]] = []
-    for tree in range(len(trees.node_start) - 1):
-        for node in range(trees.node_start[tree], trees.node_start[tree + 1]):
-            column = columns.get(int(trees.feature[node]))
-            if column is None:
+    for node, first_word in zip(nodes.tolist(), first_words.tolist(), strict=True):
+        run = columns[int(trees.feature[node])], int(trees.kind[node])
+        for index, mask in _masks(int(trees.leaf_begin[node]), int(trees.leaf_split[node])):
+            word = first_word + index
+            if run[1] == _CATEGORY:
+                bits = int(trees.bits_start[node]), int(trees.bits_end[node])
+                sets.append((run[0], *bits, word, mask))
                 continue
-            kind = int(trees.kind[node])
-            for index, mask in _masks(int(trees.leaf_begin[node]), int(trees.leaf_split[node])):
-                word = int(word_start[tree]) + index
-                if kind == SplitKind.CATEGORY:
-                    bounds = int(trees.bits_start[node]), int(trees.bits_end[node])
-                    sets.append((column, *bounds, word, mask))
-                    continue
-                entry = (float(trees.threshold[node]), word, mask)
-                runs.setdefault((column, kind), []).append(entry)
-                if not trees.default_left[node]:
-                    absent.setdefault((column, kind), []).append((word, mask))
-    keys = sorted(runs)
-    entries = [entry for key in keys for entry in sorted(runs[key])]
-    absences = [entry for key in keys for entry in absent.get(key, ())]
+            clearing = float(trees.threshold[node]), word, mask
+            present.setdefault(run, []).append(clearing)
+            if not trees.default_left[node]:
+                absent.setdefault(run, []).append(clearing)
+    runs: list[tuple[int, ...]] = []
+    clearings: list[tuple[float, int, int]] = []
+    for run in sorted(present):
+        begin = len(clearings)
+        clearings += sorted(present[run])
+        end = len(clearings)
+        clearings += absent.get(run, [])
+        runs.append((*run, begin, end, end, len(clearings)))
     return Splits(
-        run_column=np.array([column for column, _ in keys], dtype=np.int64),
-        run_kind=np.array([kind for _, kind in keys], dtype=np.uint8),
-        run_start=_starts([len(runs[key]) for key in keys]),
-        threshold=np.array([entry[0] for entry in entries], dtype=np.float64),
-        word=np.array([entry[1] for entry in entries], dtype=np.int64),
-        mask=np.array([entry[2] for entry in entries], dtype=np.uint64),
-        absent_start=_starts([len(absent.get(key, ())) for key in keys]),
-        absent_word=np.array([entry[0] for entry in absences], dtype=np.int64),
-        absent_mask=np.array([entry[1] for entry in absences], dtype=np.uint64),
-        set_column=np.array([entry[0] for entry in sets], dtype=np.int64),
-        set_start=np.array([entry[1] for entry in sets], dtype=np.int64),
-        set_end=np.array([entry[2] for entry in sets], dtype=np.int64),
-        set_word=np.array([entry[3] for entry in sets], dtype=np.int64),
-        set_mask=np.array([entry[4] for entry in sets], dtype=np.uint64),
+        runs=_records(RUN, runs),
+        clearings=_records(CLEARING, clearings),
+        sets=_records(CATEGORY_SET, sets),
         category_bits=trees.category_bits,
     )
 

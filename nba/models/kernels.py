@@ -93,24 +93,23 @@ def _lowest_bit(_context: Any, _word: Any) -> Any:
 @numba.njit(cache=True)
 def _clear(values: NDArray[np.float64], splits: Splits, words: NDArray[np.uint64]) -> None:
     """Clear the leaves that a row of values cannot end in."""
-    for run in range(splits.run_column.size):
-        value = values[splits.run_column[run]]
-        kind = splits.run_kind[run]
-        if np.isnan(value) and kind != _NAN:
+    clearings = splits.clearings
+    for run in splits.runs:
+        value = values[run.column]
+        if np.isnan(value) and run.kind != _NAN:
             value = 0.0
-        if np.isnan(value) or (kind == _ZERO and value == 0.0):
-            for i in range(splits.absent_start[run], splits.absent_start[run + 1]):
-                words[splits.absent_word[i]] &= splits.absent_mask[i]
+        if np.isnan(value) or (run.kind == _ZERO and value == 0.0):
+            for i in range(run.absent_begin, run.absent_end):
+                words[clearings[i].word] &= clearings[i].mask
             continue
-        for i in range(splits.run_start[run], splits.run_start[run + 1]):
-            if value <= splits.threshold[i]:
+        for i in range(run.begin, run.end):
+            if value <= clearings[i].threshold:
                 break
-            words[splits.word[i]] &= splits.mask[i]
-    for i in range(splits.set_column.size):
-        value = values[splits.set_column[i]]
-        begin, end = splits.set_start[i], splits.set_end[i]
-        if not _is_member(value, splits.category_bits, begin, end):
-            words[splits.set_word[i]] &= splits.set_mask[i]
+            words[clearings[i].word] &= clearings[i].mask
+    for members in splits.sets:
+        value = values[members.column]
+        if not _is_member(value, splits.category_bits, members.begin, members.end):
+            words[members.word] &= members.mask
 
 
 @numba.njit(cache=True)
@@ -133,13 +132,14 @@ def candidate_words(table: NDArray[np.float64], splits: Splits, n_words: int) ->
 
 @numba.njit(cache=True)
 def _situation_words(row: NDArray[np.float64], forest: BoundForest) -> NDArray[np.uint64]:
-    values = np.empty(forest.source.size)
+    values = np.empty(forest.sources.size)
     for i in range(values.size):
-        value = row[forest.source[i]]
-        begin, size = forest.lookup_start[i], forest.lookup_start[i + 1] - forest.lookup_start[i]
-        if size > 0:
-            is_known = 0.0 <= value < size
-            value = forest.lookup[begin + (int(value) if is_known else size - 1)]
+        source = forest.sources[i]
+        value = row[source.position]
+        other = source.end - source.begin - 1
+        if other >= 0:
+            is_known = 0.0 <= value < other
+            value = forest.lookup[source.begin + (int(value) if is_known else other)]
         values[i] = 0.0 if abs(value) <= ZERO_THRESHOLD else value
     words = np.full(forest.candidate_words.shape[0], ALL_OPEN, np.uint64)
     _clear(values, forest.splits, words)
@@ -150,19 +150,17 @@ def _situation_words(row: NDArray[np.float64], forest: BoundForest) -> NDArray[n
 def score_all(row: NDArray[np.float64], forest: BoundForest) -> NDArray[np.float64]:
     """Return raw scores (n_candidates,) float64 of all candidates for a row (n,) float64."""
     words = _situation_words(row, forest)
-    n_candidates = forest.candidate_words.shape[1]
-    scores = np.zeros(n_candidates)
-    for tree in range(forest.word_start.size - 1):
-        first = forest.word_start[tree]
-        start = forest.leaf_start[tree]
-        if forest.word_start[tree + 1] == first + 1:
-            word = words[first]
-            fixed = forest.candidate_words[first]
-            for i in range(n_candidates):
-                scores[i] += forest.leaf_value[start + _lowest_bit(word & fixed[i])]
+    scores = np.zeros(forest.candidate_words.shape[1])
+    for tree in forest.trees:
+        if tree.n_words == 1:
+            word = words[tree.word]
+            fixed = forest.candidate_words[tree.word]
+            for i in range(scores.size):
+                scores[i] += forest.leaf_value[tree.leaf + _lowest_bit(word & fixed[i])]
         else:
-            for i in range(n_candidates):
-                scores[i] += forest.leaf_value[start + _leaf(words, forest, first, i)]
+            for i in range(scores.size):
+                leaf = _leaf(words, forest.candidate_words, tree.word, i)
+                scores[i] += forest.leaf_value[tree.leaf + leaf]
     return scores
 
 
@@ -171,30 +169,32 @@ def score_some(
     row: NDArray[np.float64], rows: NDArray[np.intp], forest: BoundForest
 ) -> NDArray[np.float64]:
     """Return raw scores (n,) float64 of the candidates at ``rows`` (n,), in that order."""
+    for candidate in rows:
+        if not 0 <= candidate < forest.candidate_words.shape[1]:
+            raise IndexError("a candidate row is beyond the table")
     words = _situation_words(row, forest)
     scores = np.zeros(rows.size)
-    for i in range(rows.size):
-        if not 0 <= rows[i] < forest.candidate_words.shape[1]:
-            raise IndexError("a candidate row is beyond the table")
-    for tree in range(forest.word_start.size - 1):
-        first = forest.word_start[tree]
-        start = forest.leaf_start[tree]
-        if forest.word_start[tree + 1] == first + 1:
-            word = words[first]
-            fixed = forest.candidate_words[first]
-            for i in range(rows.size):
-                scores[i] += forest.leaf_value[start + _lowest_bit(word & fixed[rows[i]])]
+    for tree in forest.trees:
+        if tree.n_words == 1:
+            word = words[tree.word]
+            fixed = forest.candidate_words[tree.word]
+            for i in range(scores.size):
+                scores[i] += forest.leaf_value[tree.leaf + _lowest_bit(word & fixed[rows[i]])]
         else:
-            for i in range(rows.size):
-                scores[i] += forest.leaf_value[start + _leaf(words, forest, first, rows[i])]
+            for i in range(scores.size):
+                leaf = _leaf(words, forest.candidate_words, tree.word, rows[i])
+                scores[i] += forest.leaf_value[tree.leaf + leaf]
     return scores
 
 
 @numba.njit(cache=True)
-def _leaf(words: NDArray[np.uint64], forest: BoundForest, first: int, candidate: int) -> int:
+def _leaf(
+    words: NDArray[np.uint64], candidate_words: NDArray[np.uint64], first: int, candidate: int
+) -> int:
     """Leaf of the tree whose words begin at ``first``; its last leaf is never cleared."""
     word = first
-    while words[word] & forest.candidate_words[word, candidate] == np.uint64(0):
+    still_open = words[word] & candidate_words[word, candidate]
+    while still_open == np.uint64(0):
         word += 1
-    bit = _lowest_bit(words[word] & forest.candidate_words[word, candidate])
-    return int((word - first) * WORD_BITS + np.int64(bit))
+        still_open = words[word] & candidate_words[word, candidate]
+    return int((word - first) * WORD_BITS + np.int64(_lowest_bit(still_open)))

@@ -23,5 +23,8 @@ class ModelRegistry(Protocol):
         ...
 
     def load(self, name: str, version: str) -> PropensityModel:
-        """Return a version of a model; :class:`NotFoundError` where there is none."""
+        """Return a version of a model, which says that version of itself.
+
+        Raises :class:`NotFoundError` where there is none.
+        """
         ...
