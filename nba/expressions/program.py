@@ -146,6 +146,7 @@ class Program:
         )
         return BoundProgram(
             n_candidates=n_candidates,
+            n_situation_columns=1 + max(self._loads.tolist(), default=-1),
             scalar_outputs=self.scalar_outputs,
             vector_outputs=self.vector_outputs,
             arguments=(
@@ -186,6 +187,7 @@ class BoundProgram:
     """
 
     n_candidates: int
+    n_situation_columns: int
     scalar_outputs: NDArray[np.intp]
     vector_outputs: NDArray[np.intp]
     arguments: tuple[NDArray[np.generic], ...]
@@ -194,8 +196,13 @@ class BoundProgram:
         """Run for one situation ``(n_situation_columns,) float64``, contiguous.
 
         Returns ``(n_scalar_outputs,) int8`` and ``(n_vector_outputs, n_candidates) int8``: 1 true,
-        0 false, -1 unknown. Nothing is broadcast.
+        0 false, -1 unknown. Nothing is broadcast. Raises :class:`ValueError` where the row is
+        shorter than the columns the program reads, which the kernel itself would not notice.
         """
+        if len(situation) < self.n_situation_columns:
+            raise ValueError(
+                f"a situation of {len(situation)} columns; {self.n_situation_columns} are read"
+            )
         result: tuple[NDArray[np.int8], NDArray[np.int8]] = run(situation, *self.arguments)
         return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from math import fsum
 
 from nba.domain.catalog import Catalog, Direction, MessageClass
 from nba.domain.ids import MAX_ID_LENGTH, NO_ACTION
@@ -15,6 +16,7 @@ from nba.policies.order import concerns
 from nba.policies.selection import select_actions, select_placements
 from nba.policies.suggestions import nearest
 
+_ROUNDING = 1e-9
 _SELECTOR_KEYS = {
     "actions": "action",
     "terms": "term",
@@ -120,15 +122,14 @@ def _floors(policies: PolicySet, catalog: Catalog) -> Iterator[Fault]:
         (located, located.policy) for located in policies if isinstance(located.policy, Exploration)
     ]
     for placement in catalog.placements:
-        shown = {
-            content.action for content in catalog.contents if placement.id in content.placements
-        }
+        shown = {item.action for item in catalog.contents if placement.id in item.placements}
         floors: dict[str, float] = {}
-        for _, policy in bounded:
-            for action in catalog.actions:
-                if action.id in shown and policy.applies_to.matches(action, placement):
+        for action in (action for action in catalog.actions if action.id in shown):
+            for _, policy in bounded:
+                selector = policy.applies_to
+                if selector.matches(action, placement) and concerns(policy.kind, selector, action):
                     floors[action.id] = max(floors.get(action.id, 0.0), policy.floor)
-        total = sum(floors.values())
-        if total > 1.0:
+        total = fsum(floors.values())
+        if total > 1.0 + _ROUNDING:
             found = f"exploration floors in {placement.id} sum to {total:.2f}"
             yield Fault(bounded[0][0].place("floor"), found, "they may sum to at most 1")

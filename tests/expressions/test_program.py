@@ -115,6 +115,12 @@ def test_code_outside_the_enumeration_is_unknown(schema: Schema) -> None:
         assert program.run(situation, np.zeros((1, N_COLUMNS))).tolist() == [[-1]]
 
 
+def test_row_too_short_is_refused_rather_than_read_beyond(schema: Schema) -> None:
+    program = compile_program([parse("customer.member", schema)])
+    with pytest.raises(ValueError, match="a situation of 4 columns; 5 are read"):
+        program.run(np.zeros(4), np.zeros((1, N_COLUMNS)))
+
+
 def test_no_expressions_make_an_empty_program() -> None:
     program = compile_program([])
     assert program.n_outputs == 0
