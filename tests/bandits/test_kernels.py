@@ -37,10 +37,10 @@ def test_the_covariance_stays_positive_and_within_the_prior(rows, forgetting, bi
     logits, z, labels, weights = (np.array(column) for column in zip(*rows, strict=True))
     learner.update_many(["x"] * len(rows), logits, z, labels, weights)
     eigenvalues = scaled_eigenvalues(learner)
-    # Rounding, ten digits below the pull to the prior that guards against it, is allowed for.
     assert eigenvalues.min() > 0.0
     assert np.isfinite(learner._mean).all()
     diagonal = np.diag(learner._covariance[0])
+    # One part in 10⁹ is rounding, not inflation.
     assert (diagonal <= learner._prior_variance * (1 + 1e-9)).all()
 
 
