@@ -1,0 +1,329 @@
+"""Guardrails recounted from the ledger, on their own: plain loops over the log's rows.
+
+Nothing here is shared with the evaluators that decided. Policies are plain data, read again from
+their files; conditions are walked by a public CEL interpreter; consents and time zones come from
+what customers said, not from the packed profile. A guardrail that gave way shows as a
+:class:`~nba.measurement.evidence.Violation`.
+
+What is recounted, in this order: eligibility, applicability and suitability conditions; consent;
+quiet hours; holdout; contact caps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import yaml
+
+from nba.domain.catalog import Action, Catalog, Placement
+from nba.domain.customer import Consent
+from nba.errors import EvaluationRefusedError
+from nba.measurement.conditions import compile_condition, names_read
+from nba.measurement.evidence import Evidence, Violation
+
+PolicyData = Mapping[str, Any]
+
+_NEVER: Mapping[str, frozenset[str]] = {
+    "suitability": frozenset({"mandatory"}),
+    "contact_cap": frozenset({"mandatory"}),
+    "quiet_hours": frozenset({"mandatory"}),
+    "consent": frozenset({"mandatory"}),
+    "holdout": frozenset({"transactional", "mandatory"}),
+}
+_ONLY_WHERE_NAMED: Mapping[str, frozenset[str]] = {
+    "suitability": frozenset({"transactional"}),
+    "contact_cap": frozenset({"transactional"}),
+}
+"""Message classes that a kind never holds back, or only where the policy names them."""
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True, slots=True)
+class _Contact:
+    row: int
+    decision_id: str
+    choice: int
+    customer_id: str
+    at_ms: int
+    action: Action
+    placement: Placement
+
+
+def read_policies(directory: Path) -> list[PolicyData]:
+    """Read every ``policies:`` list under a folder as plain data."""
+    return list(_listed(directory, "policies"))
+
+
+def read_feature_types(directory: Path) -> dict[str, str]:
+    """Read the type of every feature under a folder (``{"age": "number"}``) as plain data."""
+    return {item["name"]: item["type"] for item in _listed(directory, "features") if "type" in item}
+
+
+def _listed(directory: Path, key: str) -> Iterator[Mapping[str, Any]]:
+    for path in sorted(directory.rglob("*.yaml")):
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        yield from (data or {}).get(key) or ()
+
+
+def count_violations(
+    decisions: pl.DataFrame,
+    *,
+    policies: Sequence[PolicyData],
+    catalog: Catalog,
+    evidence: Evidence,
+    feature_types: Mapping[str, str],
+) -> list[Violation]:
+    """Return every choice in the log that a guardrail should have stopped.
+
+    ``decisions`` is a frame of the log's ``decisions`` table. ``feature_types`` tells booleans
+    from numbers, which the log keeps alike. Raises :class:`EvaluationRefusedError` where the log
+    names an action or placement that the catalog given does not have.
+    """
+    contacts = _contacts(decisions, catalog)
+    found: list[Violation] = []
+    for policy in policies:
+        recount = _RECOUNTS.get(policy["kind"])
+        if recount is None:
+            continue
+        selected = [c for c in contacts if _selects(policy.get("applies_to") or {}, c)]
+        context = _Context(decisions, evidence, feature_types)
+        for contact, text in recount(policy, selected, context):
+            if not _concerns(policy, contact.action):
+                continue
+            found.append(
+                Violation(
+                    policy=policy["id"],
+                    kind=policy["kind"],
+                    decision_id=contact.decision_id,
+                    choice=contact.choice,
+                    customer_id=contact.customer_id,
+                    action=contact.action.id,
+                    at_ms=contact.at_ms,
+                    found=text,
+                )
+            )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    decisions: pl.DataFrame
+    evidence: Evidence
+    feature_types: Mapping[str, str]
+
+
+_Found = Iterator[tuple[_Contact, str]]
+
+
+def _contacts(decisions: pl.DataFrame, catalog: Catalog) -> list[_Contact]:
+    actions = {str(action.id): action for action in catalog.actions}
+    placements = {str(placement.id): placement for placement in catalog.placements}
+    columns = ("decision_id", "choice", "customer_id", "placement", "action")
+    frame = decisions.select(*columns, at_ms=pl.col("at").dt.timestamp("ms"))
+    contacts = []
+    for row, (decision_id, choice, customer_id, placement, action, at_ms) in enumerate(
+        frame.iter_rows()
+    ):
+        if action == "no_action":
+            continue
+        if action not in actions or placement not in placements:
+            raise EvaluationRefusedError(
+                f"decision {decision_id} chose {action} in {placement}, which the catalog given "
+                "does not have; recount with the catalog that decided"
+            )
+        contacts.append(
+            _Contact(
+                row,
+                decision_id,
+                choice,
+                customer_id,
+                at_ms,
+                actions[action],
+                placements[placement],
+            )
+        )
+    contacts.sort(key=lambda contact: (contact.at_ms, contact.row))
+    return contacts
+
+
+def _selects(selector: Mapping[str, Iterable[str]], contact: _Contact) -> bool:
+    action, placement = contact.action, contact.placement
+    found: dict[str, set[str]] = {
+        "actions": {action.id},
+        "terms": {prefix for term in action.terms for prefix in _prefixes(term)},
+        "channels": {placement.channel},
+        "placements": {placement.id},
+        "directions": {placement.direction.value},
+        "message_classes": {action.message_class.value},
+    }
+    for key, wanted in selector.items():
+        if key.startswith("except_"):
+            if found[key.removeprefix("except_")] & set(wanted):
+                return False
+        elif wanted and not found[key] & set(wanted):
+            return False
+    return True
+
+
+def _concerns(policy: PolicyData, action: Action) -> bool:
+    """Say whether a policy may hold an action of this message class back at all."""
+    kind, message_class = policy["kind"], action.message_class.value
+    if message_class in _NEVER.get(kind, ()):
+        return False
+    if message_class not in _ONLY_WHERE_NAMED.get(kind, ()):
+        return True
+    selector = policy.get("applies_to") or {}
+    named = action.id in selector.get("actions", ())
+    return named or message_class in selector.get("message_classes", ())
+
+
+def _prefixes(term: str) -> Iterator[str]:
+    parts = term.split("/")
+    for depth in range(1, len(parts) + 1):
+        yield "/".join(parts[:depth])
+
+
+def _conditions(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
+    evaluate = compile_condition(policy["condition"])
+    names = names_read(policy["condition"])
+    open_when_missing = policy.get("missing", "closed") == "open"
+    columns = {
+        (root, name): context.decisions.get_column(column)
+        for root, name in names
+        if (column := f"{'a' if root == 'action' else 'f'}_{name}") in context.decisions.columns
+    }
+    answers: dict[tuple[object, ...], bool | None] = {}
+    for contact in contacts:
+        values = tuple(_value(root, name, contact, columns, context) for root, name in names)
+        if values not in answers:
+            facts: dict[str, dict[str, Any]] = defaultdict(dict)
+            for (root, name), value in zip(names, values, strict=True):
+                facts[root][name] = value
+            answers[values] = evaluate(facts)
+        answer = answers[values]
+        if answer is False or (answer is None and not open_when_missing):
+            told = ", ".join(
+                f"{root}.{name}={value}" for (root, name), value in zip(names, values, strict=True)
+            )
+            yield contact, f"{policy['condition']} does not hold for {told}"
+
+
+_OF_ACTIONS = ("id", "value", "cost", "message_class")
+
+
+def _value(
+    root: str,
+    name: str,
+    contact: _Contact,
+    columns: Mapping[tuple[str, str], pl.Series],
+    context: _Context,
+) -> float | str | bool | None:
+    if root == "placement":
+        return str(getattr(contact.placement, name))
+    if root == "action" and name in _OF_ACTIONS:
+        return str(value) if isinstance(value := getattr(contact.action, name), str) else value
+    if (root, name) not in columns:
+        return None
+    value = columns[root, name][contact.row]
+    if value is None or value != value:  # noqa: PLR0124 - NaN is the one value unlike itself
+        return None
+    return bool(value) if context.feature_types.get(name) == "bool" else value
+
+
+def _consent(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
+    open_when_missing = policy.get("missing", "closed") == "open"
+    purposes = policy.get("purposes")
+    for contact in contacts:
+        channel, purpose = contact.placement.channel, contact.action.purpose
+        if purposes and purpose not in purposes:
+            continue
+        consent = context.evidence.consent(
+            contact.customer_id, channel, purpose, at_ms=contact.at_ms
+        )
+        if consent is Consent.GRANTED or (consent is Consent.UNKNOWN and open_when_missing):
+            continue
+        yield contact, f"consent for {channel}/{purpose} was {consent}"
+
+
+def _quiet_hours(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
+    start, end = _minutes(policy["start"]), _minutes(policy["end"])
+    days = policy.get("days")
+    open_when_missing = policy.get("missing", "closed") == "open"
+    for contact in contacts:
+        zone = context.evidence.time_zone(contact.customer_id, at_ms=contact.at_ms)
+        if zone is None:
+            if not open_when_missing:
+                yield contact, "the customer's time zone was not known"
+            continue
+        moment = datetime.fromtimestamp(contact.at_ms / 1_000, UTC).astimezone(ZoneInfo(zone))
+        minute = moment.hour * 60 + moment.minute
+        before_midnight = start <= minute < (end if start < end else 1_440)
+        after_midnight = start > end > minute
+        began = moment.weekday() - (1 if after_midnight else 0)
+        on_day = not days or _WEEKDAYS[began % 7] in days
+        if (before_midnight or after_midnight) and on_day:
+            yield contact, f"it was {moment:%H:%M} in {zone}"
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = str(text).split(":")[:2]
+    return int(hours) * 60 + int(minutes)
+
+
+def _holdout(policy: PolicyData, contacts: list[_Contact], _: _Context) -> _Found:
+    share, salt = float(policy["share"]), str(policy["salt"])
+    for contact in contacts:
+        digest = blake2b(f"{salt}\x00{contact.customer_id}".encode(), digest_size=8).digest()
+        place = int.from_bytes(digest, "little") / 2**64
+        if place < share:
+            yield contact, f"the customer is held out (place {place:.4f} of {share})"
+
+
+def _contact_cap(policy: PolicyData, contacts: list[_Contact], _: _Context) -> _Found:
+    limit, window_seconds = int(policy["limit"]), duration_seconds(policy["window"])
+    by_customer: dict[str, list[_Contact]] = defaultdict(list)
+    for contact in contacts:
+        seen = by_customer[contact.customer_id]
+        seen.append(contact)
+        now_s = contact.at_ms // 1_000
+        inside = sum(1 for other in seen if other.at_ms // 1_000 > now_s - window_seconds)
+        if inside > limit:
+            yield contact, f"contact {inside} of {limit} within {policy['window']}"
+
+
+def duration_seconds(text: str | float) -> float:
+    """Return seconds of a duration written ``7d``, ``12h``, ``P7D`` or ``PT12H``.
+
+    >>> duration_seconds("7d"), duration_seconds("PT12H")
+    (604800, 43200)
+    """
+    if isinstance(text, int | float):
+        return text
+    bare = text.lower().removeprefix("p").replace("t", "")
+    parts = _DURATION.findall(bare)
+    if not parts or _DURATION.sub("", bare).strip():
+        raise EvaluationRefusedError(f"{text!r} is not a duration; write it as 7d or P7D")
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+_RECOUNTS: Mapping[str, Callable[[PolicyData, list[_Contact], _Context], _Found]] = {
+    "eligibility": _conditions,
+    "applicability": _conditions,
+    "suitability": _conditions,
+    "consent": _consent,
+    "quiet_hours": _quiet_hours,
+    "holdout": _holdout,
+    "contact_cap": _contact_cap,
+}
