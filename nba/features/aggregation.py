@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +96,15 @@ class EventAggregation:
                     faults.append(Fault(place, error.found, error.expected))
         if faults:
             raise InputError(faults)
-        return replace(event, properties=values), tuple(dropped)
+        kept = Event(
+            customer_id=event.customer_id,
+            name=event.name,
+            message_id=event.message_id,
+            at_ms=event.at_ms,
+            received_at_ms=event.received_at_ms,
+            properties=values,
+        )
+        return kept, tuple(dropped)
 
     def amounts(self, properties: Mapping[str, Scalar]) -> NDArray[np.float64]:
         """Return what to add to each of ``slots``; NaN where the event does not count.

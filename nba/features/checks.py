@@ -125,6 +125,8 @@ def _value_problems(feature: AttributeFeature | ContextFeature) -> Iterator[Prob
         )
     bounds_are_right = True
     if isinstance(feature, ContextFeature):
+        if feature.type is FeatureType.DATE:
+            yield Problem("type", "a date in the context", "a number of days is expected")
         problems = list(_bound_problems(feature))
         bounds_are_right = not problems
         yield from problems

@@ -113,10 +113,10 @@ class AggregateFeature(Feature):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextFeature(Feature):
-    """A value that comes with the request and is never kept."""
+    """A value that comes with the request and is never kept; any type but ``date``."""
 
     kind: Literal["context"] = "context"
-    type: Literal[FeatureType.NUMBER, FeatureType.BOOL, FeatureType.ENUM]
+    type: FeatureType
     values: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -145,7 +145,7 @@ class ActionFeature(Feature):
 
     kind: Literal["action"] = "action"
     source: str
-    type: Literal[FeatureType.NUMBER, FeatureType.ENUM] | None = None
+    type: FeatureType | None = None
 
 
 FeatureDefinition = AttributeFeature | AggregateFeature | ContextFeature | ActionFeature

@@ -241,11 +241,15 @@ class FeatureSet:
         is left as it is. Raises as :meth:`check` does.
         """
         checked, _ = self.check(event)
+        return self.apply_checked(profile, checked)
+
+    def apply_checked(self, profile: bytes | None, event: Event) -> bytes:
+        """Return the profile with an event added that :meth:`check` gave."""
         changed = self._unpack(profile)
         aggregation = self._aggregations[event.name]
         add_event(
             aggregation.slots,
-            aggregation.amounts(checked.properties),
+            aggregation.amounts(event.properties),
             event.at_ms // MILLISECONDS_PER_SECOND,
             changed.sums,
             self._codec.windows,

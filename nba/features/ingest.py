@@ -19,8 +19,8 @@ from nba.features.profile import version_of
 from nba.features.store import ForUpdate, ProfileStore, WriteResult
 from nba.features.values import shown
 
-MAX_ATTEMPTS = 32
-"""Writes tried while other processes change the same customer, before giving up."""
+MAX_ATTEMPTS = 100
+"""Attempts to write before giving up; each one lost means that another process landed a write."""
 
 MAX_ITEMS_PER_WRITE = 200
 """Items of one customer written at once; more would hold up everyone else at the store."""
@@ -185,7 +185,7 @@ def _apply_event(
 ) -> ItemResult:
     if event.message_id in seen:
         return ItemResult(ItemStatus.DUPLICATE)
-    attempt.profile = features.apply(attempt.profile, event)
+    attempt.profile = features.apply_checked(attempt.profile, event)
     attempt.changed = True
     seen.add(event.message_id)
     attempt.message_ids.append(event.message_id)

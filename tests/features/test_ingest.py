@@ -1,0 +1,259 @@
+"""Taking in events and updates: exactly once, one by one, nothing lost under contention."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.domain.clock import ManualClock
+from nba.domain.customer import Event, ProfileUpdate
+from nba.domain.ids import CustomerId
+from nba.errors import InputError, OverloadedError, UnavailableError
+from nba.features import (
+    FeatureSet,
+    ForUpdate,
+    ItemStatus,
+    MemoryProfileStore,
+    ProfileService,
+    RedisProfileStore,
+    WriteResult,
+)
+from nba.features.ingest import MAX_ATTEMPTS, MAX_ITEMS_PER_WRITE
+from nba.storage import Connection, Keys
+
+ANNA = CustomerId("anna")
+
+
+class Fixture:
+    """A service on a store in memory, with a look at the ledger and at rows."""
+
+    def __init__(self, make: SimpleNamespace) -> None:
+        self.features = FeatureSet(
+            [
+                make.attribute("age"),
+                make.aggregate("orders"),
+                make.aggregate("spend", "sum", property="amount"),
+                make.aggregate("orders_7d", window="7d"),
+            ],
+            [make.buy, make.opened],
+        )
+        self.now_ms = make.now_ms
+        self.entries: list[bytes] = []
+        self.clock = ManualClock(make.now_ms)
+        self.store = MemoryProfileStore({}, lambda _, body: self.entries.append(body), self.clock)
+        self.service = ProfileService(self.store, lambda: self.features, self.clock)
+
+    def ingest(self, *items: Event | ProfileUpdate) -> list[str]:
+        """Take in items and return what became of each."""
+        results = asyncio.run(self.service.ingest(items))
+        return [result.status.value for result in results]
+
+    def row(self, customer_id: str = "anna") -> dict[str, float]:
+        """Return a customer's features by name."""
+        profile = asyncio.run(self.store.get(CustomerId(customer_id)))
+        row = self.features.read(profile, at_ms=self.now_ms).features.tolist()
+        return dict(zip(self.features.names, row, strict=True))
+
+
+@pytest.fixture
+def fixture(make: SimpleNamespace) -> Fixture:
+    return Fixture(make)
+
+
+def test_events_are_recorded_once_and_logged(fixture: Fixture, make: SimpleNamespace) -> None:
+    first = make.event(amount=4.5, coupon="X")
+    assert fixture.ingest(first, first) == ["recorded", "duplicate"]
+    assert fixture.ingest(first, make.event(message_id="m2", amount=1)) == ["duplicate", "recorded"]
+    assert fixture.row() == pytest.approx(
+        {"age": float("nan"), "orders": 2.0, "spend": 5.5, "orders_7d": 2.0}, nan_ok=True
+    )
+    logged = [msgspec.msgpack.decode(entry, type=Event) for entry in fixture.entries]
+    assert logged[0] == make.event(amount=4.5)  # what is not declared is not kept
+    assert [event.message_id for event in logged] == ["m1", "m2"]
+
+
+def test_one_bad_item_does_not_hold_up_the_others(fixture: Fixture, make: SimpleNamespace) -> None:
+    results = asyncio.run(
+        fixture.service.ingest(
+            [
+                make.event(message_id="a", amount="4"),
+                make.event(message_id="b", amount=4),
+                make.update(attributes={"age": "old"}),
+                make.update(attributes={"age": 40, "shoe": 1}),
+                make.event(message_id="c", name="page viewed"),
+                make.event(message_id="d", at_ms=0),
+                make.event(message_id="", amount=1),
+                make.event(message_id="f", customer_id="x" * 129),
+                make.update(customer_id=""),
+                make.event(message_id="g\ud800", amount=1),
+                make.event(message_id="h", amount=2, customer_id="boris", color="red"),
+            ]
+        )
+    )
+    assert [
+        (result.status.value, [fault.place for fault in result.faults], result.dropped)
+        for result in results
+    ] == [
+        ("rejected", ["/properties/amount"], ()),
+        ("recorded", [], ()),
+        ("rejected", ["/attributes/age"], ()),
+        ("recorded", [], ("shoe",)),
+        ("ignored", [], ()),
+        ("rejected", ["/timestamp"], ()),
+        ("rejected", ["/message_id"], ()),
+        ("rejected", ["/customer_id"], ()),
+        ("rejected", ["/customer_id"], ()),
+        ("rejected", ["/message_id"], ()),
+        ("recorded", [], ("color",)),
+    ]
+    assert fixture.row() == {"age": 40.0, "orders": 1.0, "spend": 4.0, "orders_7d": 1.0}
+    assert fixture.row("boris")["spend"] == 2.0
+
+
+def test_a_batch_of_nothing_to_write_writes_nothing(
+    fixture: Fixture, make: SimpleNamespace
+) -> None:
+    assert fixture.ingest(make.update(attributes={"age": "old"})) == ["rejected"]
+    assert fixture.ingest() == []
+    assert asyncio.run(fixture.store.get(ANNA)) is None
+
+
+def test_single_items_raise_what_is_wrong(fixture: Fixture, make: SimpleNamespace) -> None:
+    with pytest.raises(InputError, match="/attributes/age"):
+        asyncio.run(fixture.service.put(make.update(attributes={"age": "old"})))
+    with pytest.raises(InputError, match="/properties/gift"):
+        asyncio.run(fixture.service.track(make.event(gift="yes")))
+    result = asyncio.run(fixture.service.put(make.update(attributes={"age": 7, "x": 1})))
+    assert (result.status, result.dropped) == (ItemStatus.RECORDED, ("x",))
+    result = asyncio.run(fixture.service.track(make.event(name="unheard of")))
+    assert result.status is ItemStatus.IGNORED
+
+
+def test_a_long_batch_of_one_customer_lands_whole(fixture: Fixture, make: SimpleNamespace) -> None:
+    count = 2 * MAX_ITEMS_PER_WRITE + 1
+    events = [make.event(message_id=f"m{i}", amount=0.5) for i in range(count)]
+    assert set(fixture.ingest(*events, *events)) == {"recorded", "duplicate"}
+    assert fixture.row()["orders"] == count
+    assert fixture.row()["spend"] == count / 2
+    assert len(fixture.entries) == count
+
+
+@pytest.mark.parametrize("customer_id", ["🎁", "שלום עולם", "a\nb", "x" * 128, "{0}", "'; --"])
+def test_ids_are_opaque(fixture: Fixture, make: SimpleNamespace, customer_id: str) -> None:
+    assert fixture.ingest(make.event(customer_id=customer_id, amount=-0.0)) == ["recorded"]
+    assert fixture.row(customer_id)["orders"] == 1.0
+
+
+class AlwaysStale(MemoryProfileStore):
+    """A store where somebody else is always faster with one customer."""
+
+    writes = 0
+
+    async def write(self, customer_id: CustomerId, **more: Any) -> WriteResult:
+        """Write anybody but Anna."""
+        if customer_id != ANNA:
+            return await super().write(customer_id, **more)
+        self.writes += 1
+        return WriteResult.STALE
+
+
+def test_contention_without_end_says_try_again_and_the_rest_lands(make: SimpleNamespace) -> None:
+    fixture = Fixture(make)
+    stale = AlwaysStale({}, lambda *_: None, fixture.clock)
+    service = ProfileService(stale, lambda: fixture.features, fixture.clock)
+    with pytest.raises(OverloadedError, match="'anna' was changed by others") as caught:
+        asyncio.run(service.ingest([make.event(), make.event(customer_id="boris")]))
+    assert caught.value.retry_after_seconds == 1
+    assert stale.writes == MAX_ATTEMPTS
+    assert asyncio.run(stale.get(CustomerId("boris"))) is not None
+
+
+class Away(MemoryProfileStore):
+    """A store that cannot be reached."""
+
+    async def read_for_update(self, *_: Any) -> ForUpdate:
+        """Raise."""
+        raise UnavailableError("the store cannot be reached")
+
+
+def test_a_store_that_is_away_is_said_so(make: SimpleNamespace) -> None:
+    fixture = Fixture(make)
+    away = Away({}, lambda *_: None, fixture.clock)
+    service = ProfileService(away, lambda: fixture.features, fixture.clock)
+    with pytest.raises(UnavailableError):
+        asyncio.run(service.ingest([make.event()]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["anna", "boris"]),
+            st.integers(0, 8),
+            st.integers(-400, 400).map(lambda amount: amount / 4),
+        ),
+        max_size=30,
+    ),
+    st.lists(st.integers(0, 30), max_size=3),
+)
+def test_each_message_counts_once_however_it_is_batched(
+    make: SimpleNamespace, sent: list[tuple[str, int, float]], cuts: list[int]
+) -> None:
+    fixture = Fixture(make)
+    events = [
+        make.event(customer_id=customer_id, message_id=f"m{number}", amount=amount)
+        for customer_id, number, amount in sent
+    ]
+    edges = [0, *sorted(cuts), len(events)]
+    for start, end in pairwise(edges):
+        fixture.ingest(*events[start:end])
+    for customer_id in ("anna", "boris"):
+        first: dict[str, float] = {}
+        for event in events:
+            if event.customer_id == customer_id:
+                first.setdefault(event.message_id, event.properties["amount"])
+        row = fixture.row(customer_id)
+        assert (row["orders"], row["spend"]) == (len(first), sum(first.values()))
+
+
+def test_fifty_writers_on_a_real_server_lose_nothing(valkey: str, make: SimpleNamespace) -> None:
+    fixture = Fixture(make)
+
+    async def main() -> None:
+        keys = Keys(prefix=f"t{uuid.uuid4().hex}")
+        connections = [Connection(valkey) for _ in range(10)]
+        for connection in connections:
+            await connection.connect()
+        stores = [RedisProfileStore(connection, keys, fixture.clock) for connection in connections]
+        # Ten services that know nothing of each other, as ten processes would.
+        services = [
+            ProfileService(store, lambda: fixture.features, fixture.clock) for store in stores
+        ]
+        each = [
+            [make.event(message_id=f"{writer}-{i // 2}", amount=1) for i in range(6)]
+            for writer in range(50)
+        ]
+        results = await asyncio.gather(
+            *[services[writer % 10].ingest(items) for writer, items in enumerate(each)]
+        )
+        assert [result.status.value for batch in results for result in batch] == [
+            "recorded",
+            "duplicate",
+        ] * 150
+        profile = await stores[0].get(ANNA)
+        assert profile is not None
+        kept = fixture.features.describe(profile, at_ms=make.now_ms)["aggregates"]
+        assert kept == {"orders": 150.0, "spend": 150.0, "orders_7d": 150.0}
+        assert await connections[0].execute("XLEN", keys.ledger(keys.partition_of(ANNA))) == 150
+        for connection in connections:
+            await connection.close()
+
+    asyncio.run(main())

@@ -1,0 +1,150 @@
+"""Profile updates: what changes, what is dropped, what is refused, and when guards change."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nba.domain.consent import consent_code
+from nba.errors import InputError
+from nba.features import FeatureSet
+from nba.features.profile import read_head
+
+
+@pytest.fixture
+def features(make: SimpleNamespace) -> FeatureSet:
+    return FeatureSet(
+        [
+            make.attribute("age"),
+            make.attribute("tier", "enum", values=("none", "gold")),
+            make.attribute("since", "date"),
+            make.attribute("member", "bool"),
+            make.context("basket"),
+        ],
+        [],
+    )
+
+
+def change(
+    features: FeatureSet, make: SimpleNamespace, profile: bytes | None, **more: Any
+) -> bytes:
+    return features.update(profile, make.update(**more), at_ms=make.now_ms)[0]
+
+
+def kept(features: FeatureSet, make: SimpleNamespace, profile: bytes) -> dict[str, Any]:
+    return features.describe(profile, at_ms=make.now_ms)
+
+
+def test_what_is_absent_stays_and_null_clears(features: FeatureSet, make: SimpleNamespace) -> None:
+    profile = change(
+        features,
+        make,
+        None,
+        attributes={"age": 41, "tier": "gold", "since": "2020-02-29", "member": True},
+    )
+    profile = change(features, make, profile, attributes={"tier": "none", "age": None})
+    assert kept(features, make, profile)["attributes"] == {
+        "age": None,
+        "member": True,
+        "since": "2020-02-29",
+        "tier": "none",
+    }
+
+
+def test_undeclared_attributes_are_dropped_and_named(
+    features: FeatureSet, make: SimpleNamespace
+) -> None:
+    profile, dropped = features.update(
+        None,
+        make.update(attributes={"age": 1, "shoe_size": 44, "basket": 3.0}),
+        at_ms=make.now_ms,
+    )
+    assert dropped == ("shoe_size", "basket")  # context is never kept
+    assert kept(features, make, profile)["attributes"]["age"] == 1.0
+
+
+def test_every_fault_is_named_by_its_pointer(features: FeatureSet, make: SimpleNamespace) -> None:
+    with pytest.raises(InputError) as caught:
+        change(
+            features,
+            make,
+            None,
+            attributes={"age": float("nan"), "tier": "Gold", "since": "yesterday", "member": 1},
+            time_zone="Europe/Atlantis",
+            locale="français",
+        )
+    assert [fault.place for fault in caught.value.faults] == [
+        "/attributes/age",
+        "/attributes/tier",
+        "/attributes/since",
+        "/attributes/member",
+        "/time_zone",
+        "/locale",
+    ]
+    assert caught.value.faults[1].expected == "one of: none, gold"
+
+
+@pytest.mark.parametrize(
+    "zone", ["../etc/passwd", "/etc/passwd", "Europe", "x" * 300, "a\0b", "🎁"]
+)
+def test_no_time_zone_but_a_real_one(
+    features: FeatureSet, make: SimpleNamespace, zone: str
+) -> None:
+    with pytest.raises(InputError, match="IANA time zone"):
+        change(features, make, None, time_zone=zone)
+
+
+def test_empty_time_zone_and_locale_clear(features: FeatureSet, make: SimpleNamespace) -> None:
+    profile = change(features, make, None, time_zone="Asia/Kolkata", locale="pt-BR")
+    assert read_head(profile)[4:6] == ("Asia/Kolkata", "pt-BR")
+    profile = change(features, make, profile, time_zone="", locale="")
+    assert read_head(profile)[4:6] == (None, None)
+
+
+def test_consents_are_kept_changed_and_forgotten(
+    features: FeatureSet, make: SimpleNamespace
+) -> None:
+    email, sms = consent_code("email", "marketing"), consent_code("sms", "marketing")
+    profile = change(
+        features,
+        make,
+        None,
+        consents={"email": {"marketing": make.granted}, "sms": {"marketing": make.denied}},
+    )
+    assert read_head(profile).consents == {email: True, sms: False}
+    profile = change(features, make, profile, consents={"email": {"marketing": make.denied}})
+    assert read_head(profile).consents == {email: False, sms: False}
+    profile = change(features, make, profile, consents={"sms": {"marketing": make.unknown}})
+    assert read_head(profile).consents == {email: False}
+
+
+def test_more_consents_than_fit_are_refused(features: FeatureSet, make: SimpleNamespace) -> None:
+    purposes = {f"p{i}": make.granted for i in range(256)}
+    with pytest.raises(InputError, match="at most 255"):
+        change(features, make, None, consents={"email": purposes})
+    purposes.pop("p0")
+    profile = change(features, make, None, consents={"email": purposes})
+    assert len(read_head(profile).consents) == 255
+
+
+def test_guard_version_rises_only_when_a_guard_changes(
+    features: FeatureSet, make: SimpleNamespace
+) -> None:
+    def versions(profile: bytes) -> tuple[int, int]:
+        return read_head(profile)[1:3]
+
+    email = {"email": {"marketing": make.granted}}
+    profile = change(features, make, None, attributes={"age": 1})
+    assert versions(profile) == (1, 0)
+    profile = change(features, make, profile, consents=email)
+    assert versions(profile) == (2, 1)
+    profile = change(features, make, profile, consents=email, locale="fr")
+    assert versions(profile) == (3, 1)
+    profile = change(features, make, profile, time_zone="Europe/Paris")
+    assert versions(profile) == (4, 2)
+    profile = change(features, make, profile, time_zone="Europe/Paris")
+    assert versions(profile) == (5, 2)
+    profile = change(features, make, profile, consents={"email": {"marketing": make.unknown}})
+    assert versions(profile) == (6, 3)
