@@ -1,7 +1,5 @@
 """The arithmetic of :mod:`nba.bandits.logistic`, compiled; arrays in, arrays changed in place."""
 
-# ruff: noqa: PLR0917 - compiled kernels take their arrays by position
-
 from __future__ import annotations
 
 import math

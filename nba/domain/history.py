@@ -42,13 +42,17 @@ class ContactHistory:
     ) -> ContactHistory:
         """Return the history with contacts ``(at_s, action, placement)`` added.
 
-        Contacts older than ``keep_since_s`` are no longer looked at by any policy and are dropped;
-        beyond ``MAX_CONTACTS`` the oldest are dropped and ``complete_since_s`` moves up to say so.
+        Contacts older than ``keep_since_s``, which no policy looks at, are dropped, and beyond
+        ``MAX_CONTACTS`` the oldest; ``complete_since_s`` moves up to say so, since a policy
+        published later may look further back.
         """
         added = np.array(list(contacts), dtype=np.int64).reshape(-1, _CONTACT_FIELDS)
         table = np.column_stack([self.at_s, self.actions, self.placements]).astype(np.int64)
-        table = np.concatenate([table[table[:, 0] >= keep_since_s], added])
+        kept = table[table[:, 0] >= keep_since_s]
         since = self.complete_since_s
+        if len(kept) < len(table):
+            since = max(since, keep_since_s)
+        table = np.concatenate([kept, added])
         if len(table) > MAX_CONTACTS:
             since = max(since, int(table[-MAX_CONTACTS - 1, 0]) + 1)
             table = table[-MAX_CONTACTS:]

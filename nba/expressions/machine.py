@@ -45,7 +45,7 @@ NOT, AND, OR, EQUAL, LESS, LESS_EQUAL, ADD, SUBTRACT, MULTIPLY, DIVIDE, HAS, CHO
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _operand(  # noqa: PLR0917 - numba kernels take positions
+def _operand(
     index: int, scalars: Any, fixed: Any, registers: Any, spare: Any, first: int, width: int
 ) -> Any:
     if index < scalars.shape[0]:
@@ -71,7 +71,7 @@ def _listed(value: float, tables: Any, start: int, length: int) -> float:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def execute(  # noqa: C901, PLR0912, PLR0917 - one branch an instruction; kernels take positions
+def execute(  # noqa: C901, PLR0912 - one branch an instruction; kernels take positions
     code: Any, tables: Any, scalars: Any, fixed: Any, registers: Any, first: int, width: int
 ) -> None:
     """Run ``code`` over candidates ``first`` to ``first + width``, writing ``registers``.
@@ -162,7 +162,7 @@ def _verdict(value: float) -> int:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def run(  # noqa: PLR0917 - numba kernels take positions
+def run(
     situation: Any,
     template: Any,
     layout: Any,

@@ -14,7 +14,6 @@ from nba.features.ingest import ItemResult, ItemStatus, ProfileService
 from nba.features.layout import StoredLayout
 from nba.features.loader import load_features
 from nba.features.memory import MemoryProfileStore
-from nba.features.redis import RedisProfileStore
 from nba.features.store import ForUpdate, ProfileStore, WriteResult
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "MemoryProfileStore",
     "ProfileService",
     "ProfileStore",
-    "RedisProfileStore",
     "StoredLayout",
     "WriteResult",
     "load_features",

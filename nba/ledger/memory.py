@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
 
-from nba.domain.ids import CustomerId, DecisionId, decision_partition
-from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack
+from nba.domain.ids import CustomerId, DecisionId, decision_partition, partition_of
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, concerns, digest, pack
 from nba.ledger.store import (
     CustomerState,
     EntryType,
@@ -126,7 +127,7 @@ class MemoryLedger:
         self._trimmed[partition] += gone
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
-        """Forget a customer's contact history and the given decisions with their outcomes."""
+        """Forget a customer's contact history, the given decisions, and their ledger entries."""
         self._histories.pop(customer_id, None)
         for decision_id in decision_ids:
             self._records.pop(decision_id, None)
@@ -134,6 +135,12 @@ class MemoryLedger:
         for waiting in self._pending.values():
             for member in [m for m in waiting if m[0] in decision_ids]:
                 del waiting[member]
+        partition = partition_of(customer_id, self.partitions)
+        stream = self._streams[partition]
+        for index, entry in enumerate(stream):
+            if concerns(entry.type, entry.body, customer_id, decision_ids):
+                stream[index] = replace(entry, type=EntryType.ERASURE, body=b"")
+        self._append(partition, EntryType.ERASURE, customer_id.encode())
 
     async def set_plan(self, pointer: bytes) -> None:
         """Point every replica at a plan and bandit snapshot."""

@@ -7,11 +7,13 @@ explained from the record and its plan alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
 
+from nba.domain.customer import Event
 from nba.errors import CorruptRecordError
 
 FORMAT = 1
@@ -75,6 +77,18 @@ class ResolutionEntry(msgspec.Struct, array_like=True, frozen=True):
 
 
 T = TypeVar("T")
+
+
+def concerns(kind: str, body: bytes, customer_id: str, decision_ids: Collection[str]) -> bool:
+    """Say whether a ledger entry is about a customer or one of their decisions."""
+    if kind == "d":
+        return body.decode() in decision_ids
+    if kind == "o":
+        return unpack(body, OutcomeEntry).decision_id in decision_ids
+    if kind == "r":
+        return unpack(body, ResolutionEntry).decision_id in decision_ids
+    return kind == "e" and unpack(body, Event).customer_id == customer_id
+
 
 pack = msgspec.msgpack.Encoder().encode
 """Pack any entry."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from nba.domain.ids import CustomerId, DecisionId
-from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack, unpack
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, concerns, digest, pack, unpack
 from nba.ledger.store import (
     CustomerState,
     EntryType,
@@ -170,7 +170,7 @@ class RedisLedger:
         await self._connection.execute("XTRIM", self._keys.ledger(partition), "MINID", before)
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
-        """Forget a customer's contact history and the given decisions with their outcomes."""
+        """Forget a customer's contact history, the given decisions, and their ledger entries."""
         partition = self._keys.partition_of(customer_id)
         names = [self._keys.history(customer_id)]
         for decision_id in decision_ids:
@@ -182,6 +182,18 @@ class RedisLedger:
         members = [m for m in waiting if m.decode().rpartition(":")[0] in gone]
         if members:
             await self._connection.execute("ZREM", pending, *members)
+        ledger = self._keys.ledger(partition)
+        entries = await self._connection.execute("XRANGE", ledger, "-", "+")
+        theirs = [
+            position
+            for position, fields in entries
+            if concerns(fields[1].decode(), fields[3], customer_id, gone)
+        ]
+        if theirs:
+            await self._connection.execute("XDEL", ledger, *theirs)
+        await self._connection.execute(
+            "XADD", ledger, "*", "t", EntryType.ERASURE, "b", customer_id
+        )
 
     async def set_plan(self, pointer: bytes) -> None:
         """Point every replica at a plan and bandit snapshot."""

@@ -21,6 +21,7 @@ class EntryType(StrEnum):
     OUTCOME = "o"
     RESOLUTION = "r"
     EVENT = "e"
+    ERASURE = "x"
 
 
 class Written(StrEnum):
@@ -68,7 +69,7 @@ class Reserved(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One entry of a partition's stream; ``body`` is a decision id or a packed entry."""
+    """One entry of a partition's stream; ``body`` is a decision or customer id, or packed."""
 
     partition: int
     position: str
@@ -125,7 +126,10 @@ class LedgerStore(Protocol):
         ...
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
-        """Forget a customer's contact history and the given decisions with their outcomes."""
+        """Forget a customer's contact history, the given decisions, and their ledger entries.
+
+        An ``ERASURE`` entry follows, for those who read the ledger to forget them too.
+        """
         ...
 
     async def set_plan(self, pointer: bytes) -> None:

@@ -241,7 +241,7 @@ def _cause(answer: int, open_if_unknown: int) -> int:
 
 
 @numba.njit(cache=True)
-def _apply(  # noqa: PLR0917 - numba kernels take positions
+def _apply(
     table: Any, rows: Any, closed: Any, scalars: Any, vectors: Any, n_candidates: int
 ) -> tuple[NDArray[np.int16], NDArray[np.int8], bool]:
     dropped_by = np.full(n_candidates, -1, dtype=np.int16)

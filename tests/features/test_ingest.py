@@ -23,10 +23,10 @@ from nba.features import (
     ItemStatus,
     MemoryProfileStore,
     ProfileService,
-    RedisProfileStore,
     WriteResult,
 )
 from nba.features.ingest import MAX_ATTEMPTS, MAX_ITEMS_PER_WRITE
+from nba.features.redis import RedisProfileStore
 from nba.storage import Connection, Keys
 
 ANNA = CustomerId("anna")

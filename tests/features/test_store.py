@@ -17,9 +17,9 @@ from nba.features import (
     FeatureSet,
     MemoryProfileStore,
     ProfileStore,
-    RedisProfileStore,
     WriteResult,
 )
+from nba.features.redis import RedisProfileStore
 from nba.storage import Connection, Keys
 
 ANNA = CustomerId("anna 🎁 שלום\n")

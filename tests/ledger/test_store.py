@@ -236,3 +236,16 @@ def test_the_plan_pointer_is_what_was_set_last(with_ledger):
 def test_a_string_that_is_no_decision_id_is_refused_with_its_place():
     with pytest.raises(InputError, match="/decision_id: 'nope' is no decision id"):
         Keys().decision("nope")
+
+
+def test_erasing_takes_a_customers_entries_out_of_the_stream_and_leaves_a_marker(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        await ledger.report([outcome(chosen)])
+        await ledger.resolve(resolution(chosen))
+        await ledger.erase(CUSTOMER, [chosen])
+        entries = await ledger.entries({int(chosen[:3], 16): START}, 10)
+        assert {e.type for e in entries} == {EntryType.ERASURE}
+        assert [e.body for e in entries if e.body] == [CUSTOMER.encode()]
+
+    with_ledger(check)

@@ -135,7 +135,7 @@ def _position(codes: Any, code: int) -> int:
 
 
 @numba.njit(cache=True)
-def _count(  # noqa: PLR0917 - numba kernels take positions
+def _count(
     at_s: Any,
     actions: Any,
     placements: Any,

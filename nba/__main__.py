@@ -1,0 +1,5 @@
+"""``python -m nba``."""
+
+from nba.cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""The composition root: the only place that picks a technology, reads the clock and rolls dice.
+
+Everything else is given what it needs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.catalog.sql import SqlControlStore
+from nba.catalog.store import ControlStore
+from nba.decision.plans import PlanRepository
+from nba.domain.clock import Clock
+from nba.features.redis import RedisProfileStore
+from nba.ledger.log import DecisionLog
+from nba.ledger.redis import RedisLedger
+from nba.settings import Settings
+from nba.storage import Connection, Keys
+
+if TYPE_CHECKING:
+    from nba.models.mlflow import MlflowRegistry
+
+LIVE = "live"
+"""The dataset of the log that the service itself writes."""
+
+
+def load_settings(**changes: object) -> Settings:
+    """Read settings from the environment; ``changes`` override it."""
+    return Settings(**{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # validated by pydantic
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment in which a child process reads these same settings."""
+    given = settings.model_dump(mode="json", exclude_none=True)
+    return {**os.environ, **{f"NBA_{name.upper()}": str(value) for name, value in given.items()}}
+
+
+def system_clock() -> int:
+    """Return now, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def clock_of(settings: Settings) -> Clock:
+    """Return the clock of the service: the system's, or a faster one for simulations."""
+    if settings.clock_scale == 1.0 and not settings.clock_offset_ms:
+        return system_clock
+    epoch_ms = settings.clock_epoch_ms
+    start_ms = settings.clock_offset_ms or epoch_ms
+    scale = settings.clock_scale
+    return lambda: start_ms + int((system_clock() - epoch_ms) * scale)
+
+
+def random_bits(count: int) -> int:
+    """Return that many bits of chance."""
+    return secrets.randbits(count)
+
+
+def control_url(settings: Settings) -> str:
+    """Return the control store's URL, the embedded default's if none is set."""
+    if settings.control_url is not None:
+        return settings.control_url
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{(settings.data_dir / 'control.db').resolve()}"
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Return MLflow's tracking URI, the embedded default's if none is set."""
+    if settings.mlflow_tracking_uri is not None:
+        return settings.mlflow_tracking_uri
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{(settings.data_dir / 'mlflow.db').resolve()}"
+
+
+def artifact_root(settings: Settings) -> Path:
+    """Return where the embedded MLflow keeps models and plots."""
+    return (settings.data_dir / "mlartifacts").resolve()
+
+
+def open_control(settings: Settings) -> ControlStore:
+    """Open the control store, its tables brought up to date."""
+    return SqlControlStore.create(control_url(settings))
+
+
+def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
+    """Open a dataset of the log."""
+    # Its libraries are heavy; an API process loads them only for a customer's timeline.
+    from nba.ledger.delta import DeltaLog
+
+    root = settings.log_url or str((settings.data_dir / "log").resolve())
+    return DeltaLog(f"{root.rstrip('/')}/{dataset}")
+
+
+def open_registry(settings: Settings) -> MlflowRegistry:
+    """Open the model registry."""
+    from nba.models.mlflow import MlflowRegistry
+
+    return MlflowRegistry(tracking_uri(settings))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What a process of the service works with."""
+
+    settings: Settings
+    clock: Clock
+    random_bits: Callable[[int], int]
+    connection: Connection
+    ledger: RedisLedger
+    profiles: RedisProfileStore
+    control: ControlStore
+    repository: PlanRepository
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open the stores of one process and close them again."""
+    if settings.redis_url is None:
+        raise ValueError("NBA_REDIS_URL is not set; `nba up` starts an embedded server")
+    clock = clock_of(settings)
+    connection = Connection(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds)
+    await connection.connect()
+    keys = Keys(partitions=settings.partitions, prefix=settings.key_prefix)
+    control = open_control(settings)
+    try:
+        yield Runtime(
+            settings=settings,
+            clock=clock,
+            random_bits=random_bits,
+            connection=connection,
+            ledger=RedisLedger(
+                connection,
+                keys,
+                record_ttl_ms=settings.record_ttl_ms,
+                history_ttl_ms=settings.history_ttl_ms,
+            ),
+            profiles=RedisProfileStore(connection, keys, clock),
+            control=control,
+            repository=PlanRepository(control),
+        )
+    finally:
+        await connection.close()
+        control.close()
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error, one line an event."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )

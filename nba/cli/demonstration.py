@@ -1,0 +1,380 @@
+"""``nba demo``: from nothing to decisions that were learned from, in one command.
+
+A world with known truth plays the customers. Its history teaches a model; then a journey engine
+asks the real service over HTTP while time runs a day a second; then the same arrivals are played
+again in this process under other ways of choosing, so that what was gained can be stated exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import httpx
+import polars as pl
+from rich.progress import Progress
+
+from nba.bootstrap import (
+    LIVE,
+    clock_of,
+    open_control,
+    open_log,
+    open_registry,
+    system_clock,
+)
+from nba.catalog.reference import reference_root
+from nba.cli.asking import ask, print_explanation
+from nba.cli.learning import train_model
+from nba.cli.output import StageBar, console, print_json, progress_bar
+from nba.decision.arbitration import Arbiter
+from nba.decision.artifact import pack_plan, unpack_plan, version_of
+from nba.decision.plan import Plan, compile_plan
+from nba.decision.project import Project, load_project
+from nba.domain.clock import Clock, ManualClock
+from nba.domain.ids import NO_ACTION, ActionId
+from nba.errors import UnavailableError
+from nba.ledger.log import LogTable
+from nba.measurement.violations import count_violations, read_feature_types, read_policies
+from nba.serving.supervisor import Supervisor
+from nba.settings import DAY_MS, Settings
+from nba.simulator.arrivals import Arrivals
+from nba.simulator.baselines import Chooser, constant, no_action, oracle, random, run_baseline
+from nba.simulator.history import history_arrivals, run_history
+from nba.simulator.http import HttpPort
+from nba.simulator.journey import Journey
+from nba.simulator.memory import JourneyMemory
+from nba.simulator.pace import ClockPace
+from nba.simulator.regret import measure_regret
+from nba.simulator.report import (
+    DemoReport,
+    PolicyRow,
+    latency_percentiles,
+    print_report,
+    summarise,
+)
+from nba.simulator.service import InProcessService
+from nba.simulator.world import World, build_world
+from nba.training.train import promote
+
+SECONDS_PER_DAY = 86_400
+"""How much faster time runs while the journey engine plays: a day a second."""
+
+CUSTOMERS = 3_000
+HISTORY_DAYS = 60.0
+LIVE_DAYS = 40.0
+DRAIN_DAYS = 15.0
+LIVE_STREAM = 2
+WORKERS = 12
+
+_READY_SECONDS = 90.0
+_BEFORE_DAYS = 90
+_SHORTLIST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What a journey against the real service left behind."""
+
+    world: World
+    arrivals: Arrivals
+    memory: JourneyMemory
+    seconds: float
+
+
+class Demonstration:
+    """One run of the demonstration, on a data folder of its own.
+
+    Parameters
+    ----------
+    settings
+        Its ``data_dir`` is emptied first.
+    history, decisions
+        How many decisions of history and of live play.
+    seed
+        Of the world.
+    as_json
+        Print the report as JSON and nothing else.
+
+    """
+
+    def __init__(
+        self, settings: Settings, *, history: int, decisions: int, seed: int, as_json: bool
+    ) -> None:
+        project_dir = settings.project_dir.resolve()
+        if not (project_dir / "catalog").is_dir():
+            project_dir = reference_root()
+        self._settings = settings.model_copy(update={"project_dir": project_dir})
+        self._history = history
+        self._decisions = decisions
+        self._seed = seed
+        self._as_json = as_json
+
+    def run(self, *, serve: bool) -> DemoReport:
+        """Run it; with ``serve`` the service keeps running until it is told to stop."""
+        logging.basicConfig(level=logging.WARNING)
+        shutil.rmtree(self._settings.data_dir, ignore_errors=True)
+        project = load_project(self._settings.project_dir)
+        live_ms = system_clock() - round((LIVE_DAYS + DRAIN_DAYS + 30) * DAY_MS)
+        with progress_bar(quiet=self._as_json) as bar:
+            self._make_history(project, live_ms, bar)
+            self._train(bar)
+            report, explained = self._play(project, live_ms, bar)
+        if self._as_json:
+            print_json(report.to_builtins())
+        else:
+            console.print()
+            print_report(report, console)
+            print_explanation(explained)
+        if serve:
+            self._serve()
+        return report
+
+    def _make_history(self, project: Project, live_ms: int, bar: Progress) -> None:
+        start_ms = live_ms - _BEFORE_DAYS * DAY_MS
+        world = build_world(
+            project.catalog, seed=self._seed, start_ms=start_ms, customers=CUSTOMERS
+        )
+        arrivals = history_arrivals(world, decisions=self._history, days=HISTORY_DAYS)
+        artifact = pack_plan(project, {})
+        log = open_log(self._settings)
+        services: list[InProcessService] = []
+
+        def make(arbiter: Arbiter, clock: ManualClock) -> InProcessService:
+            service = InProcessService(artifact, clock=clock, arbiter=arbiter, log=log)
+            services.append(service)
+            return service
+
+        async def play() -> None:
+            progress = _counted(bar, "simulating a history of random choices")
+            await run_history(world, arrivals, make_service=make, progress=progress)
+            await services[0].finish()
+
+        asyncio.run(play())
+
+    def _train(self, bar: Progress) -> None:
+        result = train_model(
+            self._settings, "conversion", LIVE, seed=self._seed, progress=StageBar(bar)
+        )
+        registry = open_registry(self._settings)
+        promote(registry, result.model, result.version, self._settings.model_alias)
+
+    def _play(
+        self, project: Project, live_ms: int, bar: Progress
+    ) -> tuple[DemoReport, dict[str, object]]:
+        scaled = self._settings.model_copy(
+            update={
+                "clock_scale": float(SECONDS_PER_DAY),
+                "clock_epoch_ms": system_clock(),
+                "clock_offset_ms": live_ms,
+                "expiry_grace_seconds": 3_600.0,
+            }
+        )
+        supervisor = Supervisor(scaled)
+        supervisor.start()
+        try:
+            url = f"http://{scaled.host}:{scaled.port}"
+            wait_until_ready(url, supervisor)
+            world = build_world(
+                project.catalog, seed=self._seed, start_ms=live_ms, customers=CUSTOMERS
+            )
+            play = partial(play_over_http, url=url, clock=clock_of(scaled), bar=bar)
+            played = asyncio.run(
+                play(
+                    world,
+                    decisions=self._decisions,
+                    days=LIVE_DAYS,
+                    drain_days=DRAIN_DAYS,
+                    workers=WORKERS,
+                )
+            )
+            decisions = self._wait_for_log(played)
+            explained = ask("GET", url, f"/v1/decisions/{_telling(played)}/explain")
+        finally:
+            supervisor.stop()
+        return self._report(project, played, decisions, bar), explained
+
+    def _wait_for_log(self, played: _Played) -> pl.DataFrame:
+        """Return the live decisions as logged, once the worker has written them all."""
+        log = open_log(self._settings)
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            decisions = log.scan(LogTable.DECISIONS).filter(pl.col("source") == "live").collect()
+            if decisions["decision_id"].n_unique() >= len(played.memory.played):
+                return decisions
+            if time.monotonic() > deadline:
+                raise UnavailableError("the worker did not write all decisions to the log")
+            time.sleep(0.2)
+
+    def _report(
+        self, project: Project, played: _Played, decisions: pl.DataFrame, bar: Progress
+    ) -> DemoReport:
+        violations = count_violations(
+            decisions,
+            policies=read_policies(project.root / "policies"),
+            catalog=project.catalog,
+            evidence=played.memory.evidence(),
+            feature_types=read_feature_types(project.root / "features"),
+        )
+        by_policy: dict[str, int] = {}
+        for violation in violations:
+            by_policy[violation.policy] = by_policy.get(violation.policy, 0) + 1
+        p50_ms, p99_ms = latency_percentiles(played.memory)
+        return DemoReport(
+            currency=project.catalog.currency,
+            rows=(
+                summarise("this service", played.memory),
+                *self._baselines(played, decisions, bar),
+            ),
+            violations=len(violations),
+            violations_by_policy=by_policy,
+            latency_p50_ms=p50_ms,
+            latency_p99_ms=p99_ms,
+            decisions_per_second=len(played.memory.played) / played.seconds,
+            refused_outcomes=len(played.memory.refused),
+        )
+
+    def _baselines(
+        self, played: _Played, decisions: pl.DataFrame, bar: Progress
+    ) -> list[PolicyRow]:
+        """Play the same arrivals again in other ways; the best constant action of a shortlist."""
+        control = open_control(self._settings)
+        artifact = control.plan(control.current() or "") or b""
+        control.close()
+        replays = Replays(artifact, played.world, played.arrivals, bar)
+        regret = measure_regret(played.world, played.arrivals, played.memory, decisions)
+        ranked = sorted(regret.constants, key=regret.constants.__getitem__, reverse=True)
+        offers = [ActionId(name) for name in ranked if name != NO_ACTION][:_SHORTLIST]
+        constants = [replays.play(f"always {name}", constant(name)) for name in offers]
+        best = max(constants, key=lambda row: row.expected_value)
+        return [
+            replays.play("random", random),
+            replace(best, name=f"best constant: {best.name}"),
+            replays.play("no action", no_action),
+            replays.play("optimum (knows the truth)", oracle),
+        ]
+
+    def _serve(self) -> None:
+        """Serve what was learned in real time, on the same data, until told to stop."""
+        supervisor = Supervisor(self._settings)
+        supervisor.start()
+        try:
+            url = f"http://{self._settings.host}:{self._settings.port}"
+            wait_until_ready(url, supervisor)
+            console.print(f"The service keeps running at {url} (reference at {url}/docs).")
+            if "mlflow" in supervisor.processes:
+                console.print(f"MLflow is at http://127.0.0.1:{self._settings.mlflow_port}.")
+            console.print("Stop it with Ctrl-C.")
+            supervisor.watch()
+        finally:
+            supervisor.stop()
+
+
+class Replays:
+    """Plays one stream of arrivals in this process under other ways of choosing."""
+
+    def __init__(self, artifact: bytes, world: World, arrivals: Arrivals, bar: Progress) -> None:
+        self._artifact = artifact
+        self._plan: Plan = compile_plan(unpack_plan(artifact), digest=version_of(artifact))
+        self._world = world
+        self._arrivals = arrivals
+        self._bar = bar
+
+    def play(self, name: str, chooser: Chooser) -> PolicyRow:
+        """Play it once and sum up what it was worth."""
+        progress = _counted(self._bar, f"the same arrivals: {name}")
+        memory = asyncio.run(
+            run_baseline(
+                self._world, self._arrivals, chooser, make_service=self._make, progress=progress
+            )
+        )
+        return summarise(name, memory)
+
+    def _make(self, arbiter: Arbiter, clock: ManualClock) -> InProcessService:
+        return InProcessService(self._artifact, clock=clock, arbiter=arbiter, plan=self._plan)
+
+
+async def play_over_http(
+    world: World,
+    *,
+    url: str,
+    clock: Clock,
+    decisions: int,
+    days: float,
+    drain_days: float,
+    workers: int,
+    bar: Progress,
+) -> _Played:
+    """Play a journey against a running service, in the time of its clock."""
+    limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
+    async with httpx.AsyncClient(base_url=url, timeout=10.0, limits=limits) as client:
+        port = HttpPort(client, concurrency=workers)
+        journey = Journey(world, port, pace=ClockPace(clock), workers=workers)
+        task = bar.add_task("introducing the customers", total=None)
+        await journey.introduce()
+        bar.update(task, total=1, completed=1)
+        arrivals = world.arrivals(stream=LIVE_STREAM, count=decisions, start_ms=clock(), days=days)
+        started = time.perf_counter()
+        progress = _counted(bar, "live decisions over HTTP")
+        await journey.play(arrivals, drain_days=drain_days, progress=progress)
+        seconds = time.perf_counter() - started
+    return _Played(world, arrivals, journey.memory, seconds)
+
+
+async def play_now(
+    settings: Settings,
+    url: str,
+    *,
+    decisions: int,
+    customers: int,
+    seed: int,
+    workers: int,
+    bar: Progress,
+) -> JourneyMemory:
+    """Play a journey in real time, all arrivals at once; outcomes of later never come."""
+    project = load_project(settings.project_dir.resolve())
+    clock = clock_of(settings)
+    world = build_world(project.catalog, seed=seed, start_ms=clock(), customers=customers)
+    played = await play_over_http(
+        world,
+        url=url,
+        clock=clock,
+        decisions=decisions,
+        days=1e-6,
+        drain_days=0.0,
+        workers=workers,
+        bar=bar,
+    )
+    return played.memory
+
+
+def wait_until_ready(url: str, supervisor: Supervisor) -> None:
+    """Wait until a service can decide; :class:`UnavailableError` after 90 seconds."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        supervisor.tend()
+        try:
+            if httpx.get(f"{url}/readyz", timeout=1.0).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise UnavailableError(f"the service at {url} did not become ready")
+
+
+def _telling(played: _Played) -> str:
+    """Return a decision worth explaining: the last that was accepted and was not saying nothing."""
+    said = [item for item in played.memory.played if item.action != NO_ACTION] or (
+        played.memory.played
+    )
+    accepted = [item for item in said if item.accepted] or said
+    return accepted[-1].decision_id
+
+
+def _counted(bar: Progress, description: str) -> Callable[[int, int], None]:
+    task = bar.add_task(description, total=None)
+    return lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,211 @@
+"""Commands for data scientists: import, train, evaluate, promote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from nba.bootstrap import (
+    LIVE,
+    artifact_root,
+    load_settings,
+    open_log,
+    open_registry,
+    tracking_uri,
+)
+from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
+from nba.cli.projects import ProjectDir
+from nba.errors import Fault, InputError, NotFoundError
+from nba.settings import Settings
+
+if TYPE_CHECKING:
+    from nba.bandits.ope import Estimate
+    from nba.training.evaluation import Evaluation
+    from nba.training.train import TrainResult
+
+Dataset = Annotated[str, typer.Option(help="Which log to read; what the service wrote is `live`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("import")(import_table)
+    app.command()(train)
+    app.command()(evaluate)
+    app.command()(promote)
+
+
+def import_table(
+    file: Annotated[Path, typer.Argument(help="CSV (plain or gzipped) or Parquet.")],
+    mapping: Annotated[Path, typer.Option(help="YAML that says which column is which.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Turn any table of a past campaign into log records."""
+    from nba.training.importer import import_log
+    from nba.training.mapping import load_mapping
+
+    for path in (file, mapping):
+        if not path.is_file():
+            raise NotFoundError(f"there is no file {str(path)!r}")
+    read = load_mapping(mapping.resolve(), root=mapping.resolve().parent)
+    log = open_log(load_settings(), read.spec.dataset)
+    with progress_bar(quiet=as_json) as bar:
+        report = import_log(file, read, log, progress=StageBar(bar))
+    if as_json:
+        print_json(asdict(report))
+        return
+    verb = "imported" if report.appended else "were there already"
+    console.print(f"{report.rows:,} rows of {report.file} {verb} as dataset {report.dataset!r}")
+    table = Table(box=None)
+    for heading in ("action", "rows", "probability", report.label, "reward"):
+        table.add_column(heading, justify="left" if heading == "action" else "right")
+    for action in report.actions:
+        table.add_row(
+            action.action,
+            f"{action.rows:,}",
+            f"{action.mean_probability:.4f}",
+            "-" if action.label_rate is None else f"{action.label_rate:.4f}",
+            "-" if action.mean_reward is None else f"{action.mean_reward:.3f}",
+        )
+    console.print(table)
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="Name of a model spec.")] = "conversion",
+    dataset: Dataset = LIVE,
+    project: ProjectDir = None,
+    seed: Annotated[int, typer.Option(help="Of the fit.")] = 0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a propensity model on a log, calibrate and evaluate it, and register it in MLflow."""
+    settings = load_settings(project_dir=project)
+    with progress_bar(quiet=as_json) as bar:
+        result = train_model(settings, model, dataset, seed=seed, progress=StageBar(bar))
+    if as_json:
+        print_json(asdict(result))
+        return
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in _numbers(result.metrics).items())
+    console.print(
+        f"{result.model} version {result.version}: {result.rows_fit:,} rows to fit, "
+        f"{result.rows_evaluation:,} to evaluate; {metrics}"
+    )
+    console.print(f"Next: nba promote {result.model} {result.version}")
+
+
+def train_model(
+    settings: Settings, model: str, dataset: str, *, seed: int, progress: StageBar
+) -> TrainResult:
+    """Train a model of a project on a dataset."""
+    from nba.catalog.loader import load_catalog
+    from nba.training.tracking import Tracking
+    from nba.training.train import find_spec, train
+
+    root = settings.project_dir.resolve()
+    embedded = settings.mlflow_tracking_uri is None
+    tracking = Tracking(
+        tracking_uri=tracking_uri(settings),
+        artifacts=artifact_root(settings).as_uri() if embedded else None,
+    )
+    catalog = load_catalog(root / "catalog", root=root, faults=[])
+    log = open_log(settings, dataset)
+    return train(
+        find_spec(model, root=root),
+        log,
+        tracking,
+        dataset=dataset,
+        root=root,
+        catalog=catalog,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _numbers(metrics: object) -> Mapping[str, float]:
+    named = asdict(metrics)  # type: ignore[call-overload]  # a dataclass of the training package
+    return {name: value for name, value in named.items() if isinstance(value, float)}
+
+
+def evaluate(
+    dataset: Dataset = LIVE,
+    metric: Annotated[str, typer.Option(help="`label` (did it happen) or `reward`.")] = "label",
+    model: Annotated[
+        str | None, typer.Option(help="NAME/VERSION of a registered model to value.")
+    ] = None,
+    *,
+    every_constant: Annotated[bool, typer.Option(help="A row for every action.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
+    from nba.training.dataset import resolved_choices
+    from nba.training.evaluation import evaluate
+
+    settings = load_settings()
+    if metric not in {"label", "reward"}:
+        raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
+    rows = resolved_choices(open_log(settings, dataset))
+    loaded = None
+    if model is not None:
+        name, _, version = model.partition("/")
+        loaded = open_registry(settings).load(name, version)
+    with progress_bar(quiet=as_json) as bar:
+        evaluation = evaluate(
+            rows,
+            metric=metric,  # type: ignore[arg-type]  # checked above
+            model=loaded,
+            every_constant=every_constant,
+            progress=StageBar(bar),
+        )
+    if as_json:
+        print_json(asdict(evaluation))
+        return
+    _print_evaluation(evaluation)
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    console.print(
+        f"{evaluation.metric} per choice, {evaluation.rows:,} choices of "
+        f"{evaluation.customers:,} customers"
+    )
+    table = Table(box=None)
+    for heading in ("policy", "IPS", "SNIPS", "DR", "effective sample", "verdict"):
+        table.add_column(heading, justify="left" if heading in {"policy", "verdict"} else "right")
+    for row in evaluation.policies:
+        figures = ["-"] * 3 if row.refused else [_figure(e) for e in (row.ips, row.snips, row.dr)]
+        verdict = "; ".join(row.refused) if row.refused else row.verdict
+        table.add_row(row.policy, *figures, f"{row.effective_sample_size:,.0f}", verdict)
+    console.print(table)
+    for row in evaluation.policies:
+        console.print(f"  {row.policy}: {row.description}", style="dim")
+    for note in evaluation.notes:
+        console.print(note, style="dim")
+
+
+def _figure(estimate: Estimate) -> str:
+    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="Name of a registered model.")],
+    version: Annotated[str, typer.Argument(help="The version to make live.")],
+    alias: Annotated[str | None, typer.Option(help="NBA_MODEL_ALIAS by default.")] = None,
+    *,
+    force: Annotated[bool, typer.Option(help="Even if it was found worse.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version live; the running service takes it up within two seconds."""
+    from nba.training.train import promote
+
+    settings = load_settings()
+    alias = alias or settings.model_alias
+    promotion = promote(open_registry(settings), model, version, alias, force=force)
+    if as_json:
+        print_json(asdict(promotion))
+        return
+    before = f" (was {promotion.previous})" if promotion.previous else ""
+    console.print(f"{alias} of {model} is now version {version}{before}")

@@ -1,0 +1,236 @@
+"""The plan: everything a decision depends on that is not the customer, compiled to arrays.
+
+A plan is immutable and swapped whole. Its version is ``<artifact>.<snapshot>``: the digest of its
+definitions and models, and the number of the bandit snapshot in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.bandits import BanditSettings, BoundLogistic, OnlineLogistic, build_explorer
+from nba.decision.arbitration import Arbitration
+from nba.decision.artifact import PlanSource
+from nba.domain.catalog import Action, Catalog, Content, Placement
+from nba.domain.ids import NO_ACTION, ActionId, PlacementId, PlanVersion, hash32
+from nba.expressions import Schema
+from nba.features import CandidateTable, FeatureSet
+from nba.models import BoundModel
+from nba.policies import Candidates, GuardStack, compile_guards
+
+_MAX_LOGIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementModel:
+    """A propensity model on the candidates of a placement it applies to, ``rows`` ``(m,)``."""
+
+    name: str
+    version: str
+    bound: BoundModel
+    rows: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementPlan:
+    """One placement, compiled; arrays run over its candidates, row 0 being ``no_action``."""
+
+    placement: Placement
+    code: int
+    actions: tuple[Action, ...]
+    action_ids: tuple[ActionId, ...]
+    action_codes: tuple[int, ...]
+    horizons_ms: tuple[int, ...]
+    table: CandidateTable
+    guards: GuardStack
+    arbitration: Arbitration
+    models: tuple[PlacementModel, ...]
+    prior_logits: NDArray[np.float64]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    costs: NDArray[np.float64]
+    contents: tuple[Mapping[str, tuple[Content, ...]], ...]
+    learner: BoundLogistic
+
+    def model_logits(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return calibrated logits, ``(n,)``; the prior of the action where no model applies."""
+        logits = self.prior_logits.copy()
+        for model in self.models:
+            if len(model.rows) == len(logits):
+                return model.bound.logits(row)
+            logits[model.rows] = model.bound.logits(row, model.rows)
+        return logits
+
+    def contents_of(self, candidate: int, locale: str | None, default: str) -> tuple[Content, ...]:
+        """Return the variants in the closest locale: exact, then language, then the default."""
+        by_locale = self.contents[candidate]
+        wanted = locale or default
+        for name in (wanted, wanted.partition("-")[0], default):
+            if name in by_locale:
+                return by_locale[name]
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One immutable plan, ready to decide."""
+
+    digest: str
+    snapshot: int
+    source: PlanSource
+    placements: Mapping[PlacementId, PlacementPlan]
+    bandit_columns: NDArray[np.intp]
+    updates: int
+    history_seconds: int
+    action_ids: frozenset[ActionId]
+
+    @property
+    def version(self) -> PlanVersion:
+        """The version every answer carries."""
+        return PlanVersion(f"{self.digest}.{self.snapshot}")
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog in this plan."""
+        return self.source.catalog
+
+    @property
+    def features(self) -> FeatureSet:
+        """The feature definitions in this plan."""
+        return self.source.features
+
+    def learner_inputs(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the situation features the online learner looks at, ``(k,)``."""
+        return row[self.bandit_columns].astype(np.float64)
+
+    def with_learner(self, learner: OnlineLogistic, snapshot: int) -> Plan:
+        """Return the same plan with another snapshot of the bandit's state."""
+        placements = {
+            name: replace(slot, learner=learner.bind(slot.action_ids))
+            for name, slot in self.placements.items()
+        }
+        return replace(self, placements=placements, updates=learner.updates, snapshot=snapshot)
+
+
+def compile_plan(
+    source: PlanSource, *, digest: str, learner: OnlineLogistic | None = None, snapshot: int = 0
+) -> Plan:
+    """Compile a plan; off the request path.
+
+    Raises :class:`~nba.errors.DefinitionError` where definitions and models do not fit together.
+    """
+    learner = learner or new_learner(source.bandit)
+    names: list[str] = list(source.features.names)
+    schema = source.features.candidate_schema(
+        source.catalog.actions,
+        source.catalog.placements,
+        terms=source.catalog.taxonomy.terms(),
+    )
+    placements = {
+        placement.id: _compile_placement(source, placement, schema, learner)
+        for placement in source.catalog.placements
+    }
+    windows = [slot.guards.max_window_seconds for slot in placements.values()]
+    return Plan(
+        digest=digest,
+        snapshot=snapshot,
+        source=source,
+        placements=placements,
+        bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
+        updates=learner.updates,
+        history_seconds=max(windows, default=0),
+        action_ids=frozenset(action.id for action in source.catalog.actions),
+    )
+
+
+def new_learner(settings: BanditSettings) -> OnlineLogistic:
+    """Return an online learner that has seen nothing: it believes the propensity model."""
+    return OnlineLogistic(settings)
+
+
+def _compile_placement(
+    source: PlanSource, placement: Placement, candidates: Schema, learner: OnlineLogistic
+) -> PlacementPlan:
+    catalog = source.catalog
+    here = [content for content in catalog.contents if placement.id in content.placements]
+    shown = {content.action for content in here}
+    nothing = next(action for action in catalog.actions if action.id == NO_ACTION)
+    actions = (nothing, *(a for a in catalog.actions if a.id in shown and not a.is_no_action))
+    table = source.features.candidates(actions, placement, schema=candidates)
+    guards = compile_guards(
+        source.policies,
+        Candidates(placement=placement, actions=actions, columns=table.symbols),
+        {**source.features.schema(), **candidates},
+        catalog=catalog,
+    )
+    action_ids = tuple(action.id for action in actions)
+    base_rates = np.array([action.base_rate for action in actions])
+    return PlacementPlan(
+        placement=placement,
+        code=hash32(placement.id),
+        actions=actions,
+        action_ids=action_ids,
+        action_codes=tuple(hash32(action.id) for action in actions),
+        horizons_ms=tuple(round(a.horizon.total_seconds() * 1_000) for a in actions),
+        table=table,
+        guards=guards,
+        arbitration=_arbitration(source, placement, actions, guards),
+        models=_bind_models(source, placement, actions, table),
+        prior_logits=np.log(base_rates / (1.0 - base_rates)),
+        values=np.array([action.value for action in actions]),
+        weights=np.where(np.arange(len(actions)) == 0, 1.0, placement.context_weight)
+        * guards.levers,
+        costs=np.array([action.cost for action in actions]),
+        contents=tuple(_by_locale(action, here) for action in actions),
+        learner=learner.bind(action_ids),
+    )
+
+
+def _arbitration(
+    source: PlanSource, placement: Placement, actions: tuple[Action, ...], guards: GuardStack
+) -> Arbitration:
+    highest = max((action.value for action in source.catalog.actions), default=1.0)
+    return Arbitration(
+        autonomy=placement.autonomy,
+        explorer=build_explorer(source.bandit),
+        reward_scale=source.bandit.reward_scale or max(highest, 1e-9),
+        priorities=np.array([0.0 if a.is_no_action else a.priority for a in actions]),
+        floors=guards.floors,
+        ceilings=guards.ceilings,
+        bounded=bool((guards.floors > 0).any() or (guards.ceilings < 1).any()),
+    )
+
+
+def _bind_models(
+    source: PlanSource, placement: Placement, actions: tuple[Action, ...], table: CandidateTable
+) -> tuple[PlacementModel, ...]:
+    bound = []
+    for selector, model in source.models:
+        rows = [
+            row
+            for row, action in enumerate(actions)
+            if action.is_no_action or selector.matches(action, placement)
+        ]
+        binding = model.bind(
+            source.features.names,
+            source.features.categories,
+            table.names,
+            table.categories,
+            table.columns,
+        )
+        bound.append(
+            PlacementModel(model.name, model.version, binding, np.array(rows, dtype=np.intp))
+        )
+    return tuple(bound)
+
+
+def _by_locale(action: Action, here: list[Content]) -> Mapping[str, tuple[Content, ...]]:
+    found: dict[str, tuple[Content, ...]] = {}
+    for content in here:
+        if content.action == action.id:
+            found[content.locale] = (*found.get(content.locale, ()), content)
+    return found

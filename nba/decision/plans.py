@@ -1,0 +1,89 @@
+"""Plans by version: the live one, and any earlier one for replay."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+import msgspec
+
+from nba.bandits import OnlineLogistic
+from nba.catalog.store import ControlStore
+from nba.decision.artifact import unpack_plan
+from nba.decision.plan import Plan, compile_plan
+from nba.errors import CorruptRecordError, NotFoundError
+
+_KEPT_PLANS = 4
+
+
+class PlanPointer(msgspec.Struct, frozen=True, array_like=True):
+    """What every replica follows: the plan's digest and the bandit snapshot to run it with.
+
+    ``snapshot`` 0 is the bandit that has seen nothing.
+    """
+
+    digest: str
+    snapshot: int = 0
+
+    @property
+    def version(self) -> str:
+        """The version answers carry."""
+        return f"{self.digest}.{self.snapshot}"
+
+    def to_bytes(self) -> bytes:
+        """Pack."""
+        return msgspec.msgpack.encode(self)
+
+
+def read_pointer(packed: bytes) -> PlanPointer:
+    """Unpack a pointer; :class:`CorruptRecordError` where it is not one."""
+    try:
+        return msgspec.msgpack.decode(packed, type=PlanPointer)
+    except msgspec.MsgspecError as error:
+        raise CorruptRecordError(f"cannot read the plan pointer: {error}") from error
+
+
+def parse_version(version: str) -> PlanPointer:
+    """Return the pointer a plan version stands for.
+
+    >>> parse_version("3f2a9c81d2.417").snapshot
+    417
+    """
+    digest, _, snapshot = version.partition(".")
+    if not digest or not snapshot.isdigit():
+        raise NotFoundError(f"{version!r} is no plan version")
+    return PlanPointer(digest, int(snapshot))
+
+
+class PlanRepository:
+    """Compiles plans from the control store and keeps the latest few; safe to use from threads."""
+
+    def __init__(self, control: ControlStore) -> None:
+        self._control = control
+        self._bases: OrderedDict[str, Plan] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, pointer: PlanPointer) -> Plan:
+        """Return a plan, compiled; :class:`NotFoundError` where the store has no such version."""
+        base = self._base(pointer.digest)
+        if pointer.snapshot == 0:
+            return base
+        snapshot = self._control.snapshot(pointer.snapshot)
+        if snapshot is None:
+            raise NotFoundError(f"bandit snapshot {pointer.snapshot} is not kept any more")
+        return base.with_learner(OnlineLogistic.from_bytes(snapshot.state), pointer.snapshot)
+
+    def _base(self, digest: str) -> Plan:
+        with self._lock:
+            if digest in self._bases:
+                self._bases.move_to_end(digest)
+                return self._bases[digest]
+        artifact = self._control.plan(digest)
+        if artifact is None:
+            raise NotFoundError(f"plan {digest} is not in the control store")
+        plan = compile_plan(unpack_plan(artifact), digest=digest)
+        with self._lock:
+            self._bases[digest] = plan
+            while len(self._bases) > _KEPT_PLANS:
+                self._bases.popitem(last=False)
+        return plan

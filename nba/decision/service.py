@@ -1,0 +1,208 @@
+"""Deciding for real: read once, decide on arrays, reserve and record once.
+
+If the customer changed between the read and the write (another decision's contact, a withdrawn
+consent), nothing was written and the decision is made again on the new state. So every guardrail
+that looks at the history holds under any concurrency, without a word of policy inside the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nba.decision.answer import encode_answer
+from nba.decision.arbitration import Arbiter
+from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.plan import Plan
+from nba.decision.recording import pack_record, pack_request, read_record
+from nba.domain.clock import Clock
+from nba.domain.decision import DecisionRequest, Mode
+from nba.domain.history import unpack_history
+from nba.domain.ids import DecisionId, new_decision_id, partition_of
+from nba.errors import (
+    ConflictError,
+    Fault,
+    InputError,
+    NotFoundError,
+    OverloadedError,
+    UnavailableError,
+)
+from nba.ledger.store import CustomerState, LedgerStore, Reservation, Reserved
+
+RandomBits = Callable[[int], int]
+"""Returns that many random bits; where seeds and ids come from."""
+
+StageTimer = Callable[[str], None]
+"""Called with the name of each stage as it ends, so that time can be measured by stage."""
+
+StageTimers = Callable[[], StageTimer]
+"""Starts a timer for one decision."""
+
+MAX_ATTEMPTS = 16
+"""How often a decision is made again because its customer changed meanwhile."""
+
+
+def _untimed() -> StageTimer:
+    """Measure nothing."""
+    return _no_stage
+
+
+def _no_stage(_: str) -> None:
+    """Note nothing."""
+
+
+class DecisionService:
+    """Decides.
+
+    Parameters
+    ----------
+    plan
+        Returns the live plan, or ``None`` where none is live yet.
+    ledger
+        Where customers are read and decisions recorded.
+    clock, random_bits
+        Time and chance.
+    arbiter
+        Replaces the plan's arbitration (never its guardrails); for baselines and simulation.
+    timers
+        Measure time by stage.
+
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[], Plan | None],
+        ledger: LedgerStore,
+        *,
+        clock: Clock,
+        random_bits: RandomBits,
+        arbiter: Arbiter | None = None,
+        timers: StageTimers = _untimed,
+    ) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._clock = clock
+        self._random_bits = random_bits
+        self._arbiter = arbiter
+        self._timers = timers
+
+    async def decide(self, request: DecisionRequest) -> bytes:
+        """Answer a request as JSON bytes; a live answer is recorded before it is given.
+
+        Raises :class:`~nba.errors.InputError` for a wrong request,
+        :class:`~nba.errors.ConflictError` for a ``request_id`` used for another request,
+        :class:`~nba.errors.OverloadedError` where the customer never stood still, and
+        :class:`~nba.errors.UnavailableError` without a plan or a store.
+        """
+        stage = self._timers()
+        plan = self._plan()
+        if plan is None:
+            raise UnavailableError("no plan is live yet")
+        check_request(plan, request)
+        packed = pack_request(request)
+        state = await self._ledger.read(request.customer_id, request.request_id)
+        stage("read")
+        for _ in range(MAX_ATTEMPTS):
+            if state.answered is not None:
+                return await self._answered(state.answered, packed)
+            answer, reserved = await self._attempt(plan, request, packed, state, stage)
+            if reserved is Reserved.RECORDED:
+                return answer
+            state = await self._ledger.read(request.customer_id, request.request_id)
+        raise OverloadedError(
+            f"customer {request.customer_id!r} changed {MAX_ATTEMPTS} times while deciding",
+            retry_after_seconds=1,
+        )
+
+    async def _attempt(
+        self,
+        plan: Plan,
+        request: DecisionRequest,
+        packed: bytes,
+        state: CustomerState,
+        stage: StageTimer,
+    ) -> tuple[bytes, Reserved]:
+        inputs = self._inputs(plan, request, state)
+        stage("features")
+        decided = decide(plan, inputs, self._arbiter)
+        stage("decide")
+        answer = encode_answer(decided.decision)
+        if request.mode is Mode.DRY_RUN:
+            return answer, Reserved.RECORDED
+        record = pack_record(
+            inputs,
+            request=packed,
+            plan_version=plan.version,
+            draws=decided.draws,
+            answer=answer,
+        )
+        stage("encode")
+        reserved = await self._ledger.reserve(
+            Reservation(
+                decision_id=inputs.decision_id,
+                customer_id=request.customer_id,
+                seen=state,
+                record=record,
+                history=decided.history.to_bytes() if decided.history else None,
+                horizons=decided.horizons,
+                request_id=request.request_id,
+            )
+        )
+        stage("reserve")
+        return answer, reserved
+
+    def _inputs(self, plan: Plan, request: DecisionRequest, state: CustomerState) -> DecisionInputs:
+        at_ms = self._clock()
+        view = plan.features.read(
+            state.profile, at_ms=at_ms, context=request.context, attributes=request.attributes
+        )
+        partition = partition_of(request.customer_id, self._ledger.partitions)
+        return DecisionInputs(
+            decision_id=new_decision_id(partition, at_ms, self._random_bits(40)),
+            at_ms=at_ms,
+            seed=self._random_bits(63),
+            request=request,
+            features=view.features,
+            consents=view.consents,
+            time_zone=view.time_zone,
+            locale=view.locale,
+            history=unpack_history(state.history),
+        )
+
+    async def _answered(self, decision_id: DecisionId, packed: bytes) -> bytes:
+        (stored,) = await self._ledger.records([decision_id])
+        if stored is None:
+            raise NotFoundError(f"decision {decision_id} is no longer held")
+        record = read_record(stored)
+        if record.request != packed:
+            raise ConflictError(
+                f"request_id was used for another request (decision {decision_id}); "
+                "repeat that request unchanged or use a new request_id"
+            )
+        return record.answer
+
+
+def check_request(plan: Plan, request: DecisionRequest) -> None:
+    """Raise :class:`InputError` naming every part of a request the plan does not know."""
+    faults = []
+    for index, wanted in enumerate(request.placements):
+        slot = plan.placements.get(wanted.id)
+        if slot is None:
+            known = ", ".join(sorted(plan.placements))
+            found = f"placement {wanted.id!r} is unknown"
+            faults.append(Fault(f"/placements/{index}/id", found, f"one of {known}"))
+        elif not 1 <= wanted.count <= slot.placement.max_count:
+            found = f"count is {wanted.count}"
+            expected = f"1 to {slot.placement.max_count} in {wanted.id}"
+            faults.append(Fault(f"/placements/{index}/count", found, expected))
+    if not request.placements:
+        faults.append(Fault("/placements", "it is empty", "name at least one placement"))
+    for index, action in enumerate(request.actions):
+        if action not in plan.action_ids:
+            found = f"action {action!r} is unknown"
+            faults.append(Fault(f"/actions/{index}", found, "an action of the catalog"))
+    for index, term in enumerate(request.terms):
+        if term not in plan.catalog.taxonomy:
+            found = f"term {term!r} is unknown"
+            faults.append(Fault(f"/terms/{index}", found, "a term of the taxonomy"))
+    if faults:
+        raise InputError(faults)

@@ -1,0 +1,40 @@
+"""One API process: uvicorn on uvloop and httptools, its socket shared with its siblings."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from nba.serving.app import create_app
+from nba.settings import Settings
+
+_BACKLOG = 2_048
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was begun."""
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        log_level=settings.log_level,
+        timeout_graceful_shutdown=10,
+    )
+    listener = bind(settings)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return a listening socket; several processes may share its port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.api_processes > 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((settings.host, settings.port))
+    listener.listen(_BACKLOG)
+    return listener

@@ -1,0 +1,158 @@
+"""The API: one FastAPI application whose routes are plain ASGI endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+import numpy as np
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from nba.bootstrap import Runtime, open_log, open_runtime
+from nba.decision.outcomes import OutcomeService
+from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.plan import Plan
+from nba.decision.service import DecisionService
+from nba.domain.decision import DecisionRequest, PlacementRequest
+from nba.domain.history import EMPTY_HISTORY
+from nba.domain.ids import CustomerId, new_decision_id
+from nba.features import ProfileService
+from nba.serving.customers import CustomerRecords
+from nba.serving.decisions import DecisionEndpoints
+from nba.serving.docs import docs_routes
+from nba.serving.endpoint import Call, Endpoint, Handler
+from nba.serving.events import EventEndpoints
+from nba.serving.follower import PlanFollower
+from nba.serving.metrics import Metrics
+from nba.serving.openapi import openapi_document
+from nba.serving.outcomes import OutcomeEndpoints
+from nba.serving.problems import Reply, refusal
+from nba.settings import Settings
+
+_logger = logging.getLogger(__name__)
+
+Handlers = Mapping[str, Mapping[str, Handler]]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the API of one process; its stores are opened when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings) as runtime:
+            metrics = Metrics()
+            follower = PlanFollower(
+                runtime.ledger,
+                runtime.repository,
+                poll_seconds=settings.poll_seconds,
+                swapped=_warm,
+            )
+            handlers = _handlers(runtime, follower, metrics)
+            for path, by_method in handlers.items():
+                endpoint = Endpoint(by_method, max_body_bytes=settings.max_body_bytes)
+                app.router.routes.append(Route(path, endpoint))
+            app.router.routes.extend(docs_routes(openapi_document()))
+            await follower.start()
+            task = asyncio.create_task(follower.run())
+            yield
+            task.cancel()
+
+    app = FastAPI(
+        title="NBA",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_exception_handler(404, _not_found)
+    return app
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    reply = refusal(404, "not-found", "There is no such thing", f"nothing is at {request.url.path}")
+    return Response(reply.body, reply.status, media_type=reply.content_type)
+
+
+def _handlers(runtime: Runtime, follower: PlanFollower, metrics: Metrics) -> Handlers:
+    clock = runtime.clock
+    service = DecisionService(
+        follower.plan,
+        runtime.ledger,
+        clock=clock,
+        random_bits=runtime.random_bits,
+        timers=metrics.timer,
+    )
+    decisions = DecisionEndpoints(service, runtime.ledger, runtime.repository, metrics)
+    outcomes = OutcomeEndpoints(OutcomeService(runtime.ledger, clock=clock), clock, metrics)
+    customers = EventEndpoints(
+        ProfileService(runtime.profiles, lambda: follower.require().features, clock),
+        runtime.profiles,
+        CustomerRecords(runtime.ledger, runtime.profiles, lambda: open_log(runtime.settings)),
+        follower,
+        clock=clock,
+        random_bits=runtime.random_bits,
+        metrics=metrics,
+    )
+
+    async def alive(_: Call) -> Reply:
+        return Reply(b'{"status":"alive"}')
+
+    async def ready(_: Call) -> Reply:
+        plan = follower.plan()
+        if plan is None:
+            return refusal(503, "not-ready", "Not ready", "no plan is live yet", retry_after=1)
+        await runtime.connection.execute("PING")
+        return Reply(msgspec.json.encode({"status": "ready", "plan_version": plan.version}))
+
+    async def measured(_: Call) -> Reply:
+        plan = follower.plan()
+        if plan is not None:
+            metrics.live(plan.digest, plan.snapshot)
+        return metrics.render()
+
+    return {
+        "/v1/decisions": {"POST": decisions.decide},
+        "/v1/outcomes": {"POST": outcomes.report},
+        "/v1/events": {"POST": customers.ingest},
+        "/v1/decisions/{decision_id}": {"GET": decisions.get},
+        "/v1/decisions/{decision_id}/explain": {"GET": decisions.explain},
+        "/v1/decisions/{decision_id}/replay": {"GET": decisions.replay},
+        "/v1/customers/{customer_id}": {
+            "GET": customers.get,
+            "PUT": customers.put,
+            "DELETE": customers.delete,
+        },
+        "/v1/customers/{customer_id}/timeline": {"GET": customers.timeline},
+        "/v1/customers/{customer_id}/export": {"GET": customers.export},
+        "/healthz": {"GET": alive},
+        "/readyz": {"GET": ready},
+        "/metrics": {"GET": measured},
+    }
+
+
+def _warm(plan: Plan) -> None:
+    """Decide once in every placement, so that no request pays for a first time."""
+    features = plan.features.read(None, at_ms=0).features
+    for placement in plan.placements:
+        request = DecisionRequest(
+            customer_id=CustomerId("warm-up"), placements=(PlacementRequest(id=placement),)
+        )
+        inputs = DecisionInputs(
+            decision_id=new_decision_id(0, 0, 0),
+            at_ms=0,
+            seed=0,
+            request=request,
+            features=features.astype(np.float32),
+            consents={},
+            time_zone=None,
+            locale=None,
+            history=EMPTY_HISTORY,
+        )
+        decide(plan, inputs)

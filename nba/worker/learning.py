@@ -1,0 +1,107 @@
+"""Teaching the bandit from resolutions, off the request path.
+
+The state is a correction of the live propensity models, so it starts afresh when a model is
+promoted, and is taught at once what resolved after the data that model was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nba.bandits import OnlineLogistic
+from nba.decision.plan import Plan, new_learner
+from nba.domain.ids import PlacementId
+from nba.ledger.log import DecisionLog, LogTable
+from nba.worker.rows import SITUATION_PREFIX
+
+MAX_WARM_ROWS = 50_000
+"""Latest resolutions a fresh state is taught from the log."""
+
+
+def state_key(plan: Plan) -> str:
+    """Return what a learned state belongs to: the models it corrects and its own inputs."""
+    settings = plan.source.bandit
+    parts = (sorted(plan.source.model_versions.items()), msgspec.to_builtins(settings))
+    return blake2b(msgspec.json.encode(parts), digest_size=8).hexdigest()
+
+
+class Learner:
+    """An online learner bound to a plan; what it knows goes out as snapshots.
+
+    ``positions`` says for each partition how far in the ledger it has learned.
+    """
+
+    def __init__(
+        self, plan: Plan, state: OnlineLogistic | None, positions: Mapping[str, str]
+    ) -> None:
+        self.plan = plan
+        self.key = state_key(plan)
+        self.state = state or new_learner(plan.source.bandit)
+        self.positions = dict(positions)
+
+    def learn(self, row: NDArray[np.float32], placement: str, action: str, label: float) -> bool:
+        """Learn one resolved choice; ``False`` where the plan no longer knows its action there.
+
+        ``row`` is the feature row the decision used, in this plan's order.
+        """
+        slot = self.plan.placements.get(PlacementId(placement))
+        if slot is None or action not in slot.action_ids:
+            return False
+        logit = float(slot.model_logits(row)[slot.action_ids.index(action)])
+        if not np.isfinite(logit):
+            return False
+        z = self.plan.learner_inputs(row)
+        self.state.update(action, logit, z, label)
+        return True
+
+    def warm(self, log: DecisionLog) -> int:
+        """Teach a fresh state what the log holds that the live models were not trained on."""
+        trained = [model.trained_through_ms for _, model in self.plan.source.models]
+        since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
+        taught = 0
+        for row in _resolved_since(log, since).iter_rows(named=True):
+            named: dict[str, float | str | None] = {
+                name: row.get(SITUATION_PREFIX + name) for name in self.plan.features.names
+            }
+            taught += self.learn(self.row_of(named), row["placement"], row["action"], row["label"])
+        return taught
+
+    def reach(self, positions: Mapping[str, str]) -> None:
+        """Note how far the ledger was learned from."""
+        self.positions.update(positions)
+
+    def row_of(self, named: Mapping[str, float | str | None]) -> NDArray[np.float32]:
+        """Return named feature values as a row of this plan; what it does not have is missing."""
+        features = self.plan.features
+        values = np.full(len(features.names), np.nan, dtype=np.float32)
+        for position, name in enumerate(features.names):
+            value = named.get(name)
+            if isinstance(value, str):
+                categories = features.categories.get(name, ())
+                values[position] = categories.index(value) if value in categories else np.nan
+            elif isinstance(value, int | float):
+                values[position] = value
+        return values
+
+
+def _resolved_since(log: DecisionLog, since: datetime) -> pl.DataFrame:
+    resolutions = (
+        log.scan(LogTable.RESOLUTIONS)
+        .filter(pl.col("kind").is_in(["rewarded", "expired"]))
+        .select("decision_id", "choice", "label", resolved_at="at")
+    )
+    return (
+        log.scan(LogTable.DECISIONS)
+        .filter(pl.col("at") > since)
+        .join(resolutions, on=["decision_id", "choice"])
+        .sort("resolved_at", "decision_id", "choice")
+        .tail(MAX_WARM_ROWS)
+        .collect()
+    )

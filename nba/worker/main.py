@@ -1,0 +1,156 @@
+"""The worker as a process: opens the stores, keeps the plan live, and loops until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from nba.bootstrap import Runtime, open_log, open_registry, open_runtime
+from nba.decision.plan import Plan
+from nba.decision.plans import PlanPointer
+from nba.decision.project import Project, load_project
+from nba.errors import NbaError
+from nba.models import ModelRegistry
+from nba.settings import Settings
+from nba.worker.publisher import Publisher
+from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
+
+EXPIRE_SECONDS = 1.0
+PLAN_SECONDS = 0.5
+
+_logger = logging.getLogger(__name__)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; what is in memory is written before returning."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_runtime(settings) as runtime:
+        await _WorkerProcess(runtime, stop).run()
+
+
+class _WorkerProcess:
+    def __init__(self, runtime: Runtime, stop: asyncio.Event) -> None:
+        settings = runtime.settings
+        self._runtime = runtime
+        self._stop = stop
+        self._worker = Worker(
+            runtime.ledger,
+            open_log(settings),
+            runtime.control,
+            runtime.repository,
+            clock=runtime.clock,
+            expiry_grace_ms=round(settings.expiry_grace_seconds * 1_000),
+        )
+        self._registry = _registry_if_installed(settings)
+        self._publisher = Publisher(
+            runtime.control, self._registry, alias=settings.model_alias, clock=runtime.clock
+        )
+        self._project: Project | None = None
+        self._plan: Plan | None = None
+
+    async def run(self) -> None:
+        await self._publish("start of the worker")
+        settings = self._runtime.settings
+        snapshot_seconds = 2.0
+        if self._plan is not None:
+            snapshot_seconds = self._plan.source.bandit.snapshot_seconds
+        chores = [
+            _Chore(EXPIRE_SECONDS, self._worker.expire),
+            _Chore(settings.flush_seconds, self._worker.flush),
+            _Chore(snapshot_seconds, self._worker.publish_snapshot),
+            _Chore(PLAN_SECONDS, self._follow),
+        ]
+        while not self._stop.is_set():
+            done = await self._guarded(self._worker.step) or 0
+            if self._worker.buffered_rows > MAX_BUFFERED_ROWS:
+                await self._guarded(self._worker.flush)
+            now = asyncio.get_running_loop().time()
+            for chore in chores:
+                if chore.is_due(now):
+                    await self._guarded(chore.work)
+            if not done:
+                await asyncio.sleep(settings.poll_seconds / 4)
+        await self._guarded(self._worker.step)
+        await self._guarded(self._worker.flush)
+        await self._guarded(self._worker.publish_snapshot)
+
+    async def _guarded(self, work: Callable[[], Awaitable[int]]) -> int | None:
+        """Do some work; what fails is said and tried again, as nothing was acknowledged yet."""
+        try:
+            return await work()
+        except NbaError as error:
+            _logger.warning("%s; trying again", error)
+            await asyncio.sleep(self._runtime.settings.poll_seconds)
+            return None
+
+    async def _follow(self) -> bool:
+        """Follow what was published or promoted elsewhere; return whether the plan changed."""
+        current = await asyncio.to_thread(self._runtime.control.current)
+        if self._plan is not None and current is not None and current != self._plan.digest:
+            await self._load_project()
+            return await self._go_live(
+                await asyncio.to_thread(self._runtime.repository.get, PlanPointer(current))
+            )
+        if self._project is None:
+            return False
+        if not await asyncio.to_thread(self._publisher.models_moved, self._project.models):
+            return False
+        return await self._publish("a model was promoted")
+
+    async def _publish(self, note: str) -> bool:
+        if self._project is None:
+            await self._load_project()
+        if self._project is None:
+            current = self._runtime.control.current()
+            if current is None:
+                return False
+            plan = await asyncio.to_thread(self._runtime.repository.get, PlanPointer(current))
+        else:
+            plan = await asyncio.to_thread(
+                lambda project: self._publisher.publish(project, note=note, author="worker"),
+                self._project,
+            )
+        return await self._go_live(plan)
+
+    async def _load_project(self) -> None:
+        try:
+            root = self._runtime.settings.project_dir
+            self._project = await asyncio.to_thread(load_project, root)
+        except NbaError as error:
+            _logger.error("the project is not published; the last plan stays live:\n%s", error)  # noqa: TRY400  # faults are for people, a traceback is not
+
+    async def _go_live(self, plan: Plan) -> bool:
+        self._plan = plan
+        pointer = await self._worker.follow(plan)
+        _logger.info(
+            "plan %s is live, models %s", pointer.version, dict(plan.source.model_versions)
+        )
+        return True
+
+
+class _Chore:
+    """Something to do every so often."""
+
+    def __init__(self, every_seconds: float, work: Callable[[], Awaitable[int]]) -> None:
+        self._every_seconds = every_seconds
+        self._next = 0.0
+        self.work = work
+
+    def is_due(self, now: float) -> bool:
+        if now < self._next:
+            return False
+        self._next = now + self._every_seconds
+        return True
+
+
+def _registry_if_installed(settings: Settings) -> ModelRegistry | None:
+    try:
+        return open_registry(settings)
+    except ImportError:
+        _logger.warning("mlflow is not installed (extra `train`): deciding on priors")
+        return None

@@ -1,0 +1,173 @@
+"""Ledger entries as rows of the log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.recording import named_features, recorded_features
+from nba.domain.customer import Event
+from nba.ledger.delta import moment
+from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.records import DecisionRecord, Draw, OutcomeEntry, ResolutionEntry
+
+SITUATION_PREFIX = "f_"
+CANDIDATE_PREFIX = "a_"
+
+
+def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[dict[str, Any]]:
+    """Return one row for each choice of a decision, with the features it used."""
+    answer = msgspec.json.decode(record.answer)
+    named = named_features(plan.features, recorded_features(record))
+    features = {SITUATION_PREFIX + name: value for name, value in named.items()}
+    choices = zip(answer["choices"], record.draws, strict=True)
+    return [
+        {
+            **_choice_row(record, plan, choice, draw),
+            "choice": position,
+            "holdout": answer["holdout"],
+            "fallback": answer["fallback"],
+            "source": source,
+            **features,
+        }
+        for position, (choice, draw) in enumerate(choices)
+    ]
+
+
+def _choice_row(
+    record: DecisionRecord, plan: Plan, choice: Mapping[str, Any], draw: Draw
+) -> dict[str, Any]:
+    slot = plan.placements[choice["placement"]]
+    row = slot.action_ids.index(choice["action"])
+    kept = np.frombuffer(draw.kept, dtype="<u2").tolist()
+    return {
+        "decision_id": record.decision_id,
+        "customer_id": record.customer_id,
+        "at": moment(record.at_ms),
+        "horizon_at": moment(record.at_ms + slot.horizons_ms[row]),
+        "placement": slot.placement.id,
+        "channel": slot.placement.channel,
+        "rank": choice["rank"],
+        "action": choice["action"],
+        "content": choice["content"],
+        "propensity": choice["propensity"],
+        "value": choice["value"],
+        "cost": float(slot.costs[row]),
+        "score": choice["score"],
+        "probability": choice["probability"],
+        "candidates": [slot.action_ids[other] for other in kept],
+        "probabilities": np.frombuffer(draw.probabilities, dtype="<f4").tolist(),
+        "plan_version": record.plan_version,
+        **_candidate_features(slot, row),
+    }
+
+
+def _candidate_features(slot: PlacementPlan, row: int) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for column, name in enumerate(slot.table.names):
+        value = float(slot.table.columns[row, column])
+        if np.isnan(value):
+            named[CANDIDATE_PREFIX + name] = None
+        elif name in slot.table.categories:
+            named[CANDIDATE_PREFIX + name] = slot.table.categories[name][int(value)]
+        else:
+            named[CANDIDATE_PREFIX + name] = value
+    return named
+
+
+def feature_schema(plan: Plan) -> dict[str, pl.DataType]:
+    """Return the types of a plan's feature columns."""
+    features = plan.features
+    table = next(iter(plan.placements.values())).table
+    columns = {
+        SITUATION_PREFIX + name: _type(name in features.categories) for name in features.names
+    }
+    return columns | {
+        CANDIDATE_PREFIX + name: _type(name in table.categories) for name in table.names
+    }
+
+
+def _type(categorical: bool) -> pl.DataType:  # noqa: FBT001  # a private helper of one meaning
+    return pl.String() if categorical else pl.Float32()
+
+
+def outcome_row(entry: OutcomeEntry) -> dict[str, Any]:
+    """Return the row of an outcome."""
+    return {
+        "outcome_id": entry.outcome_id,
+        "decision_id": entry.decision_id,
+        "choice": entry.choice,
+        "kind": entry.kind,
+        "at": moment(entry.at_ms),
+        "received_at": moment(entry.received_at_ms),
+        "value": entry.value,
+    }
+
+
+def resolution_row(entry: ResolutionEntry) -> dict[str, Any]:
+    """Return the row of a resolution or correction."""
+    return {
+        "decision_id": entry.decision_id,
+        "choice": entry.choice,
+        "action": entry.action,
+        "kind": entry.kind,
+        "label": entry.label,
+        "reward": entry.reward,
+        "at": moment(entry.at_ms),
+        "outcome_id": entry.outcome_id,
+    }
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Return the row of an event."""
+    return {
+        "customer_id": event.customer_id,
+        "name": event.name,
+        "message_id": event.message_id,
+        "at": moment(event.at_ms),
+        "received_at": moment(event.received_at_ms),
+        "properties": msgspec.json.encode(event.properties).decode(),
+    }
+
+
+class RowBuffer:
+    """Rows waiting to be appended, by table; decisions apart by plan, as their columns differ."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._schemas: dict[str, dict[str, pl.DataType]] = {}
+        self._rows: dict[LogTable, list[dict[str, Any]]] = defaultdict(list)
+        self.size = 0
+
+    def add_decision(self, rows: list[dict[str, Any]], plan: Plan) -> None:
+        """Add the rows of a decision made under a plan."""
+        if plan.digest not in self._schemas:
+            self._schemas[plan.digest] = dict(SCHEMAS[LogTable.DECISIONS]) | feature_schema(plan)
+        self._decisions[plan.digest] += rows
+        self.size += len(rows)
+
+    def add(self, table: LogTable, row: dict[str, Any]) -> None:
+        """Add a row of another table."""
+        self._rows[table].append(row)
+        self.size += 1
+
+    def frames(self) -> dict[LogTable, pl.DataFrame]:
+        """Return what waits, typed; empty tables are left out."""
+        frames = {
+            table: pl.DataFrame(rows, schema=SCHEMAS[table])
+            for table, rows in self._rows.items()
+            if rows
+        }
+        decisions = [
+            pl.DataFrame(rows, schema=self._schemas[digest])
+            for digest, rows in self._decisions.items()
+        ]
+        if decisions:
+            frames[LogTable.DECISIONS] = pl.concat(decisions, how="diagonal_relaxed")
+        return frames
