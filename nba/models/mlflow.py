@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from nba.errors import NotFoundError, UnavailableError
 from nba.models.propensity import PropensityModel
 
@@ -33,7 +35,7 @@ _HARMLESS = (
     "Operation with range is deprecated",  # MLflow saving an input example, pandas 3
 )
 _CHATTY = ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc", "mlflow.models.model")
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
 @contextmanager
@@ -62,6 +64,23 @@ def mlflow_quietly() -> Iterator[Any]:
                 logging.getLogger(name).setLevel(level)
 
 
+@contextmanager
+def calling_mlflow() -> Iterator[Any]:
+    """Give MLflow as :func:`mlflow_quietly` does, and turn its errors into ours.
+
+    What it does not have is a :class:`NotFoundError`, all else :class:`UnavailableError`.
+    """
+    with mlflow_quietly() as mlflow:
+        try:
+            yield mlflow
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code == _ABSENT:
+                raise NotFoundError(str(error)) from error
+            raise UnavailableError(f"MLflow does not answer: {error}") from error
+        except SQLAlchemyError as error:
+            raise UnavailableError(f"MLflow's database does not answer: {error}") from error
+
+
 class MlflowRegistry:
     """A :class:`~nba.models.registry.ModelRegistry` on an MLflow server or database.
 
@@ -78,33 +97,34 @@ class MlflowRegistry:
 
     def __init__(self, tracking_uri: str, registry_uri: str | None = None) -> None:
         self._tracking_uri = tracking_uri
-        with mlflow_quietly() as mlflow:
+        with calling_mlflow() as mlflow:
             self._client = mlflow.MlflowClient(tracking_uri, registry_uri or tracking_uri)
 
     def versions(self, name: str) -> tuple[str, ...]:
         """Return the versions of a model, oldest first; empty where there is no such model."""
-        with _calling():
+        with calling_mlflow():
             found = self._client.search_model_versions(f"name = '{name}'")
         return tuple(str(number) for number in sorted(int(entry.version) for entry in found))
 
     def alias_version(self, name: str, alias: str) -> str | None:
         """Return the version an alias points at, or ``None`` where there is no such alias."""
         try:
-            with _calling():
-                return str(self._client.get_model_version_by_alias(name, alias).version)
+            with calling_mlflow():
+                aliases: Mapping[str, object] = self._client.get_registered_model(name).aliases
         except NotFoundError:
             return None
+        return str(aliases[alias]) if alias in aliases else None
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Point an alias at a version; :class:`NotFoundError` where there is no such version."""
         self._require(name, version)
-        with _calling():
+        with calling_mlflow():
             self._client.set_registered_model_alias(name, alias, version)
 
     def load(self, name: str, version: str) -> PropensityModel:
         """Return a version of a model; :class:`NotFoundError` where there is none."""
         self._require(name, version)
-        with _calling() as mlflow, TemporaryDirectory() as folder:
+        with calling_mlflow() as mlflow, TemporaryDirectory() as folder:
             path = mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{self._location(name, version)}/{ARTIFACT_PATH}",
                 dst_path=folder,
@@ -116,7 +136,7 @@ class MlflowRegistry:
     def evaluation(self, name: str, version: str) -> str | None:
         """Return how a version did against the base rate; ``None`` where nobody said."""
         self._require(name, version)
-        with _calling():
+        with calling_mlflow():
             tags: Mapping[str, str] = self._client.get_model_version(name, version).tags
         return tags.get(EVALUATION_TAG)
 
@@ -128,14 +148,3 @@ class MlflowRegistry:
         if version not in known:
             found = ", ".join(known) or "none"
             raise NotFoundError(f"model {name!r} has no version {version!r}; it has {found}")
-
-
-@contextmanager
-def _calling() -> Iterator[Any]:
-    with mlflow_quietly() as mlflow:
-        try:
-            yield mlflow
-        except mlflow.exceptions.MlflowException as error:
-            if error.error_code in _ABSENT:
-                raise NotFoundError(str(error)) from error
-            raise UnavailableError(f"the model registry does not answer: {error}") from error

@@ -40,13 +40,16 @@ _VALUE_OF_AN_OUTCOME = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedAction:
-    """What the file says of one action; ``label_rate`` and ``mean_reward`` over resolved rows."""
+    """What the file says of one action.
+
+    ``label_rate`` and ``mean_reward`` are over its resolved rows, ``None`` where it has none.
+    """
 
     action: ActionId
     rows: int
     mean_probability: float
-    label_rate: float
-    mean_reward: float
+    label_rate: float | None
+    mean_reward: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,8 +324,8 @@ def _report(
         .agg(
             pl.len().alias("rows"),
             pl.col("probability").mean().alias("mean_probability"),
-            pl.col("label").mean().fill_null(float("nan")).alias("label_rate"),
-            pl.col("reward").mean().fill_null(float("nan")).alias("mean_reward"),
+            pl.col("label").mean().alias("label_rate"),
+            pl.col("reward").mean().alias("mean_reward"),
         )
         .sort("rows", "action", descending=[True, False])
     )

@@ -113,10 +113,12 @@ def measure(
 def clustered_mean(values: NDArray[np.float64], clusters: NDArray[np.int64]) -> Interval:
     """Return the mean of values (n,) with a 95 % interval that knows rows come in clusters (n,)."""
     mean = float(values.mean())
-    sums = np.bincount(clusters, weights=values - mean)
     members = int(np.unique(clusters).size)
-    correction = members / (members - 1) if members > 1 else np.inf
-    half = _Z_95 * float(np.sqrt(correction * np.sum(sums**2))) / len(values)
+    if members == 1:
+        return Interval(estimate=mean, low=-np.inf, high=np.inf)
+    sums = np.bincount(clusters, weights=values - mean)
+    spread = float(np.sqrt(members / (members - 1) * np.sum(sums**2)))
+    half = _Z_95 * spread / len(values)
     return Interval(estimate=mean, low=mean - half, high=mean + half)
 
 
@@ -132,12 +134,13 @@ class ReliabilityBin:
 def reliability(
     labels: NDArray[np.float64], probabilities: NDArray[np.float64]
 ) -> tuple[ReliabilityBin, ...]:
-    """Cut rows by prediction into ten bins of equal size; fewer where predictions are few."""
-    order = np.argsort(probabilities, kind="stable")
-    parts = np.array_split(order, min(_BINS, len(order)))
+    """Cut rows at the tenths of predictions; equal ones share a bin, so there may be fewer."""
+    edges = np.quantile(probabilities, np.arange(1, _BINS) / _BINS)
+    of = np.searchsorted(edges, probabilities, side="right")
+    parts = (of == index for index in np.unique(of))
     return tuple(
-        ReliabilityBin(len(part), float(probabilities[part].mean()), float(labels[part].mean()))
-        for part in parts
+        ReliabilityBin(int(p.sum()), float(probabilities[p].mean()), float(labels[p].mean()))
+        for p in parts
     )
 
 

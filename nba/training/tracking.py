@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from nba.errors import UnavailableError
-from nba.models.mlflow import ARTIFACT, EVALUATION_TAG, mlflow_quietly
+from nba.models.mlflow import ARTIFACT, EVALUATION_TAG, calling_mlflow
 from nba.models.propensity import ModelInput, PropensityModel
 from nba.models.spec import ModelSpec
 from nba.training.card import write_card
@@ -64,23 +63,20 @@ def log_model_run(
 
     Raises :class:`UnavailableError` where MLflow does not answer.
     """
-    with mlflow_quietly() as mlflow, TemporaryDirectory() as temporary:
+    with calling_mlflow() as mlflow, TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        client = mlflow.MlflowClient(tracking.tracking_uri, tracking.registry_uri)
+        run = client.create_run(_experiment(client, tracking), run_name=spec.name).info
+        run_id = str(run.run_id)
         try:
-            client = mlflow.MlflowClient(tracking.tracking_uri, tracking.registry_uri)
-            run = client.create_run(_experiment(client, tracking), run_name=spec.name).info
-            run_id = str(run.run_id)
-            try:
-                _log_figures(mlflow, client, run_id, spec, fitted, dataset=dataset, digest=digest)
-                _log_files(client, run_id, folder, write_card(spec, words, fitted), fitted)
-                _save_model(mlflow, folder / "model", fitted.model, rows)
-                version = _register(client, spec, fitted, folder / "model", run=run)
-            except BaseException:
-                client.set_terminated(run_id, status="FAILED")
-                raise
-            client.set_terminated(run_id)
-        except mlflow.exceptions.MlflowException as error:
-            raise UnavailableError(f"MLflow at {tracking.tracking_uri}: {error}") from error
+            _log_figures(mlflow, client, run_id, spec, fitted, dataset=dataset, digest=digest)
+            _log_files(client, run_id, folder, write_card(spec, words, fitted), fitted)
+            _save_model(mlflow, folder / "model", fitted.model, rows)
+            version = _register(client, spec, fitted, folder / "model", run=run)
+        except BaseException:
+            client.set_terminated(run_id, status="FAILED")
+            raise
+        client.set_terminated(run_id)
     return LoggedRun(run_id=run_id, version=version)
 
 

@@ -1,7 +1,9 @@
 """What every model registry promises; one suite runs on all of them."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from nba.models import (
     PropensityModel,
     parse_lightgbm,
 )
+from nba.models.mlflow import ARTIFACT_PATH, MlflowRegistry, mlflow_quietly
 
 
 @dataclass
@@ -24,15 +27,39 @@ class Registry:
     register: Callable[[PropensityModel], str]
 
 
-def in_memory() -> Registry:
+def in_memory(folder: Path, empty_mlflow: Path) -> Registry:
     registry = MemoryModelRegistry()
     return Registry(registry, registry.register)
 
 
-@pytest.fixture(params=[in_memory], ids=lambda build: build.__name__)
-def registry(request):
+def in_mlflow(folder: Path, empty_mlflow: Path) -> Registry:
+    uri = f"sqlite:///{shutil.copy(empty_mlflow, folder)}"
+    with mlflow_quietly() as mlflow:
+        client = mlflow.MlflowClient(uri, uri)
+
+    def register(model: PropensityModel) -> str:
+        if not client.search_registered_models(f"name = '{model.name}'"):
+            client.create_registered_model(model.name)
+        source = folder / f"{model.name}-{len(list(folder.iterdir()))}"
+        (source / ARTIFACT_PATH).parent.mkdir(parents=True)
+        (source / ARTIFACT_PATH).write_bytes(model.to_bytes())
+        return str(client.create_model_version(model.name, source.as_uri()).version)
+
+    return Registry(MlflowRegistry(uri), register)
+
+
+@pytest.fixture(scope="module")
+def empty_mlflow(tmp_path_factory):
+    """Give an MLflow database without models; making one takes seconds, so it is copied."""
+    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowRegistry(f"sqlite:///{database}").versions("none")
+    return database
+
+
+@pytest.fixture(params=[in_memory, in_mlflow], ids=lambda build: build.__name__)
+def registry(request, tmp_path, empty_mlflow):
     """Every registry, empty."""
-    return request.param()
+    return request.param(tmp_path, empty_mlflow)
 
 
 @pytest.fixture

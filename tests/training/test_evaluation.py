@@ -1,0 +1,142 @@
+"""The table of policies, against a world whose truth is known."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from nba.errors import EvaluationRefusedError
+from nba.training.dataset import resolved_choices
+from nba.training.evaluation import (
+    BEST_CONSTANT,
+    LEARNED,
+    LOGGING,
+    RANDOM,
+    evaluate,
+)
+from nba.training.fit import fit_model
+
+
+@pytest.fixture(scope="module")
+def rows(learnable):
+    return resolved_choices(learnable)
+
+
+@pytest.fixture(scope="module")
+def evaluation(rows):
+    return evaluate(rows, every_constant=True)
+
+
+def policy(evaluation, name):
+    return next(entry for entry in evaluation.policies if entry.policy == name)
+
+
+def test_the_mandatory_rows_are_there_in_order(evaluation):
+    names = [entry.policy for entry in evaluation.policies]
+    assert names[:3] == [LOGGING, BEST_CONSTANT, "no_action"]
+    assert names[-2:] == [RANDOM, LEARNED]
+    assert names[3:-2] == ["always hats", "always shoes"]
+
+
+def test_the_logging_policy_is_simply_what_happened(evaluation, rows):
+    logging = policy(evaluation, LOGGING)
+    for estimate in (logging.ips, logging.snips, logging.dr):
+        assert estimate.value == pytest.approx(rows["label"].mean())
+    assert logging.effective_sample_size == pytest.approx(3_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [("no_action", 0.1), ("always hats", 0.3), ("always shoes", 0.3), (LEARNED, 0.5)],
+)
+def test_the_truth_lies_within_a_few_standard_errors_of_every_estimator(evaluation, name, truth):
+    entry = policy(evaluation, name)
+    assert not entry.refused
+    for estimate in (entry.ips, entry.snips, entry.dr):
+        assert abs(estimate.value - truth) < 4 * estimate.standard_error
+        assert estimate.low < estimate.value < estimate.high
+
+
+def test_a_constant_policys_snips_is_the_mean_of_its_own_choices(evaluation, rows):
+    shoes = rows.filter(pl.col("action") == "shoes")["label"].mean()
+    assert policy(evaluation, "always shoes").snips.value == pytest.approx(shoes)
+
+
+def test_what_is_better_and_what_is_worse_than_the_best_constant_is_said(evaluation):
+    assert policy(evaluation, LEARNED).verdict == "better"
+    assert policy(evaluation, LEARNED).versus_best_constant.difference == pytest.approx(
+        0.2, abs=0.06
+    )
+    assert policy(evaluation, "no_action").verdict == "worse"
+    assert policy(evaluation, BEST_CONSTANT).verdict == "is the measure"
+    assert policy(evaluation, BEST_CONSTANT).versus_best_constant is None
+
+
+def test_the_reward_may_be_the_metric(rows):
+    evaluation = evaluate(rows, metric="reward")
+    assert policy(evaluation, LOGGING).dr.value == pytest.approx(rows["reward"].mean())
+    assert policy(evaluation, LEARNED).dr.value == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_log_whose_labels_are_noise_shows_no_gain(rows):
+    rng = np.random.default_rng(1)
+    noise = pl.Series("label", (rng.random(rows.height) < 0.2).astype(float))
+    evaluation = evaluate(rows.with_columns(noise))
+    assert policy(evaluation, LEARNED).verdict == "no detectable difference"
+
+
+def test_the_best_constant_is_not_chosen_by_hindsight(decision, resolution, log_of):
+    rng = np.random.default_rng(5)
+    actions = ["no_action", *(f"a{n}" for n in range(9))]
+    chosen, resolved = [], []
+    for number in range(1_500):
+        action = actions[rng.integers(10)]
+        chosen.append(decision(number, action=action, probability=0.1, candidates=actions))
+        resolved.append(resolution(number, label=float(rng.random() < 0.2)))
+    rows = resolved_choices(log_of(chosen, resolved))
+    evaluation = evaluate(rows, every_constant=True)
+    luckiest = max(entry.snips.value for entry in evaluation.policies[2:-2])
+    best = policy(evaluation, BEST_CONSTANT)
+    assert best.snips.value < luckiest
+    assert abs(best.snips.value - 0.2) < 3 * best.snips.standard_error
+
+
+def test_later_ranks_and_the_holdout_do_not_count(rows):
+    strange = rows.head(100).with_columns(pl.lit(1.0).alias("label"))
+    held = strange.with_columns(pl.lit(value=True).alias("holdout"))
+    second = strange.with_columns(pl.lit(2, pl.Int32).alias("rank"))
+    evaluation = evaluate(pl.concat([rows.tail(1_000), held, second]))
+    assert evaluation.rows == 1_000
+    assert policy(evaluation, LOGGING).dr.value == pytest.approx(rows.tail(1_000)["label"].mean())
+
+
+def test_a_held_out_model_is_judged_on_what_came_after_it(rows, spec):
+    model = fit_model(spec, rows.head(2_000), threads=1).model
+    evaluation = evaluate(rows, model=model)
+    assert evaluation.rows == 3_000 - 1_600
+    assert evaluation.since > rows["at"][1_599]
+    assert policy(evaluation, LEARNED).verdict == "better"
+    with pytest.raises(EvaluationRefusedError, match="no later resolved choice"):
+        evaluate(rows.head(1_600), model=model)
+
+
+def test_too_few_choices_are_refused_by_row_with_what_would_be_enough(rows):
+    evaluation = evaluate(rows.head(150))
+    constant = policy(evaluation, "no_action")
+    assert constant.verdict == "refused"
+    assert "200 are needed" in constant.refused[0]
+    assert any("too few to learn who needs what" in note for note in evaluation.notes)
+    with pytest.raises(EvaluationRefusedError, match="no resolved first-ranked choices"):
+        evaluate(rows.clear())
+
+
+def test_a_probability_of_zero_is_refused_not_divided_by(rows):
+    broken = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) == 7).then(0.0).otherwise("probability").alias("probability")
+    )
+    with pytest.raises(EvaluationRefusedError, match="1 of 3,000 are 0 or below, first at row 7"):
+        evaluate(broken)
+
+
+def test_estimated_probabilities_are_noted(rows):
+    some = rows.head(500).with_columns(pl.lit("import:estimated").alias("source"))
+    assert any("estimated from frequencies" in note for note in evaluate(some).notes)
