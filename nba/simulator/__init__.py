@@ -1,0 +1,1 @@
+"""A seeded retailer with known truth, and a journey engine that plays it against the service."""
