@@ -142,8 +142,9 @@ def _read_tree(block: _Block, n_features: int) -> _Tree:
         block.fail(f"split_feature is not among the {n_features} features")
     threshold = block.numbers("threshold", float, n_nodes)
     values = block.numbers("leaf_value", float, n_leaves)
-    if not (np.isfinite(threshold).all() and np.isfinite(values).all()):
-        block.fail("a threshold or leaf_value is not finite")
+    # A split of what is missing from all that is not has an infinite threshold.
+    if np.isnan(threshold).any() or not np.isfinite(values).all():
+        block.fail("a threshold is not a number or a leaf_value is not finite")
     decisions = block.numbers("decision_type", int, n_nodes)
     kinds = [_KINDS.get(decision & ~_DEFAULT_LEFT) for decision in decisions]
     left = block.numbers("left_child", int, n_nodes)

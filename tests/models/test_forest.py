@@ -1,5 +1,6 @@
 """The plain walker gives LightGBM's own raw scores, bit for bit."""
 
+import lightgbm
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -47,3 +48,17 @@ def test_rows_of_another_width_are_refused(fit):
     forest = parse_lightgbm(fit(1, n_trees=1).text)
     with pytest.raises(ValueError, match=r"rows of shape \(3, 7\); \(n, 8\) is expected"):
         forest.score_rows(np.zeros((3, 7)))
+
+
+def test_a_split_of_missing_from_all_that_is_there_is_scored_as_lightgbm_does():
+    rng = np.random.default_rng(5)
+    data = rng.normal(size=(400, 1))
+    data[rng.random(400) < 0.4] = np.nan
+    dataset = lightgbm.Dataset(data, np.isnan(data[:, 0]).astype(float), feature_name=["x"])
+    settings = {"objective": "binary", "verbosity": -1, "num_threads": 1, "num_leaves": 4}
+    booster = lightgbm.train(settings, dataset, num_boost_round=3)
+    text = booster.model_to_string()
+    assert "threshold=inf" in text
+    probes = np.array([[np.nan], [np.inf], [-np.inf], [0.0], [1e300]])
+    raw = booster.predict(probes, raw_score=True, num_threads=1)
+    assert_array_equal(parse_lightgbm(text).score_rows(probes), raw)

@@ -138,8 +138,16 @@ def test_a_model_of_another_kind_is_refused_by_name(old, new, message):
         ("num_leaves=3", "num_leaves=x", "num_leaves: invalid literal"),
         ("num_leaves=1", "num_leaves=0", "split_feature has 0 values; -1 are expected"),
         ("threshold=0.5 0", "threshold=0.5", "threshold has 1 values; 2 are expected"),
-        ("threshold=0.5 0", "threshold=nan 0", "a threshold or leaf_value is not finite"),
-        ("leaf_value=0.25", "leaf_value=inf", "a threshold or leaf_value is not finite"),
+        (
+            "threshold=0.5 0",
+            "threshold=nan 0",
+            "a threshold is not a number or a leaf_value is not finite",
+        ),
+        (
+            "leaf_value=0.25",
+            "leaf_value=inf",
+            "a threshold is not a number or a leaf_value is not finite",
+        ),
         ("split_feature=0 2", "split_feature=0 3", "split_feature is not among the 3 features"),
         ("decision_type=8 1", "decision_type=12 1", "decision_type is unknown"),
         ("left_child=1 -1", "left_child=0 -1", "child 0 is beyond the tree or has two parents"),
