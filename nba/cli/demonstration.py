@@ -172,6 +172,7 @@ class Demonstration:
                 "clock_epoch_ms": system_clock(),
                 "clock_offset_ms": live_ms,
                 "expiry_grace_seconds": 3_600.0,
+                "log_level": "warning",
             }
         )
         supervisor = Supervisor(scaled)

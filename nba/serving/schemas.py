@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -130,8 +130,8 @@ class SegmentBody(msgspec.Struct, rename="camel"):
     event: Identifier | None = None
     message_id: Identifier | None = None
     timestamp: Moment | None = None
-    properties: dict[str, object] = {}
-    traits: dict[str, object] = {}
+    properties: dict[str, Any] = {}
+    traits: dict[str, Any] = {}
     context: SegmentContext | None = None
 
     def to_domain(self, *, received_at_ms: int, fallback_id: str) -> Event | ProfileUpdate:
