@@ -61,7 +61,7 @@ class Learner:
     inputs: Sequence[ModelInput]
     parameters: Mapping[str, int | float]
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
 
 def predict_candidates(

@@ -109,7 +109,7 @@ def evaluate(
     inputs: Sequence[ModelInput] | None = None,
     every_constant: bool = False,
     thresholds: Thresholds | None = None,
-    threads: int = 2,
+    threads: int = 1,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:

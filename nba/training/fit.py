@@ -56,11 +56,13 @@ class FittedModel:
 
 
 def fit_model(
-    spec: ModelSpec, rows: pl.DataFrame, *, seed: int = 0, threads: int = 2
+    spec: ModelSpec, rows: pl.DataFrame, *, seed: int = 0, threads: int = 1
 ) -> FittedModel:
     """Fit, calibrate and measure a model on resolved choices that are oldest first.
 
-    The same rows, spec and seed give the same model, byte for byte.
+    The same rows, spec, seed and threads give the same model, byte for byte. More than one thread
+    pays only on a machine that is otherwise idle: on one that serves meanwhile, LightGBM's threads
+    wait for each other and a fit takes up to ten times as long.
 
     Raises :class:`EvaluationRefusedError` where there are too few rows or outcomes, in all or in
     one of the periods, and :class:`DefinitionError` where a feature was never recorded.

@@ -79,7 +79,7 @@ def train(
     root: Path,
     catalog: Catalog | None = None,
     seed: int = 0,
-    threads: int = 2,
+    threads: int = 1,
     progress: Progress = silent,
 ) -> TrainResult:
     """Train a model on a dataset's log, log the run to MLflow and register the new version.

@@ -110,7 +110,7 @@ def test_later_ranks_and_the_holdout_do_not_count(rows):
 
 
 def test_a_held_out_model_is_judged_on_what_came_after_it(rows, spec):
-    model = fit_model(spec, rows.head(2_000), threads=1).model
+    model = fit_model(spec, rows.head(2_000)).model
     evaluation = evaluate(rows, model=model)
     assert evaluation.rows == 3_000 - 1_600
     assert evaluation.since > rows["at"][1_599]
