@@ -15,7 +15,7 @@ from nba.domain.catalog import Action, Direction, MessageClass
 from nba.domain.clock import to_rfc3339
 from nba.domain.ids import ActionId
 from nba.simulator.arrivals import Arrivals
-from nba.simulator.population import pick_category, properties_of, track
+from nba.simulator.happenings import pick_category, properties_of, track
 from nba.simulator.tastes import CHANNELS
 from nba.simulator.truth import Exposure
 from nba.simulator.world import World

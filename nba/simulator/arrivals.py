@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from nba.domain.catalog import Catalog, Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY
 from nba.domain.customer import Scalar
-from nba.simulator.population import CustomerRecord, pick_category
+from nba.simulator.happenings import pick_category
+from nba.simulator.population import CustomerRecord
 from nba.simulator.tastes import CATEGORIES, DAYPARTS, FloatArray, Tastes, generator
 
 PLACEMENT_SHARES: Mapping[str, float] = {

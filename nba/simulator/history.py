@@ -11,7 +11,7 @@ from nba.simulator.world import World
 HISTORY_STREAM = 1
 """Number of the stream of arrivals that a history plays; live play uses others."""
 
-_DRAIN_DAYS = 30.0
+_DRAIN_DAYS = 31.0
 
 
 def history_arrivals(world: World, *, decisions: int = 20_000, days: float = 60.0) -> Arrivals:
@@ -30,7 +30,7 @@ async def run_history(
 ) -> JourneyMemory:
     """Play a history with random choices; the service built writes its own log.
 
-    Afterwards 30 more days pass without arrivals, so that every horizon has been reached.
+    Afterwards 31 more days pass without arrivals, so that every horizon has been reached.
     """
     return await run_baseline(
         world,

@@ -96,8 +96,9 @@ class Journey:
         end_ms = self._pace.now() + round(drain_days * _DAY_MS)
         while self._due and self._due[0][0] <= end_ms:
             # The next few are awaited together: exact moments no longer matter to any decision.
-            horizon = heapq.nsmallest(_BATCH, self._due)[-1][0]
-            await self._report_due(await self._pace.until(min(horizon, end_ms)))
+            horizon_ms = heapq.nsmallest(_BATCH, self._due)[-1][0]
+            await self._report_due(await self._pace.until(min(horizon_ms, end_ms)))
+        await self._pace.until(end_ms)
 
     @property
     def unreported(self) -> int:
@@ -118,9 +119,13 @@ class Journey:
             for task in tasks:
                 await task
             return
-        async with asyncio.TaskGroup() as group:
-            for task in tasks:
-                group.create_task(task)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for task in tasks:
+                    group.create_task(task)
+        except ExceptionGroup as failed:
+            # The first failure cancelled the others; it is what the caller wants to know.
+            raise failed.exceptions[0] from None
 
     async def _play_one(self, arrivals: Arrivals, index: int) -> None:
         world, memory = self._world, self.memory

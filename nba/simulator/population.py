@@ -1,4 +1,4 @@
-"""What a company would know of the simulated customers: attributes, consents, past events.
+"""What a company would know of the simulated customers: attributes and consents.
 
 All of it is a noisy function of the tastes underneath, so that a model can learn them from what is
 seen but nobody can read them off.
@@ -8,7 +8,6 @@ seen but nobody can read them off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY, to_rfc3339
+from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.customer import Scalar
 from nba.simulator.tastes import CATEGORIES, CHANNELS, FloatArray, Tastes, generator
 
@@ -28,8 +27,6 @@ _GRANTED = {"email": 0.75, "push": 0.85, "sms": 0.45, "call_center": 0.35}
 _ZONES = ("Europe/Berlin", "Europe/London", "Europe/Lisbon")
 _ZONE_SHARES = (0.84, 0.10, 0.06)
 _REGIONS = ("north", "east", "south", "west", "abroad")
-_PAST_DAYS = 90
-_DAY_MS = SECONDS_PER_DAY * MILLISECONDS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,84 +157,3 @@ def _word(draw: float, granted: float) -> str:
     if draw < granted:
         return "granted"
     return "denied" if draw < granted + 0.5 * (1.0 - granted) else "unknown"
-
-
-def past_events(
-    tastes: Tastes, records: tuple[CustomerRecord, ...], *, seed: int, start_ms: int
-) -> Iterator[dict[str, Any]]:
-    """Yield the ``track`` bodies of what customers did in the 90 days before the start."""
-    rng = generator(seed, 11)
-    loyal = tastes.factor("loyal")
-    kinds = (
-        ("Order Completed", 1.0 * np.exp(0.5 * loyal)),
-        ("Product Viewed", 3.0 * np.exp(0.3 * loyal)),
-        ("Email Opened", 1.0 * np.exp(tastes.channels[:, CHANNELS.index("email")])),
-        ("App Opened", np.array([1.5 * bool(r.attributes["has_app"]) for r in records])),
-        ("Call Completed", np.full(len(records), 0.1)),
-        ("Complaint Opened", np.full(len(records), 0.04)),
-        ("Ticket Closed", np.full(len(records), 0.06)),
-        ("Return Requested", np.full(len(records), 0.15)),
-        ("Delivery Delayed", np.full(len(records), 0.06)),
-        ("Payment Missed", np.array([0.1 * bool(r.attributes["has_store_card"]) for r in records])),
-    )
-    for name, rates in kinds:
-        counts = rng.poisson(rates)
-        customers = np.repeat(np.arange(len(records)), counts)
-        moments = start_ms - (rng.random(len(customers)) * _PAST_DAYS * _DAY_MS).astype(np.int64)
-        draws = rng.random(len(customers))
-        revenues = np.round(rng.gamma(2.0, 35.0, len(customers)), 2)
-        for index, customer in enumerate(customers):
-            category = pick_category(tastes, int(customer), float(draws[index]))
-            yield track(
-                records[customer].customer_id,
-                name,
-                f"past-{name}-{start_ms}-{index}",
-                int(moments[index]),
-                properties_of(name, category, float(revenues[index]), str(index)),
-            )
-
-
-def pick_category(tastes: Tastes, customer: int, draw: float) -> int:
-    """Return the index in ``CATEGORIES`` that a uniform draw falls on for a customer."""
-    reached = 0.0
-    for index, share in enumerate(tastes.categories[customer]):
-        reached += share
-        if draw < reached:
-            return index
-    return len(CATEGORIES) - 1
-
-
-def properties_of(name: str, category: int, amount: float, reference: str) -> dict[str, Scalar]:
-    """Return the properties an event of this name carries."""
-    kind = CATEGORIES[category]
-    table: dict[str, dict[str, Scalar]] = {
-        "Order Completed": {
-            "order_id": reference, "category": kind, "revenue": amount, "channel": "web",
-        },
-        "Product Viewed": {"product_id": f"{kind}-{reference}", "category": kind},
-        "Product Added": {"product_id": f"{kind}-{reference}", "category": kind, "value": amount},
-        "Email Opened": {"message_id": reference},
-        "App Opened": {"platform": "ios"},
-        "Return Requested": {"order_id": reference, "category": kind, "value": amount},
-        "Delivery Delayed": {"order_id": reference, "days": 2.0},
-        "Complaint Opened": {"ticket_id": reference, "severity": "high"},
-        "Ticket Opened": {"ticket_id": reference, "topic": "delivery"},
-        "Ticket Closed": {"ticket_id": reference, "topic": "delivery", "solved": True},
-        "Payment Missed": {"amount": amount},
-        "Call Completed": {"reason": "order", "minutes": 6.0},
-    }  # fmt: skip
-    return table[name]
-
-
-def track(
-    customer_id: str, name: str, message_id: str, at_ms: int, properties: dict[str, Scalar]
-) -> dict[str, Any]:
-    """Compose a Segment ``track`` body."""
-    return {
-        "type": "track",
-        "userId": customer_id,
-        "event": name,
-        "messageId": message_id,
-        "timestamp": to_rfc3339(at_ms),
-        "properties": properties,
-    }

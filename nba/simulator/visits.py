@@ -6,7 +6,7 @@ from typing import Any
 
 from nba.domain.catalog import Direction
 from nba.simulator.arrivals import Arrivals
-from nba.simulator.population import properties_of, track
+from nba.simulator.happenings import properties_of, track
 from nba.simulator.world import World
 
 _TICKET_MS = 48 * 3_600_000

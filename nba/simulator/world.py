@@ -9,7 +9,8 @@ from typing import Any
 from nba.domain.catalog import Action, Catalog, Placement
 from nba.domain.ids import ActionId
 from nba.simulator.arrivals import Arrivals, draw_arrivals
-from nba.simulator.population import CustomerRecord, draw_population, past_events
+from nba.simulator.happenings import past_events
+from nba.simulator.population import CustomerRecord, draw_population
 from nba.simulator.tastes import Tastes, draw_tastes
 from nba.simulator.truth import Truth
 

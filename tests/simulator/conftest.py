@@ -9,7 +9,7 @@ from nba.decision.artifact import pack_plan, unpack_plan, version_of
 from nba.decision.plan import compile_plan
 from nba.decision.project import load_project
 from nba.domain.clock import ManualClock
-from nba.simulator.inprocess import InProcessService
+from nba.simulator.service import InProcessService
 from nba.simulator.world import build_world
 
 ROOT = Path(__file__).parents[2]
@@ -22,8 +22,12 @@ def project():
 
 
 @pytest.fixture(scope="session")
-def plan(project):
-    artifact = pack_plan(project, {})
+def artifact(project):
+    return pack_plan(project, {})
+
+
+@pytest.fixture(scope="session")
+def plan(artifact):
     return compile_plan(unpack_plan(artifact), digest=version_of(artifact))
 
 
@@ -37,10 +41,10 @@ def arrivals(world):
     return world.arrivals(stream=2, count=400, start_ms=START_MS, days=5.0)
 
 
-@pytest.fixture
-def make_service(plan):
+@pytest.fixture(scope="session")
+def make_service(artifact, plan):
     def make(arbiter, clock):
-        return InProcessService(plan, clock=clock, seed=3, arbiter=arbiter)
+        return InProcessService(artifact, clock=clock, seed=3, arbiter=arbiter, plan=plan)
 
     return make
 

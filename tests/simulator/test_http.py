@@ -6,8 +6,11 @@ import json
 import httpx
 import pytest
 
+from nba.domain.clock import ManualClock
 from nba.errors import InputError, UnavailableError
 from nba.simulator.http import HttpPort
+from nba.simulator.journey import Journey
+from nba.simulator.pace import ManualPace
 
 REQUEST = {"customer_id": "c1", "request_id": "r1", "placements": [{"id": "p", "count": 1}]}
 
@@ -82,6 +85,46 @@ def test_an_empty_answer_is_none():
     server = Server(httpx.Response(204))
     assert run(server, lambda port: port.put_customer("c1", {"attributes": {}}))[0] is None
     assert server.received == [("PUT", "/v1/customers/c1", {"attributes": {}})]
+
+
+def test_answers_lost_on_the_way_change_nothing(world, arrivals, clock, port):
+    """Every third request is carried out but its answer is lost: the service ends up the same."""
+    clean = type(port)(ManualClock(clock()))
+    asyncio.run(Journey(world, clean, pace=ManualPace(clean.clock)).play(arrivals))
+    requests = 0
+
+    async def handle(request):
+        nonlocal requests
+        requests += 1
+        body = json.loads(request.content)
+        if request.url.path == "/v1/decisions":
+            answer = await port.decide(body)
+        elif request.url.path == "/v1/outcomes":
+            answer = {"results": await port.outcomes(body["outcomes"])}
+        elif request.url.path == "/v1/events":
+            answer = await port.events(body["batch"])
+        else:
+            answer = await port.put_customer(request.url.path.rpartition("/")[2], body)
+        if requests % 3 == 0:
+            raise httpx.ReadTimeout("lost")
+        return httpx.Response(200, json=answer)
+
+    async def sleep(_seconds):
+        await asyncio.sleep(0)
+
+    async def go():
+        transport = httpx.MockTransport(handle)
+        async with httpx.AsyncClient(transport=transport, base_url="http://nba") as client:
+            journey = Journey(world, HttpPort(client, sleep=sleep), pace=ManualPace(clock))
+            await journey.play(arrivals)
+            return journey.memory.played
+
+    played = asyncio.run(go())
+    assert requests > 1.3 * len(arrivals)
+    assert len(played) == len(arrivals)
+    assert port.asked == clean.asked
+    assert port.reported == clean.reported
+    assert port.tracked == clean.tracked
 
 
 def test_concurrency_is_bounded():

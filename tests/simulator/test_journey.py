@@ -7,6 +7,7 @@ import pytest
 
 from nba.domain.clock import ManualClock
 from nba.domain.customer import Consent
+from nba.errors import UnavailableError
 from nba.simulator.journey import Journey
 from nba.simulator.pace import ManualPace
 from nba.simulator.world import build_world
@@ -59,8 +60,10 @@ def test_what_comes_later_than_the_end_is_reported_while_draining(world, arrival
     journey = play(world, arrivals, port)
     waiting = journey.unreported
     assert waiting > 0
-    drained = play(world, arrivals, type(port)(ManualClock(world.start_ms)), drain_days=90.0)
-    assert drained.unreported < 0.05 * waiting
+    ended_ms = port.clock()
+    again = type(port)(ManualClock(world.start_ms))
+    assert play(world, arrivals, again, drain_days=90.0).unreported < 0.05 * waiting
+    assert again.clock() == ended_ms + 90 * DAY_MS
 
 
 def test_realised_values_are_what_was_reported(world, arrivals, port):
@@ -118,3 +121,12 @@ def test_who_is_driven_away_withdraws_consent_and_the_evidence_says_when(project
         assert changes[customer_id, channel] >= told_ms
     lapses = [p.exposure.lapses for p in journey.memory.played]
     assert max(lapses) >= 1
+
+
+def test_one_failure_among_many_workers_is_told_as_itself(world, arrivals, port):
+    async def fail(_batch):
+        raise UnavailableError("gone")
+
+    port.events = fail
+    with pytest.raises(UnavailableError, match="gone"):
+        play(world, arrivals, port, workers=4)

@@ -1,13 +1,10 @@
 """What is known of customers: declared, noisy, and telling something of what is underneath."""
 
-from datetime import datetime
-
 import numpy as np
 import pytest
 
-from nba.domain.clock import from_datetime
 from nba.features import AttributeFeature
-from nba.simulator.population import draw_population, past_events, pick_category
+from nba.simulator.population import draw_population
 from nba.simulator.tastes import draw_tastes
 
 START_MS = 1_741_000_000_000
@@ -79,19 +76,3 @@ def test_a_body_leaves_out_an_unknown_time_zone(records):
     known = next(record for record in records if record.time_zone is not None)
     assert "time_zone" not in unknown.body()
     assert known.body()["time_zone"] == known.time_zone
-
-
-def test_past_events_are_declared_unique_and_past(project, tastes, records):
-    bodies = list(past_events(tastes, records, seed=5, start_ms=START_MS))
-    assert len({body["messageId"] for body in bodies}) == len(bodies)
-    moments = [from_datetime(datetime.fromisoformat(body["timestamp"])) for body in bodies]
-    assert max(moments) <= START_MS
-    assert min(moments) >= START_MS - 90 * 86_400_000
-    for body in bodies:
-        assert project.features.declares(body["event"])
-
-
-@pytest.mark.parametrize(("draw", "category"), [(0.0, 0), (0.499, 0), (0.5, 1), (0.8, 2), (1.0, 2)])
-def test_a_draw_falls_on_a_category_by_its_share(tastes, draw, category):
-    tastes.categories[0] = [0.5, 0.25, 0.25]
-    assert pick_category(tastes, 0, draw) == category
