@@ -1,0 +1,178 @@
+"""Write the reference pages that come from the code, or with ``--check`` say which have drifted.
+
+``python -m tools.reference [--check]``. With ``--check`` nothing is written: what differs is shown
+and the status is 1.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from datetime import timedelta
+from difflib import unified_diff
+from inspect import getdoc
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from nba.domain.catalog import MessageClass
+from nba.domain.policy import Missing, Policy, Selector
+from nba.policies.kind import PolicyKind
+from nba.policies.kinds import KINDS
+from nba.policies.order import CONCERNS, ORDER, SHAPERS
+from nba.serving.openapi import openapi_document
+from nba.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n"
+_TYPES: Mapping[Any, str] = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    timedelta: "duration: `7d`, `12h`, `90m`",
+    Missing: "`closed` or `open`",
+    tuple[str, ...]: "list of texts",
+}
+
+
+def settings_page() -> str:
+    """Return the page of all settings."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "none" if field.default is None else f"`{field.default}`"
+        rows.append((f"`NBA_{name.upper()}`", default, field.description or ""))
+    return _page(
+        "Settings",
+        "Each is read from the environment when a process starts; `nba up` hands its own to the "
+        "processes it starts. Where a store's URL is not set, an embedded one is started under "
+        "`NBA_DATA_DIR`.",
+        _table(("variable", "default", "what it says"), rows),
+    )
+
+
+def commands_page() -> str:
+    """Return the page of all commands, as typer itself documents them."""
+    command = [sys.executable, "-m", "typer", "nba.cli", "utils", "docs", "--name", "nba"]
+    made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)  # noqa: S603  # our own command line
+    text = _markdown(html.unescape(made.stdout)).replace("```console", "```text")
+    return text.replace("# `nba`\n", f"# Commands\n\n{_GENERATED}", 1).rstrip() + "\n"
+
+
+def policies_page() -> str:
+    """Return the page of all policy kinds."""
+    concern = [
+        (f"`{kind}`", *(str(CONCERNS[kind][message_class]) for message_class in MessageClass))
+        for kind in (*ORDER, *SHAPERS)
+    ]
+    return _page(
+        "Policies",
+        "`policies/*.yaml` holds a list under `policies:`. Kinds that drop candidates are "
+        f"evaluated in this order: {', '.join(f'`{kind}`' for kind in ORDER)}. What is left is "
+        f"then shaped by {' and '.join(f'`{kind}`' for kind in SHAPERS)}. `no_action` is never "
+        "dropped.",
+        "## Which messages a kind concerns\n\n"
+        + _table(("kind", *MessageClass), concern)
+        + "\n\n“where named” means: only where the policy's selector names the action or its message "
+        "class.",
+        "## What every policy has\n\n"
+        + _fields(Policy)
+        + "\n\nKeys of `applies_to`, all optional:\n\n"
+        + _fields(Selector)
+        + f"\n\n{_paragraphs(getdoc(Selector) or '')}",
+        *[_kind(name, KINDS[name]) for name in (*ORDER, *SHAPERS)],
+    )
+
+
+def _kind(name: str, kind: type[PolicyKind]) -> str:
+    shared = {field.name for field in fields(Policy)}
+    causes = [(f"`{cause.code}`", cause.meaning) for cause in kind.causes]
+    return (
+        f"## {name}\n\n{_paragraphs(getdoc(kind) or '')}\n\n"
+        + _fields(kind, leave_out={*shared, "kind"})
+        + "\n\n"
+        + _table(("reason", "meaning"), causes)
+    )
+
+
+def _fields(kind: type, leave_out: Iterable[str] = ()) -> str:
+    hints = get_type_hints(kind)
+    rows = []
+    for field in fields(kind):
+        if field.name in leave_out:
+            continue
+        required = field.default is MISSING and field.default_factory is MISSING
+        shown = _TYPES.get(
+            hints[field.name], "mapping" if hints[field.name] is Selector else "text"
+        )
+        default = "required" if required else _default(field.default)
+        rows.append((f"`{field.name}`", shown, default))
+    return _table(("field", "type", "default"), rows)
+
+
+def _default(value: object) -> str:
+    if value in ((), "", MISSING):
+        return "empty"
+    return f"`{value}`"
+
+
+def _page(title: str, *parts: str) -> str:
+    return (
+        "\n\n".join([f"# {title}", _GENERATED.rstrip(), *(part.rstrip() for part in parts)]) + "\n"
+    )
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heading = tuple(heading)
+    lines = [heading, ("---",) * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _paragraphs(docstring: str) -> str:
+    """Return a docstring as Markdown, one line a paragraph."""
+    return "\n\n".join(
+        " ".join(paragraph.split()) for paragraph in _markdown(docstring).split("\n\n")
+    )
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"(?<!`)``([^`]+)``(?!`)", r"`\1`", text)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/cli.md": commands_page,
+    "docs/reference/policies.md": policies_page,
+    "serving/openapi.json": lambda: json.dumps(openapi_document(), indent=2) + "\n",
+}
+"""What is generated, by its path in the repository."""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with ``--check`` compare them; return the exit status."""
+    drifted = False
+    for name, make in PAGES.items():
+        path = ROOT / name
+        there = path.read_text(encoding="utf-8") if path.exists() else ""
+        made = make()
+        if there == made:
+            continue
+        if "--check" in arguments:
+            drifted = True
+            lines = unified_diff(
+                there.splitlines(), made.splitlines(), name, f"{name} from the code", lineterm=""
+            )
+            sys.stdout.write("\n".join(lines) + "\n")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(made, encoding="utf-8")
+        sys.stdout.write(f"{name} written\n")
+    return int(drifted)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
