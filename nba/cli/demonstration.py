@@ -66,7 +66,6 @@ SECONDS_PER_DAY = 86_400
 
 CUSTOMERS = 3_000
 HISTORY_DAYS = 60.0
-LIVE_DAYS = 40.0
 DRAIN_DAYS = 15.0
 LIVE_STREAM = 2
 WORKERS = 12
@@ -99,11 +98,20 @@ class Demonstration:
         Of the world.
     as_json
         Print the report as JSON and nothing else.
+    live_days
+        Virtual days the live decisions are spread over, a second each.
 
     """
 
     def __init__(
-        self, settings: Settings, *, history: int, decisions: int, seed: int, as_json: bool
+        self,
+        settings: Settings,
+        *,
+        history: int,
+        decisions: int,
+        seed: int,
+        as_json: bool,
+        live_days: float = 40.0,
     ) -> None:
         project_dir = settings.project_dir.resolve()
         if not (project_dir / "catalog").is_dir():
@@ -113,13 +121,14 @@ class Demonstration:
         self._decisions = decisions
         self._seed = seed
         self._as_json = as_json
+        self._live_days = live_days
 
     def run(self, *, serve: bool) -> DemoReport:
         """Run it; with ``serve`` the service keeps running until it is told to stop."""
         logging.basicConfig(level=logging.WARNING)
         shutil.rmtree(self._settings.data_dir, ignore_errors=True)
         project = load_project(self._settings.project_dir)
-        live_ms = system_clock() - round((LIVE_DAYS + DRAIN_DAYS + 30) * DAY_MS)
+        live_ms = system_clock() - round((self._live_days + DRAIN_DAYS + 30) * DAY_MS)
         with progress_bar(quiet=self._as_json) as bar:
             self._make_history(project, live_ms, bar)
             self._train(bar)
@@ -173,6 +182,7 @@ class Demonstration:
                 "clock_offset_ms": live_ms,
                 "expiry_grace_seconds": 3_600.0,
                 "log_level": "warning",
+                "mlflow_port": 0,
             }
         )
         supervisor = Supervisor(scaled)
@@ -188,7 +198,7 @@ class Demonstration:
                 play(
                     world,
                     decisions=self._decisions,
-                    days=LIVE_DAYS,
+                    days=self._live_days,
                     drain_days=DRAIN_DAYS,
                     workers=WORKERS,
                 )

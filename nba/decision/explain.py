@@ -48,7 +48,7 @@ def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
         "features": named_features(plan.features, inputs.features),
         "time_zone": inputs.time_zone,
         "locale": inputs.locale,
-        "contacts": len(inputs.history.at_s),
+        "contacts": len(inputs.history),
     }
 
 

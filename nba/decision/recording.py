@@ -45,7 +45,7 @@ def pack_record(
             dict(inputs.consents),
             inputs.time_zone,
             inputs.locale,
-            inputs.history.to_bytes(),
+            inputs.history.packed,
             tuple(_draw(drawn) for drawn in draws),
             answer,
         )

@@ -142,7 +142,7 @@ class DecisionService:
                 customer_id=request.customer_id,
                 seen=state,
                 record=record,
-                history=decided.history.to_bytes() if decided.history else None,
+                history=None if decided.history is None else decided.history.packed,
                 horizons=decided.horizons,
                 request_id=request.request_id,
             )

@@ -1,13 +1,15 @@
 """Contact history: when which action was chosen in which placement, packed for one read.
 
 Layout, little-endian: ``<II`` version and ``complete_since_s``, then 12 bytes a contact: ``<III``
-seconds since the epoch, :func:`~nba.domain.ids.hash32` of the action, and of the placement.
+seconds since the epoch, :func:`~nba.domain.ids.hash32` of the action, and of the placement. The
+packed form is the only one: a decision reads columns as views of it and adds a contact by appending
+bytes.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,24 +20,43 @@ from nba.errors import CorruptRecordError
 MAX_CONTACTS = 1_000
 """Contacts kept for one customer; where older ones were dropped, ``complete_since_s`` says so."""
 
+AT_S, ACTION, PLACEMENT = range(3)
+"""Columns of :attr:`ContactHistory.table`."""
+
 _HEADER = struct.Struct("<II")
-_CONTACT_BYTES = 12
-_CONTACT_FIELDS = 3
+_CONTACT = struct.Struct("<III")
 
 
 @dataclass(frozen=True, slots=True)
 class ContactHistory:
-    """Contacts of one customer, oldest first; arrays of shape ``(n_contacts,)``.
+    """Contacts of one customer, oldest first, as their packed form.
 
     ``complete_since_s`` is 0 where nothing was ever dropped; a policy that must look further back
     than it does not know the count, and treats it as missing.
     """
 
-    at_s: NDArray[np.int64]
-    actions: NDArray[np.uint32]
-    placements: NDArray[np.uint32]
-    complete_since_s: int = 0
-    version: int = 0
+    packed: bytes
+
+    @property
+    def version(self) -> int:
+        """How often it was written."""
+        version: int = _HEADER.unpack_from(self.packed)[0]
+        return version
+
+    @property
+    def complete_since_s(self) -> int:
+        """Since when every contact is there, in seconds since the epoch."""
+        since_s: int = _HEADER.unpack_from(self.packed)[1]
+        return since_s
+
+    @property
+    def table(self) -> NDArray[np.uint32]:
+        """Contacts as a read-only view, ``(n_contacts, 3) uint32``: time, action, placement."""
+        flat = np.frombuffer(self.packed, dtype="<u4", offset=_HEADER.size)
+        return flat.reshape(-1, _CONTACT.size // 4)
+
+    def __len__(self) -> int:
+        return (len(self.packed) - _HEADER.size) // _CONTACT.size
 
     def extended(
         self, contacts: Iterable[tuple[int, int, int]], *, keep_since_s: int
@@ -46,44 +67,43 @@ class ContactHistory:
         ``MAX_CONTACTS`` the oldest; ``complete_since_s`` moves up to say so, since a policy
         published later may look further back.
         """
-        added = np.array(list(contacts), dtype=np.int64).reshape(-1, _CONTACT_FIELDS)
-        table = np.column_stack([self.at_s, self.actions, self.placements]).astype(np.int64)
-        kept = table[table[:, 0] >= keep_since_s]
-        since = self.complete_since_s
-        if len(kept) < len(table):
-            since = max(since, keep_since_s)
-        table = np.concatenate([kept, added])
-        if len(table) > MAX_CONTACTS:
-            since = max(since, int(table[-MAX_CONTACTS - 1, 0]) + 1)
-            table = table[-MAX_CONTACTS:]
-        return _from_table(table, since, self.version + 1)
+        kept, since_s = self._kept(keep_since_s)
+        body = kept + b"".join(_CONTACT.pack(*contact) for contact in contacts)
+        surplus = len(body) - MAX_CONTACTS * _CONTACT.size
+        if surplus > 0:
+            since_s = max(since_s, _CONTACT.unpack_from(body, surplus - _CONTACT.size)[AT_S] + 1)
+            body = body[surplus:]
+        return ContactHistory(_HEADER.pack(self.version + 1, since_s) + body)
 
-    def to_bytes(self) -> bytes:
-        """Pack."""
-        table = np.column_stack([self.at_s, self.actions, self.placements]).astype("<u4")
-        return _HEADER.pack(self.version, self.complete_since_s) + table.tobytes()
-
-
-def _from_table(table: NDArray[np.int64], since_s: int, version: int) -> ContactHistory:
-    return ContactHistory(
-        at_s=table[:, 0].astype(np.int64),
-        actions=table[:, 1].astype(np.uint32),
-        placements=table[:, 2].astype(np.uint32),
-        complete_since_s=since_s,
-        version=version,
-    )
+    def _kept(self, keep_since_s: int) -> tuple[bytes, int]:
+        since_s = self.complete_since_s
+        oldest = _CONTACT.unpack_from(self.packed, _HEADER.size)[AT_S] if len(self) else None
+        if oldest is None or oldest >= keep_since_s:
+            return self.packed[_HEADER.size :], since_s
+        table = self.table
+        recent = table[table[:, AT_S] >= max(keep_since_s, 0)]
+        return recent.tobytes(), max(since_s, keep_since_s)
 
 
-EMPTY_HISTORY = _from_table(np.zeros((0, _CONTACT_FIELDS), dtype=np.int64), 0, 0)
+def pack_history(
+    contacts: Sequence[tuple[int, int, int]], *, complete_since_s: int = 0, version: int = 0
+) -> ContactHistory:
+    """Pack contacts ``(at_s, action, placement)``, oldest first."""
+    body = b"".join(_CONTACT.pack(*contact) for contact in contacts)
+    return ContactHistory(_HEADER.pack(version, complete_since_s) + body)
+
+
+EMPTY_HISTORY = pack_history([])
 """No contacts yet."""
 
 
 def unpack_history(packed: bytes | None) -> ContactHistory:
-    """Unpack; ``None`` is a customer never contacted. Raises :class:`CorruptRecordError`."""
+    """Read a stored history; ``None`` is a customer never contacted.
+
+    Raises :class:`CorruptRecordError` where it is cut.
+    """
     if not packed:
         return EMPTY_HISTORY
-    if len(packed) < _HEADER.size or (len(packed) - _HEADER.size) % _CONTACT_BYTES:
+    if len(packed) < _HEADER.size or (len(packed) - _HEADER.size) % _CONTACT.size:
         raise CorruptRecordError(f"contact history of {len(packed)} bytes is cut")
-    version, since_s = _HEADER.unpack_from(packed)
-    table = np.frombuffer(packed, dtype="<u4", offset=_HEADER.size).reshape(-1, _CONTACT_FIELDS)
-    return _from_table(table.astype(np.int64), since_s, version)
+    return ContactHistory(packed)

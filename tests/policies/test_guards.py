@@ -323,7 +323,7 @@ CONSENTS = st.dictionaries(
         }
     ),
 )
-def test_stack_agrees_with_judging_one_policy_and_candidate_at_a_time(  # noqa: PLR0917
+def test_stack_agrees_with_judging_one_policy_and_candidate_at_a_time(
     catalog: Catalog,
     schema: Schema,
     guard: Guard,

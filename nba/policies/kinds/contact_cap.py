@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nba.domain.catalog import Action, Placement
 from nba.domain.clock import MILLISECONDS_PER_SECOND
+from nba.domain.history import ACTION, AT_S, PLACEMENT
 from nba.domain.ids import NO_ACTION, hash32
 from nba.domain.policy import Selector
 from nba.policies.kind import Cause, PolicyKind, Problem
@@ -82,9 +83,7 @@ def compile_caps(selected: Sequence[Selected[ContactCap]], surroundings: Surroun
     def close(situation: Situation, closed: NDArray[np.uint8]) -> None:
         history = situation.history
         _count(
-            history.at_s,
-            history.actions,
-            history.placements,
+            history.table,
             history.complete_since_s,
             situation.at_ms // MILLISECONDS_PER_SECOND,
             action_codes,
@@ -136,9 +135,7 @@ def _position(codes: Any, code: int) -> int:
 
 @numba.njit(cache=True)
 def _count(
-    at_s: Any,
-    actions: Any,
-    placements: Any,
+    contacts: Any,
     complete_since_s: int,
     now_s: int,
     action_codes: Any,
@@ -151,13 +148,14 @@ def _count(
 ) -> None:
     n_caps = bounds.shape[0]
     counts = np.zeros(n_caps, dtype=np.int64)
-    for contact in range(at_s.shape[0]):
-        action = _position(action_codes, actions[contact])
-        placement = _position(placement_codes, placements[contact])
+    for contact in range(contacts.shape[0]):
+        at_s = np.int64(contacts[contact, AT_S])
+        action = _position(action_codes, contacts[contact, ACTION])
+        placement = _position(placement_codes, contacts[contact, PLACEMENT])
         for cap in range(n_caps):
             # A contact of the future counts: a clock that steps back must not lift a cap.
             if (
-                at_s[contact] >= now_s - bounds[cap, 1]
+                at_s >= now_s - bounds[cap, 1]
                 and action_masks[cap, action]
                 and placement_masks[cap, placement]
             ):

@@ -28,7 +28,7 @@ def _quiet(start: str, end: str, *days: str, missing: Missing = Missing.CLOSED) 
     )
 
 
-def _is_quiet(  # noqa: PLR0917 - a test's own shorthand
+def _is_quiet(
     guard: Guard, moment: Moment, left: Left, policy: QuietHours, at: str, zone: str = VIENNA
 ) -> bool:
     at_ms = from_datetime(datetime.fromisoformat(at))
