@@ -209,9 +209,7 @@ class Judge:
         known = {(hash32(a.id), hash32(p.id)) for a, p in pairs}
         count = sum(
             at >= earliest and (pair in selected or pair not in known)
-            for at, *rest in zip(
-                past.at_s.tolist(), past.actions.tolist(), past.placements.tolist(), strict=True
-            )
+            for at, *rest in past.table.tolist()
             for pair in [tuple(rest)]
         )
         if count >= policy.limit:
