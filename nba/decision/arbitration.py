@@ -21,16 +21,6 @@ from nba.domain.ids import ActionId, CustomerId, PlacementId
 FloatArray = NDArray[np.float64]
 
 
-def expected_values(
-    propensities: FloatArray, values: FloatArray, weights: FloatArray, costs: FloatArray
-) -> FloatArray:
-    """Return propensity x value x weight - cost; all of shape ``(n,)``, in currency.
-
-    ``weights`` is context weight x lever.
-    """
-    return propensities * values * weights - costs
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArbiterInput:
     """What an arbiter sees: the candidates left for one slot, and the situation.

@@ -8,17 +8,20 @@ and explain rest on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits.draw import draw, uniform
-from nba.decision.arbitration import Arbiter, ArbiterInput, expected_values
+from nba.decision.arbitration import Arbiter, ArbiterInput
+from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
+from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.decision import Choice, Decision, DecisionRequest, PlacementRequest
 from nba.domain.history import ContactHistory
 from nba.domain.ids import DecisionId
+from nba.errors import InputError
 from nba.policies import Situation
 
 ANSWER_VALID_MS = 3_600_000
@@ -78,18 +81,26 @@ class Scores:
 
 def score(slot: PlacementPlan, plan: Plan, row: NDArray[np.float32]) -> Scores:
     """Score a placement's candidates; where a model or the learner breaks, priors stand in."""
-    degraded: tuple[str, ...] = ()
     logits = slot.model_logits(row)
-    if not np.isfinite(logits).all():
-        logits, degraded = slot.prior_logits, ("propensity",)
-    learned = slot.learner.logits(logits, plan.learner_inputs(row))
-    if np.isfinite(learned).all():
-        logits = learned
-    else:
-        degraded = (*degraded, "bandit")
-    propensities = 1.0 / (1.0 + np.exp(-logits))
-    scores = expected_values(propensities, slot.values, slot.weights, slot.costs)
+    degraded: tuple[str, ...] = ()
+    try:
+        logits = slot.learner.logits(logits, plan.learner_inputs(row))
+    except InputError:
+        degraded = ("bandit",)
+    propensities, scores, finite = _valued(slot, logits)
+    if not finite:
+        propensities, scores, _ = _valued(slot, slot.prior_logits)
+        degraded = ("propensity",)
     return Scores(propensities, scores, degraded)
+
+
+def _valued(
+    slot: PlacementPlan, logits: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    valued: tuple[NDArray[np.float64], NDArray[np.float64], bool] = expected_values(
+        logits, slot.values, slot.weights, slot.costs
+    )
+    return valued
 
 
 def situation_of(inputs: DecisionInputs, history: ContactHistory) -> Situation:
@@ -132,8 +143,8 @@ class _Answering:
         self._plan = plan
         self._inputs = inputs
         self._arbiter = arbiter
-        self._history = inputs.history
         self._situation = situation_of(inputs, inputs.history)
+        self._contacts: list[tuple[int, int, int]] = []
         self._choices: list[Choice] = []
         self._draws: list[DrawnChoice] = []
         self._horizons: dict[int, int] = {}
@@ -147,24 +158,25 @@ class _Answering:
         self._degraded.update(scored.degraded)
         left = asked_for(slot, self._inputs.request)
         for rank in range(1, request.count + 1):
-            verdicts = slot.guards.evaluate(self._situation)
+            verdicts = slot.guards.evaluate(self._now())
             self._holdout |= verdicts.holdout
             kept = np.flatnonzero(left & (verdicts.dropped_by < 0))
-            probabilities = self._probabilities(slot, kept, scored)
+            scores = scored.scores[kept]
+            probabilities = self._probabilities(slot, kept, scores)
             counter = position * _SLOTS_PER_PLACEMENT + rank
             index = draw(probabilities, uniform(self._inputs.seed, counter))
             drawn = DrawnChoice(slot, rank, int(kept[index]), kept, probabilities)
             nothing = drawn.row == 0
             if nothing and rank > 1:
                 return
-            self._add(drawn, float(probabilities[index]), scored, counter)
+            explored = bool(scores[index] < scores.max())
+            reasons = _reasons(drawn, explored=explored, holdout=self._holdout)
+            self._add(drawn, float(probabilities[index]), scored, counter, reasons)
             if nothing:
                 return
             left[drawn.row] = False
-            contact = (self._inputs.at_ms // 1_000, slot.action_codes[drawn.row], slot.code)
-            since = self._inputs.at_ms // 1_000 - self._plan.history_seconds
-            self._history = self._history.extended([contact], keep_since_s=since)
-            self._situation = situation_of(self._inputs, self._history)
+            at_s = self._inputs.at_ms // MILLISECONDS_PER_SECOND
+            self._contacts.append((at_s, slot.action_codes[drawn.row], slot.code))
 
     def decided(self) -> Decided:
         """Return the finished answer."""
@@ -181,18 +193,26 @@ class _Answering:
             degraded=tuple(sorted(self._degraded)),
             mode=inputs.request.mode,
         )
-        changed = self._history is not inputs.history
         return Decided(
             decision=decision,
             draws=tuple(self._draws),
-            history=self._history if changed else None,
+            history=self._extended() if self._contacts else None,
             horizons=self._horizons,
         )
 
+    def _now(self) -> Situation:
+        """Return the situation with the contacts this answer has made so far."""
+        if not self._contacts:
+            return self._situation
+        return replace(self._situation, history=self._extended())
+
+    def _extended(self) -> ContactHistory:
+        since_s = self._inputs.at_ms // MILLISECONDS_PER_SECOND - self._plan.history_seconds
+        return self._inputs.history.extended(self._contacts, keep_since_s=since_s)
+
     def _probabilities(
-        self, slot: PlacementPlan, kept: NDArray[np.intp], scored: Scores
+        self, slot: PlacementPlan, kept: NDArray[np.intp], scores: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        scores = scored.scores[kept]
         if self._arbiter is None:
             return slot.arbitration.probabilities(kept, scores, self._plan.updates)
         return self._arbiter(
@@ -206,7 +226,14 @@ class _Answering:
             )
         )
 
-    def _add(self, drawn: DrawnChoice, probability: float, scored: Scores, counter: int) -> None:
+    def _add(
+        self,
+        drawn: DrawnChoice,
+        probability: float,
+        scored: Scores,
+        counter: int,
+        reasons: tuple[str, ...],
+    ) -> None:
         slot, row = drawn.slot, drawn.row
         locale = self._inputs.request.locale or self._inputs.locale
         variants = slot.contents_of(row, locale, self._plan.catalog.default_locale)
@@ -227,19 +254,15 @@ class _Answering:
                 value=float(slot.values[row]),
                 score=float(scored.scores[row]),
                 probability=probability,
-                reasons=_reasons(drawn, scored, holdout=self._holdout),
+                reasons=reasons,
             )
         )
 
 
-def _reasons(drawn: DrawnChoice, scored: Scores, *, holdout: bool) -> tuple[str, ...]:
+def _reasons(drawn: DrawnChoice, *, explored: bool, holdout: bool) -> tuple[str, ...]:
     if holdout:
         return ("holdout",)
     if len(drawn.kept) == 1:
         return ("only_candidate_left",)
-    scores = scored.scores[drawn.kept]
-    highest = scored.scores[drawn.row] >= scores.max()
-    reasons = ["highest_score" if highest else "explored"]
-    if drawn.slot.guards.levers[drawn.row] != 1.0:
-        reasons.append("lever")
-    return tuple(reasons)
+    reason = "explored" if explored else "highest_score"
+    return (reason, "lever") if drawn.slot.guards.levers[drawn.row] != 1.0 else (reason,)
