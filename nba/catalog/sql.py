@@ -25,20 +25,23 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from nba.catalog.migrations import migrate
 from nba.catalog.store import AuditRow, PlanRow, Snapshot
 from nba.catalog.tables import audit_log, layouts, plans, publications, snapshots
-from nba.errors import ConflictError, NotFoundError
+from nba.errors import ConflictError, NotFoundError, UnavailableError
 
 _BUSY_TIMEOUT_MS = 15_000
 _WRITES = {"nba_writes": True}
 
 
 class SqlControlStore:
-    """Keeps everything in tables; safe to use from several threads and processes."""
+    """Keeps everything in tables; safe to use from several threads and processes.
+
+    Every call raises :class:`~nba.errors.UnavailableError` where the database does not answer.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -58,7 +61,7 @@ class SqlControlStore:
         if is_sqlite:
             event.listen(engine, "connect", _configure_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
-        with engine.execution_options(**_WRITES).begin() as connection:
+        with _answering(), engine.execution_options(**_WRITES).begin() as connection:
             migrate(connection)
         return cls(engine)
 
@@ -66,12 +69,18 @@ class SqlControlStore:
     def _write(self, conflict: str = "") -> Iterator[Connection]:
         """Open a transaction that writes; a key taken meanwhile raises with ``conflict``."""
         try:
-            with self._writer.begin() as connection:
+            with _answering(), self._writer.begin() as connection:
                 yield connection
         except IntegrityError as error:
             if not conflict:
                 raise
             raise ConflictError(conflict) from error
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """Open a transaction that reads."""
+        with _answering(), self._engine.connect() as connection:
+            yield connection
 
     def save_plan(
         self, version: str, artifact: bytes, *, note: str, author: str, at_ms: int
@@ -88,7 +97,7 @@ class SqlControlStore:
 
     def plan(self, version: str) -> bytes | None:
         """Return a plan's artifact."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             query = select(plans.c.artifact).where(plans.c.version == version)
             return connection.scalar(query)
 
@@ -97,7 +106,7 @@ class SqlControlStore:
         length = func.length(plans.c.artifact).label("bytes")
         columns = (plans.c.version, plans.c.note, plans.c.author, plans.c.at_ms, length)
         query = select(*columns).order_by(plans.c.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return [PlanRow(**row) for row in connection.execute(query).mappings()]
 
     def set_current(self, version: str, at_ms: int) -> None:
@@ -110,7 +119,7 @@ class SqlControlStore:
     def current(self) -> str | None:
         """Return the version of the live plan."""
         query = select(publications.c.version).order_by(publications.c.id.desc()).limit(1)
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return connection.scalar(query)
 
     def save_layout(self, layout_id: int, data: bytes) -> None:
@@ -125,7 +134,7 @@ class SqlControlStore:
 
     def layouts(self) -> dict[int, bytes]:
         """Return every layout ever saved, by id."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             rows = connection.execute(select(layouts.c.layout_id, layouts.c.data))
             return {row.layout_id: row.data for row in rows}
 
@@ -149,7 +158,7 @@ class SqlControlStore:
 
     def snapshot(self, sequence: int) -> Snapshot | None:
         """Return one snapshot."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return _one_snapshot(
                 connection, select(snapshots).where(snapshots.c.sequence == sequence)
             )
@@ -157,7 +166,7 @@ class SqlControlStore:
     def latest_snapshot(self, key: str) -> Snapshot | None:
         """Return the snapshot of a key with the highest sequence."""
         query = select(snapshots).where(snapshots.c.key == key)
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return _one_snapshot(connection, query.order_by(snapshots.c.sequence.desc()).limit(1))
 
     def prune_snapshots(self, keep_since_ms: int) -> int:
@@ -181,12 +190,23 @@ class SqlControlStore:
         log = audit_log.c
         query = select(log.at_ms, log.actor, log.verb, log.subject, log.detail)
         query = query.order_by(log.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return [AuditRow(**row) for row in connection.execute(query).mappings()]
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn the database's errors into ours, but for a key that is taken."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        raise UnavailableError(f"the control store does not answer: {error}") from error
 
 
 def _one_snapshot(connection: Connection, query: Select[Any]) -> Snapshot | None:

@@ -93,6 +93,8 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier plan live again."""
+    from nba.worker.publisher import ROLLBACK
+
     settings = load_settings()
     control = open_control(settings)
     digest = version.partition(".")[0]
@@ -101,7 +103,7 @@ def rollback(
         raise NotFoundError(f"there is no plan {digest!r}; the latest are {known}")
     at_ms = clock_of(settings)()
     control.set_current(digest, at_ms)
-    control.audit(at_ms, author, "rollback", digest, "")
+    control.audit(at_ms, author, ROLLBACK, digest, "")
     if as_json:
         print_json({"plan": digest})
         return

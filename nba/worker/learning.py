@@ -19,6 +19,8 @@ from nba.bandits import OnlineLogistic
 from nba.decision.plan import Plan, new_learner
 from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.store import START
+from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
 
 MAX_WARM_ROWS = 50_000
@@ -73,9 +75,14 @@ class Learner:
             taught += self.learn(self.row_of(named), row["placement"], row["action"], row["label"])
         return taught
 
-    def reach(self, positions: Mapping[str, str]) -> None:
-        """Note how far the ledger was learned from."""
-        self.positions.update(positions)
+    def knows(self, partition: int, position: str) -> bool:
+        """Whether what stands at a position of the ledger was learned."""
+        return ordinal(position) <= ordinal(self.positions.get(str(partition), START))
+
+    def reach(self, partition: int, position: str) -> None:
+        """Note how far a partition of the ledger was learned from; never further back."""
+        if not self.knows(partition, position):
+            self.positions[str(partition)] = position
 
     def row_of(self, named: Mapping[str, float | str | None]) -> NDArray[np.float32]:
         """Return named feature values as a row of this plan; what it does not have is missing."""

@@ -11,7 +11,7 @@ from nba.bootstrap import Runtime, open_log, open_registry, open_runtime
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
 from nba.decision.project import Project, load_project
-from nba.errors import NbaError
+from nba.errors import CorruptRecordError, DefinitionError, NbaError
 from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.publisher import Publisher
@@ -19,6 +19,7 @@ from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
 
 EXPIRE_SECONDS = 1.0
 PLAN_SECONDS = 0.5
+PRUNE_SECONDS = 3_600.0
 
 _logger = logging.getLogger(__name__)
 
@@ -52,22 +53,26 @@ class _WorkerProcess:
         )
         self._project: Project | None = None
         self._plan: Plan | None = None
+        self._refused: str | None = None
 
     async def run(self) -> None:
-        await self._publish("start of the worker")
-        settings = self._runtime.settings
+        await self._guarded(self._start)
         snapshot_seconds = 2.0
         if self._plan is not None:
             snapshot_seconds = self._plan.source.bandit.snapshot_seconds
+        settings = self._runtime.settings
         chores = [
             _Chore(EXPIRE_SECONDS, self._worker.expire),
             _Chore(settings.flush_seconds, self._worker.flush),
             _Chore(snapshot_seconds, self._worker.publish_snapshot),
             _Chore(PLAN_SECONDS, self._follow),
+            _Chore(PRUNE_SECONDS, self._prune),
         ]
         while not self._stop.is_set():
-            done = await self._guarded(self._worker.step) or 0
-            if self._worker.buffered_rows > MAX_BUFFERED_ROWS:
+            done = 0
+            if self._worker.buffered_rows <= MAX_BUFFERED_ROWS:
+                done = await self._guarded(self._worker.step) or 0
+            else:
                 await self._guarded(self._worker.flush)
             now = asyncio.get_running_loop().time()
             for chore in chores:
@@ -80,7 +85,11 @@ class _WorkerProcess:
         await self._guarded(self._worker.publish_snapshot)
 
     async def _guarded(self, work: Callable[[], Awaitable[int]]) -> int | None:
-        """Do some work; what fails is said and tried again, as nothing was acknowledged yet."""
+        """Do some work; what a store refused is said and tried again, as nothing was lost by it.
+
+        Anything else is a fault of ours, after which nothing in memory can be trusted: it ends the
+        process, and the next one goes on from what the stores hold.
+        """
         try:
             return await work()
         except NbaError as error:
@@ -88,33 +97,49 @@ class _WorkerProcess:
             await asyncio.sleep(self._runtime.settings.poll_seconds)
             return None
 
+    async def _start(self) -> bool:
+        """Publish the project's files; where they cannot be, go on with the last plan.
+
+        After a rollback only an explicit publication or promotion changes what is live.
+        """
+        await self._load_project()
+        if self._project is not None and not await asyncio.to_thread(self._publisher.rolled_back):
+            try:
+                return await self._publish(self._project, "start of the worker")
+            except NbaError as error:
+                _logger.error("the project is not published; the last plan stays live: %s", error)  # noqa: TRY400  # faults are for people, a traceback is not
+        return await self._follow_current()
+
     async def _follow(self) -> bool:
         """Follow what was published or promoted elsewhere; return whether the plan changed."""
-        current = await asyncio.to_thread(self._runtime.control.current)
-        if self._plan is not None and current is not None and current != self._plan.digest:
+        if await self._follow_current():
             await self._load_project()
-            return await self._go_live(
-                await asyncio.to_thread(self._runtime.repository.get, PlanPointer(current))
-            )
+            return True
         if self._project is None:
             return False
         if not await asyncio.to_thread(self._publisher.models_moved, self._project.models):
             return False
-        return await self._publish("a model was promoted")
+        return await self._publish(self._project, "a model was promoted")
 
-    async def _publish(self, note: str) -> bool:
-        if self._project is None:
-            await self._load_project()
-        if self._project is None:
-            current = self._runtime.control.current()
-            if current is None:
-                return False
+    async def _follow_current(self) -> bool:
+        """Go live with the plan the control store says is current, if it is another one."""
+        current = await asyncio.to_thread(self._runtime.control.current)
+        if current is None or current == self._refused:
+            return False
+        if self._plan is not None and current == self._plan.digest:
+            return False
+        try:
             plan = await asyncio.to_thread(self._runtime.repository.get, PlanPointer(current))
-        else:
-            plan = await asyncio.to_thread(
-                lambda project: self._publisher.publish(project, note=note, author="worker"),
-                self._project,
-            )
+        except (CorruptRecordError, DefinitionError) as error:
+            _logger.error("plan %s is refused; the last one stays live: %s", current, error)  # noqa: TRY400  # faults are for people, a traceback is not
+            self._refused = current
+            return False
+        return await self._go_live(plan)
+
+    async def _publish(self, project: Project, note: str) -> bool:
+        plan = await asyncio.to_thread(
+            lambda: self._publisher.publish(project, note=note, author="worker")
+        )
         return await self._go_live(plan)
 
     async def _load_project(self) -> None:
@@ -125,12 +150,17 @@ class _WorkerProcess:
             _logger.error("the project is not published; the last plan stays live:\n%s", error)  # noqa: TRY400  # faults are for people, a traceback is not
 
     async def _go_live(self, plan: Plan) -> bool:
-        self._plan = plan
         pointer = await self._worker.follow(plan)
+        self._plan = plan
         _logger.info(
             "plan %s is live, models %s", pointer.version, dict(plan.source.model_versions)
         )
         return True
+
+    async def _prune(self) -> int:
+        """Forget snapshots of the bandit that no record held can have been decided with."""
+        before_ms = self._runtime.clock() - self._runtime.settings.record_ttl_ms
+        return await asyncio.to_thread(self._runtime.control.prune_snapshots, before_ms)
 
 
 class _Chore:

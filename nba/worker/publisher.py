@@ -14,9 +14,14 @@ from nba.decision.plan import Plan, compile_plan
 from nba.decision.project import Project
 from nba.domain.clock import Clock
 from nba.domain.ids import ModelName
-from nba.errors import NbaError
+from nba.errors import CorruptRecordError, DefinitionError, NotFoundError
 from nba.features import StoredLayout
 from nba.models import ModelRegistry, ModelSpec, PropensityModel
+
+PUBLISH, ROLLBACK = "publish", "rollback"
+"""Verbs of the audit trail that say what is live."""
+
+_LOOKED_AT = 100
 
 _logger = logging.getLogger(__name__)
 
@@ -53,8 +58,9 @@ class Publisher:
         ]
         others = [layout for layout in known if layout.layout_id != project.features.layout_id]
         features = project.features.with_previous(others)
-        models = self._models(project.models)
-        artifact = pack_plan(replace(project, features=features), models)
+        whole = replace(project, features=features)
+        versions = self._versions(project.models)
+        artifact = pack_plan(whole, self._models(whole, versions))
         digest = version_of(artifact)
         plan = compile_plan(unpack_plan(artifact), digest=digest)
         at_ms = self._clock()
@@ -63,8 +69,14 @@ class Publisher:
         self._control.save_plan(digest, artifact, note=note, author=author, at_ms=at_ms)
         if self._control.current() != digest:
             self._control.set_current(digest, at_ms)
-            self._control.audit(at_ms, author, "publish", digest, note)
+            self._control.audit(at_ms, author, PUBLISH, digest, note)
+        self._live = versions
         return plan
+
+    def rolled_back(self) -> bool:
+        """Say whether what is live was chosen by a rollback, and nothing published since."""
+        verbs = (row.verb for row in self._control.audit_log(_LOOKED_AT))
+        return next((verb for verb in verbs if verb in {PUBLISH, ROLLBACK}), PUBLISH) == ROLLBACK
 
     def models_moved(self, specs: tuple[ModelSpec, ...]) -> bool:
         """Say whether an alias points at another version than the one that is live."""
@@ -78,16 +90,29 @@ class Publisher:
         found = {spec.name: self._registry.alias_version(spec.name, self._alias) for spec in specs}
         return {name: version for name, version in found.items() if version is not None}
 
-    def _models(self, specs: tuple[ModelSpec, ...]) -> Mapping[ModelName, PropensityModel]:
-        """Load the live version of each model; one that cannot be loaded is left out, loudly."""
-        self._live = self._versions(specs)
+    def _models(
+        self, project: Project, versions: Mapping[ModelName, str]
+    ) -> Mapping[ModelName, PropensityModel]:
+        """Load each version; one that is broken or does not fit the project is left out, loudly.
+
+        Raises :class:`~nba.errors.UnavailableError` where the registry does not answer.
+        """
         models: dict[ModelName, PropensityModel] = {}
-        for name, version in self._live.items():
-            if (name, version) not in self._loaded and self._registry is not None:
-                try:
-                    self._loaded[name, version] = self._registry.load(name, version)
-                except NbaError:
-                    _logger.exception("model %s version %s cannot be loaded", name, version)
-                    continue
-            models[name] = self._loaded[name, version]
+        for name, version in versions.items():
+            model = self._loaded.get((name, version))
+            try:
+                if model is None and self._registry is not None:
+                    model = self._registry.load(name, version)
+                    self._loaded[name, version] = model
+                if model is not None:
+                    _require_fit(project, name, model)
+                    models[name] = model
+            except (CorruptRecordError, DefinitionError, NotFoundError) as error:
+                _logger.error("model %s version %s is left out: %s", name, version, error)  # noqa: TRY400  # the error says all
         return models
+
+
+def _require_fit(project: Project, name: ModelName, model: PropensityModel) -> None:
+    """Raise :class:`DefinitionError` where a plan of the project cannot use a model."""
+    artifact = pack_plan(project, {name: model})
+    compile_plan(unpack_plan(artifact), digest=version_of(artifact))

@@ -1,0 +1,110 @@
+"""Resolving choices: by the outcomes reported for them, or at their horizon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from nba.decision.plan import PlacementPlan
+from nba.domain.catalog import Action
+from nba.domain.clock import Clock
+from nba.domain.ids import DecisionId
+from nba.ledger.records import DecisionRecord, OutcomeEntry
+from nba.ledger.store import LedgerStore
+from nba.worker.joining import censored, correction_by, expiry_of, resolution_by
+from nba.worker.records import UNREADABLE, Held, Records, leave_out
+
+
+class Resolver:
+    """Writes resolutions; the store keeps each choice from resolving twice.
+
+    Parameters
+    ----------
+    clock
+        Decides what is due.
+    grace_ms
+        How long after its horizon a choice still waits for what is on its way.
+
+    """
+
+    def __init__(
+        self, ledger: LedgerStore, records: Records, *, clock: Clock, grace_ms: int
+    ) -> None:
+        self._ledger = ledger
+        self._records = records
+        self._clock = clock
+        self._grace_ms = grace_ms
+
+    async def join(self, outcomes: Collection[OutcomeEntry], held: Held) -> None:
+        """Join outcomes to their choices, those of one choice in the order they happened."""
+        groups: dict[tuple[str, int], dict[str, OutcomeEntry]] = {}
+        for outcome in sorted(outcomes, key=lambda o: (o.at_ms, o.received_at_ms, o.outcome_id)):
+            group = groups.setdefault((outcome.decision_id, outcome.choice), {})
+            group[outcome.outcome_id] = outcome
+        await asyncio.gather(
+            *[
+                self._join(list(group.values()), held.get(decision_id))
+                for (decision_id, _), group in groups.items()
+            ]
+        )
+
+    async def expire(self, limit: int) -> int:
+        """Resolve up to ``limit`` choices of each partition whose waiting ended; return how many.
+
+        What was reported for them and not joined yet counts first.
+        """
+        before_ms = self._clock() - self._grace_ms
+        found = await asyncio.gather(
+            *[self._ledger.due(p, before_ms, limit) for p in range(self._ledger.partitions)]
+        )
+        due = [member for members in found for member in members]
+        if not due:
+            return 0
+        ids = list(dict.fromkeys(decision_id for decision_id, _ in due))
+        held = await self._records.load(ids)
+        await self.join(await self._records.reported(ids), held)
+        await asyncio.gather(*[self._expire(*member, held.get(member[0])) for member in due])
+        return len(due)
+
+    async def _join(self, outcomes: Sequence[OutcomeEntry], record: DecisionRecord | None) -> None:
+        found = self._chosen(record, outcomes[0].choice)
+        if found is None:
+            return
+        action, horizon_ms = found
+        for outcome in outcomes:
+            resolution = resolution_by(action, outcome, horizon_ms=horizon_ms)
+            if resolution is None or await self._ledger.resolve(resolution):
+                continue
+            decision_id = DecisionId(outcome.decision_id)
+            existing = await self._ledger.resolution(decision_id, outcome.choice)
+            correction = correction_by(resolution, existing) if existing else None
+            if correction is not None:
+                await self._ledger.resolve(correction)
+
+    async def _expire(
+        self, decision_id: DecisionId, choice: int, record: DecisionRecord | None
+    ) -> None:
+        found = self._chosen(record, choice)
+        if found is None:
+            await self._ledger.resolve(censored(decision_id, choice, at_ms=self._clock()))
+            return
+        action, horizon_ms = found
+        await self._ledger.resolve(expiry_of(action, decision_id, choice, horizon_ms=horizon_ms))
+
+    def _chosen(self, record: DecisionRecord | None, choice: int) -> tuple[Action, int] | None:
+        """Return what was chosen and when its waiting ends; ``None`` where that is not known."""
+        if record is None:
+            return None
+        choices = msgspec.json.decode(record.answer)["choices"]
+        if choice >= len(choices):
+            return None
+        try:
+            plan = self._records.plan_of(record)
+        except UNREADABLE as error:
+            leave_out(f"decision {record.decision_id}", error)
+            return None
+        slot: PlacementPlan = plan.placements[choices[choice]["placement"]]
+        row = slot.action_ids.index(choices[choice]["action"])
+        return slot.actions[row], record.at_ms + slot.horizons_ms[row]

@@ -1,0 +1,100 @@
+"""Writing the log: rows wait in a buffer and are appended in batches, each row exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from nba.decision.plan import Plan
+from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.store import START, LedgerEntry
+from nba.worker.positions import ordinal, position_at, writer_of
+from nba.worker.rows import RowBuffer
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    """One append, fixed: where it fails it is repeated as it is, so the log can tell it again."""
+
+    table: LogTable
+    rows: pl.DataFrame
+    positions: Mapping[str, int]
+    reached: Mapping[int, int]
+
+
+class LogWriter:
+    """Keeps rows until :meth:`flush`, and knows which ledger entries the log has already.
+
+    Parameters
+    ----------
+    log
+        Keeps for each table and partition how far it was written.
+    partitions
+        Number of partitions of the ledger.
+
+    """
+
+    def __init__(self, log: DecisionLog, partitions: int) -> None:
+        self._log = log
+        self._written = {
+            (table, partition): log.position(table, writer_of(partition))
+            for table in LogTable
+            for partition in range(partitions)
+        }
+        self._buffer = RowBuffer()
+        self._appends: deque[_Append] = deque()
+
+    @property
+    def buffered_rows(self) -> int:
+        """Rows not yet in the log."""
+        return self._buffer.size + sum(append.rows.height for append in self._appends)
+
+    def lacks(self, table: LogTable, entry: LedgerEntry) -> bool:
+        """Whether the log does not have the row of an entry from an earlier run."""
+        return ordinal(entry.position) > self._written[table, entry.partition]
+
+    def add(self, table: LogTable, row: Mapping[str, Any]) -> None:
+        """Add a row of any table but ``decisions``."""
+        self._buffer.add(table, dict(row))
+
+    def add_decision(self, rows: list[dict[str, Any]], plan: Plan) -> None:
+        """Add the rows of a decision made under a plan."""
+        self._buffer.add_decision(rows, plan)
+
+    def written(self, table: LogTable, partition: int) -> str:
+        """Return the position up to which a table has a partition's entries."""
+        return position_at(self._written[table, partition])
+
+    async def flush(self, positions: Mapping[int, str]) -> int:
+        """Append what waits, read up to ``positions``; return how many rows.
+
+        What fails stays and is appended first by the next call.
+        """
+        rows = 0
+        while self._appends or self._buffer.size:
+            if not self._appends:
+                self._seal(positions)
+            rows += await self._append(self._appends[0])
+            self._appends.popleft()
+        return rows
+
+    def _seal(self, positions: Mapping[int, str]) -> None:
+        reached = {p: ordinal(position) for p, position in positions.items() if position != START}
+        frames = self._buffer.frames()
+        self._buffer = RowBuffer()
+        for table, rows in frames.items():
+            news = {p: at for p, at in reached.items() if at > self._written[table, p]}
+            progress = {writer_of(partition): at for partition, at in news.items()}
+            self._appends.append(_Append(table, rows, progress, news))
+
+    async def _append(self, append: _Append) -> int:
+        await asyncio.to_thread(
+            self._log.append, append.table, append.rows, positions=append.positions
+        )
+        self._written.update({(append.table, p): at for p, at in append.reached.items()})
+        return append.rows.height
