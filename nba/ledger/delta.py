@@ -1,20 +1,33 @@
-"""The log as Delta tables, on disk or on object storage."""
+"""The log as Delta tables, on disk or on object storage.
+
+A commit names what it deleted and may keep a column's extremes, so only times have statistics, and
+erasing a customer removes the commits before it too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import DeltaError
 
+from nba.errors import UnavailableError
 from nba.ledger.log import SCHEMAS, LogTable
 
 _COMPACT_EVERY = 50
+_CONFIGURATION = {
+    "delta.dataSkippingStatsColumns": "at",
+    "delta.logRetentionDuration": "interval 0 days",
+}
 
 
 class DeltaLog:
     """A :class:`~nba.ledger.log.DecisionLog` of one dataset: a folder with a table each.
+
+    Every call raises :class:`~nba.errors.UnavailableError` where the storage refuses it.
 
     Parameters
     ----------
@@ -37,6 +50,12 @@ class DeltaLog:
         positions = positions or {}
         if positions and all(self.position(table, w) >= at for w, at in positions.items()):
             return False
+        with _answering():
+            self._write(table, rows, positions)
+            self._compact_now_and_then(table)
+        return True
+
+    def _write(self, table: LogTable, rows: pl.DataFrame, positions: Mapping[str, int]) -> None:
         typed = rows.cast({name: kind for name, kind in SCHEMAS[table].items() if name in rows})
         transactions = [Transaction(app_id=w, version=at) for w, at in positions.items()]
         write_deltalake(
@@ -44,11 +63,10 @@ class DeltaLog:
             typed.to_arrow(),
             mode="append",
             schema_mode="merge",
+            configuration=_CONFIGURATION,
             commit_properties=CommitProperties(app_transactions=transactions),
             storage_options=self._options,
         )
-        self._compact_now_and_then(table)
-        return True
 
     def position(self, table: LogTable, writer: str) -> int:
         """Return how far a writer has come."""
@@ -67,31 +85,34 @@ class DeltaLog:
 
     def erase(self, customer_id: str) -> None:
         """Delete everything about a customer, and the files that still held it."""
-        decisions = self.scan(LogTable.DECISIONS).filter(pl.col("customer_id") == customer_id)
-        ids = decisions.select("decision_id").unique().collect()["decision_id"].to_list()
-        for table in LogTable:
-            delta = self._open(table)
-            if delta is None:
-                continue
-            if "customer_id" in SCHEMAS[table]:
-                predicate = f"customer_id = {_quoted(customer_id)}"
-            elif ids:
-                predicate = f"decision_id IN ({', '.join(map(_quoted, ids))})"
-            else:
-                continue
-            delta.delete(predicate)
-            delta.vacuum(
-                retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True
-            )
+        with _answering():
+            decisions = self.scan(LogTable.DECISIONS).filter(pl.col("customer_id") == customer_id)
+            ids = decisions.select("decision_id").unique().collect()["decision_id"].to_list()
+            # Decisions go last: erasing again after a crash needs their ids.
+            for table in sorted(LogTable, key=lambda table: table is LogTable.DECISIONS):
+                if "customer_id" in SCHEMAS[table]:
+                    self._delete(table, f"customer_id = {_quoted(customer_id)}")
+                elif ids:
+                    self._delete(table, f"decision_id IN ({', '.join(map(_quoted, ids))})")
+
+    def _delete(self, table: LogTable, predicate: str) -> None:
+        delta = self._open(table)
+        if delta is None:
+            return
+        delta.delete(predicate)
+        delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
 
     def _uri(self, table: LogTable) -> str:
         return f"{self._root}/{table.value}"
 
     def _open(self, table: LogTable) -> DeltaTable | None:
         uri = self._uri(table)
-        if not DeltaTable.is_deltatable(uri, self._options):
-            return None
-        return DeltaTable(uri, storage_options=self._options)
+        with _answering():
+            if not DeltaTable.is_deltatable(uri, self._options):
+                return None
+            return DeltaTable(uri, storage_options=self._options)
 
     def _compact_now_and_then(self, table: LogTable) -> None:
         self._appended[table] = self._appended.get(table, 0) + 1
@@ -100,6 +121,15 @@ class DeltaLog:
         delta = DeltaTable(self._uri(table), storage_options=self._options)
         delta.optimize.compact()
         delta.create_checkpoint()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn the storage's errors into ours."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise UnavailableError(f"the log does not answer: {error}") from error
 
 
 def moment(at_ms: int) -> datetime:

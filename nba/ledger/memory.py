@@ -127,8 +127,10 @@ class MemoryLedger:
         self._trimmed[partition] += gone
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
-        """Forget a customer's contact history, the given decisions, and their ledger entries."""
+        """Forget a customer's contact history and requests, and everything about decisions."""
         self._histories.pop(customer_id, None)
+        for request in [r for r in self._requests if r[0] == customer_id]:
+            del self._requests[request]
         for decision_id in decision_ids:
             self._records.pop(decision_id, None)
             self._fields.pop(decision_id, None)

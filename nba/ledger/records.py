@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nba.domain.customer import Event
+from nba.domain.decision import DecisionRequest
 from nba.errors import CorruptRecordError
 
 FORMAT = 1
@@ -88,6 +89,18 @@ def concerns(kind: str, body: bytes, customer_id: str, decision_ids: Collection[
     if kind == "r":
         return unpack(body, ResolutionEntry).decision_id in decision_ids
     return kind == "e" and unpack(body, Event).customer_id == customer_id
+
+
+def request_id_of(record: bytes) -> str | None:
+    """Return the ``request_id`` a recorded decision answered.
+
+    ``None`` where it had none, or the record cannot be read.
+    """
+    try:
+        request = unpack(record, DecisionRecord).request
+        return unpack(request, DecisionRequest).request_id
+    except CorruptRecordError:
+        return None
 
 
 pack = msgspec.msgpack.Encoder().encode

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from nba.domain.ids import CustomerId, DecisionId
-from nba.ledger.records import OutcomeEntry, ResolutionEntry, concerns, digest, pack, unpack
+from nba.ledger.records import (
+    OutcomeEntry,
+    ResolutionEntry,
+    concerns,
+    digest,
+    pack,
+    request_id_of,
+    unpack,
+)
 from nba.ledger.store import (
     CustomerState,
     EntryType,
@@ -170,11 +178,13 @@ class RedisLedger:
         await self._connection.execute("XTRIM", self._keys.ledger(partition), "MINID", before)
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
-        """Forget a customer's contact history, the given decisions, and their ledger entries."""
+        """Forget a customer's contact history and requests, and everything about decisions."""
         partition = self._keys.partition_of(customer_id)
         names = [self._keys.history(customer_id)]
-        for decision_id in decision_ids:
+        for decision_id, record in zip(decision_ids, await self.records(decision_ids), strict=True):
             names += [self._keys.decision(decision_id), self._keys.outcomes(decision_id)]
+            if record is not None and (request_id := request_id_of(record)) is not None:
+                names.append(self._keys.request(customer_id, request_id))
         await self._connection.execute("DEL", *names)
         pending = self._keys.pending(partition)
         waiting = await self._connection.execute("ZRANGE", pending, 0, -1)

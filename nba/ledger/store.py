@@ -126,7 +126,7 @@ class LedgerStore(Protocol):
         ...
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
-        """Forget a customer's contact history, the given decisions, and their ledger entries.
+        """Forget a customer's contact history and requests, and everything about decisions.
 
         An ``ERASURE`` entry follows, for those who read the ledger to forget them too.
         """
