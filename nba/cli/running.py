@@ -41,11 +41,12 @@ def up(
     )
     configure_logging(settings)
     supervisor = Supervisor(settings)
-    supervisor.start()
-    console.print(f"API on http://{settings.host}:{settings.port}, its reference at /docs")
-    if "mlflow" in supervisor.processes:
-        console.print(f"MLflow on http://{settings.host}:{settings.mlflow_port}")
+    supervisor.heed_signals()
     try:
+        supervisor.start()
+        console.print(f"API on http://{settings.host}:{settings.port}, its reference at /docs")
+        if "mlflow" in supervisor.processes:
+            console.print(f"MLflow on http://{settings.host}:{settings.mlflow_port}")
         supervisor.watch()
     finally:
         supervisor.stop()

