@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 LIVE = "live"
 """The dataset of the log that the service itself writes."""
+
+_RANDOM_DRAW_BYTES = 16
+_RANDOM_BLOCK_BYTES = 256 * _RANDOM_DRAW_BYTES
 
 
 def load_settings(**changes: object) -> Settings:
@@ -58,9 +60,20 @@ def clock_of(settings: Settings) -> Clock:
     return lambda: start_ms + int((system_clock() - epoch_ms) * scale)
 
 
-def random_bits(count: int) -> int:
-    """Return that many bits of chance."""
-    return secrets.randbits(count)
+class RandomBits:
+    """Bits of chance from the operating system, fetched a block at a time."""
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._used = 0
+
+    def __call__(self, count: int) -> int:
+        """Return that many bits, at most 128."""
+        if self._used >= len(self._block):
+            self._block, self._used = os.urandom(_RANDOM_BLOCK_BYTES), 0
+        drawn = self._block[self._used : self._used + _RANDOM_DRAW_BYTES]
+        self._used += _RANDOM_DRAW_BYTES
+        return int.from_bytes(drawn, "little") >> (8 * _RANDOM_DRAW_BYTES - count)
 
 
 def control_url(settings: Settings) -> str:
@@ -133,7 +146,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield Runtime(
             settings=settings,
             clock=clock,
-            random_bits=random_bits,
+            random_bits=RandomBits(),
             connection=connection,
             ledger=RedisLedger(
                 connection,

@@ -71,7 +71,7 @@ def _placement(
     candidates = [
         {
             "action": slot.action_ids[row],
-            "dropped_by": _reasons(slot, dropped[row], asked=bool(left[row])),
+            "dropped_by": _reasons(slot, dropped[row], asked=left is None or bool(left[row])),
             "model_propensity": float(1.0 / (1.0 + np.exp(-model_logits[row]))),
             "propensity": float(scored.propensities[row]),
             "value": float(slot.values[row]),

@@ -10,14 +10,14 @@ import msgspec
 
 from nba.decision.recording import read_record
 from nba.domain.clock import Clock
-from nba.domain.ids import NO_ACTION, DecisionId, OutcomeId, decision_partition
+from nba.domain.ids import NO_ACTION, DecisionId, OutcomeId, decided_at_ms, decision_partition
 from nba.domain.outcome import SHOWN_OUTCOMES, Outcome
 from nba.errors import Fault
 from nba.ledger.records import OutcomeEntry
 from nba.ledger.store import LedgerStore, Written
 
-EARLY_TOLERANCE_MS = 300_000
-"""How far in the future an outcome's time may lie, for clocks that disagree."""
+CLOCK_TOLERANCE_MS = 300_000
+"""How far in the future, or before its decision, an outcome may lie, for clocks that disagree."""
 
 
 class OutcomeStatus(StrEnum):
@@ -75,18 +75,23 @@ class OutcomeService:
         if not known:
             found = f"{outcome.decision_id[:64]!r} is no decision id"
             return Fault("/decision_id", found, "use the one in the answer")
-        if outcome.at_ms > self._clock() + EARLY_TOLERANCE_MS:
+        if outcome.at_ms > self._clock() + CLOCK_TOLERANCE_MS:
             return Fault("/at", "it lies in the future", "report what has happened")
-        if packed is None:
-            return None
-        choices = msgspec.json.decode(read_record(packed).answer)["choices"]
-        if outcome.choice >= len(choices):
-            found = f"choice {outcome.choice} of an answer with {len(choices)}"
-            return Fault("/choice", found, f"0 to {len(choices) - 1}")
-        if choices[outcome.choice]["action"] == NO_ACTION and outcome.kind in SHOWN_OUTCOMES:
-            found = f"{outcome.kind!r} of {NO_ACTION}, which showed nothing"
-            return Fault("/kind", found, "convert, or an outcome of your own")
-        return None
+        if outcome.at_ms < decided_at_ms(outcome.decision_id) - CLOCK_TOLERANCE_MS:
+            return Fault("/at", "it lies before its decision", "report when it happened")
+        return None if packed is None else _choice_fault(outcome, packed)
+
+
+def _choice_fault(outcome: Outcome, packed: bytes) -> Fault | None:
+    """Return what is wrong about an outcome given the decision's record."""
+    choices = msgspec.json.decode(read_record(packed).answer)["choices"]
+    if outcome.choice >= len(choices):
+        found = f"choice {outcome.choice} of an answer with {len(choices)}"
+        return Fault("/choice", found, f"0 to {len(choices) - 1}")
+    if choices[outcome.choice]["action"] == NO_ACTION and outcome.kind in SHOWN_OUTCOMES:
+        found = f"{outcome.kind!r} of {NO_ACTION}, which showed nothing"
+        return Fault("/kind", found, "convert, or an outcome of your own")
+    return None
 
 
 def _entry(outcome: Outcome) -> OutcomeEntry:

@@ -115,10 +115,13 @@ def situation_of(inputs: DecisionInputs, history: ContactHistory) -> Situation:
     )
 
 
-def asked_for(slot: PlacementPlan, request: DecisionRequest) -> NDArray[np.bool_]:
-    """Say which candidates the request's own filter leaves, ``(n,)``; ``no_action`` always."""
+def asked_for(slot: PlacementPlan, request: DecisionRequest) -> NDArray[np.bool_] | None:
+    """Say which candidates the request's own filter leaves, ``(n,)``; ``no_action`` always.
+
+    ``None`` is a request without a filter: all of them.
+    """
     if not request.actions and not request.terms:
-        return np.ones(len(slot.actions), dtype=np.bool_)
+        return None
     asked = [
         action.is_no_action
         or action.id in request.actions
@@ -160,7 +163,8 @@ class _Answering:
         for rank in range(1, request.count + 1):
             verdicts = slot.guards.evaluate(self._now())
             self._holdout |= verdicts.holdout
-            kept = np.flatnonzero(left & (verdicts.dropped_by < 0))
+            open_rows = verdicts.dropped_by < 0
+            kept = np.flatnonzero(open_rows if left is None else left & open_rows)
             scores = scored.scores[kept]
             probabilities = self._probabilities(slot, kept, scores)
             counter = position * _SLOTS_PER_PLACEMENT + rank
@@ -174,6 +178,7 @@ class _Answering:
             self._add(drawn, float(probabilities[index]), scored, counter, reasons)
             if nothing:
                 return
+            left = np.ones(len(slot.actions), dtype=np.bool_) if left is None else left
             left[drawn.row] = False
             at_s = self._inputs.at_ms // MILLISECONDS_PER_SECOND
             self._contacts.append((at_s, slot.action_codes[drawn.row], slot.code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], int]
 """Returns now, in milliseconds since the Unix epoch."""
@@ -33,8 +34,13 @@ def to_rfc3339(at_ms: int) -> str:
     >>> to_rfc3339(1_700_000_000_123)
     '2023-11-14T22:13:20.123Z'
     """
-    moment = datetime.fromtimestamp(at_ms / MILLISECONDS_PER_SECOND, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % MILLISECONDS_PER_SECOND:03d}Z"
+    seconds, milliseconds = divmod(at_ms, MILLISECONDS_PER_SECOND)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def from_datetime(moment: datetime) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
 
@@ -23,7 +25,9 @@ MAX_ID_LENGTH = 128
 NO_ACTION = ActionId("no_action")
 """The action of saying nothing: always a candidate, scored like any other."""
 
-_DECISION_ID_LENGTH = 24
+_DECISION_ID = re.compile(r"[0-9a-f]{24}")
+_PARTITION_DIGITS = 3
+_MOMENT_END = 14
 
 
 def hash32(identifier: str) -> int:
@@ -34,6 +38,7 @@ def hash32(identifier: str) -> int:
     return int.from_bytes(blake2b(identifier.encode(), digest_size=4).digest(), "little")
 
 
+@lru_cache(maxsize=4_096)
 def partition_of(customer_id: str, partitions: int) -> int:
     """Return the partition (hash slot) that holds everything about a customer."""
     digest = blake2b(customer_id.encode(), digest_size=4, person=b"nba-part").digest()
@@ -55,13 +60,18 @@ def decision_partition(decision_id: str) -> int | None:
     >>> decision_partition("00518bcfe5680000000000ff")
     5
     """
-    if len(decision_id) != _DECISION_ID_LENGTH:
+    if _DECISION_ID.fullmatch(decision_id) is None:
         return None
-    try:
-        int(decision_id, 16)
-    except ValueError:
-        return None
-    return int(decision_id[:3], 16)
+    return int(decision_id[:_PARTITION_DIGITS], 16)
+
+
+def decided_at_ms(decision_id: DecisionId) -> int:
+    """Return when a decision was made, which its id carries, in milliseconds since the epoch.
+
+    >>> decided_at_ms(new_decision_id(5, 1_700_000_000_000, 255))
+    1700000000000
+    """
+    return int(decision_id[_PARTITION_DIGITS:_MOMENT_END], 16)
 
 
 def uniform_hash(salt: str, identifier: str) -> float:

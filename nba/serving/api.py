@@ -19,6 +19,7 @@ def serve(settings: Settings) -> None:
         loop="uvloop",
         http="httptools",
         ws="none",
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         date_header=False,

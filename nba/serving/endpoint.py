@@ -9,15 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
 
 from nba.errors import NbaError
 from nba.serving.problems import Reply, problem, refusal
-
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _logger = logging.getLogger(__name__)
 

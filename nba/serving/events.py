@@ -82,19 +82,25 @@ class EventEndpoints:
 
     async def get(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}``."""
-        return Reply(msgspec.json.encode(await self._profile(call)))
+        customer_id = CustomerId(call.path["customer_id"])
+        profile = await self._described(customer_id)
+        if profile is None:
+            raise NotFoundError(f"there is no customer {customer_id!r}")
+        return Reply(msgspec.json.encode(profile))
 
     async def export(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}/export``: everything kept about a customer."""
-        profile = await self._profile(call)
         customer_id = CustomerId(call.path["customer_id"])
+        profile = await self._described(customer_id)
         timeline = await self._records.timeline(customer_id, limit=None)
+        if profile is None and not timeline:
+            raise NotFoundError(f"nothing is kept about a customer {customer_id!r}")
         return Reply(msgspec.json.encode({"profile": profile, "timeline": timeline}))
 
     async def timeline(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}/timeline``, newest first."""
         text = call.query.get("limit", "50")
-        if not text.isdigit() or not 1 <= int(text) <= MAX_BATCH:
+        if not text.isdecimal() or not 1 <= int(text) <= MAX_BATCH:
             raise InputError([Fault("/limit", f"found {text!r}", f"1 to {MAX_BATCH}")])
         customer_id = CustomerId(call.path["customer_id"])
         timeline = await self._records.timeline(customer_id, limit=int(text))
@@ -107,11 +113,10 @@ class EventEndpoints:
         content = {"status": "erased", "log": "erased by the worker", "decisions": erased}
         return Reply(msgspec.json.encode(content), status=202)
 
-    async def _profile(self, call: Call) -> dict[str, Any]:
-        customer_id = CustomerId(call.path["customer_id"])
+    async def _described(self, customer_id: CustomerId) -> dict[str, Any] | None:
         packed = await self._store.get(customer_id)
         if packed is None:
-            raise NotFoundError(f"there is no customer {customer_id!r}")
+            return None
         plan = self._follower.require()
         names = await asyncio.to_thread(consent_names, plan)
         described = plan.features.describe(packed, at_ms=self._clock(), consent_names=names)

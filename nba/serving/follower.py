@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, read_pointer
-from nba.errors import NbaError, UnavailableError
+from nba.errors import NbaError, NotFoundError, UnavailableError
 from nba.ledger.store import LedgerStore
 
 _logger = logging.getLogger(__name__)
@@ -53,19 +53,22 @@ class PlanFollower:
 
     async def start(self) -> None:
         """Look once before the first request; no plan yet is no error."""
-        try:
-            await self.follow()
-        except NbaError as error:
-            _logger.warning("the plan could not be followed: %s", error)
+        await self._look()
 
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
-            try:
-                await self.follow()
-            except NbaError as error:
-                _logger.warning("the plan could not be followed: %s", error)
             await asyncio.sleep(self._poll_seconds)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.follow()
+        except NbaError as error:
+            _logger.warning("the plan could not be followed: %s", error)
+        except Exception:
+            # Whatever is wrong with a plan, the last good one goes on.
+            _logger.exception("the plan could not be followed")
 
     async def follow(self) -> bool:
         """Look once; return whether a new plan went live."""
@@ -77,7 +80,9 @@ class PlanFollower:
             return False
         try:
             plan = await asyncio.to_thread(self._prepare, pointer)
-        except NbaError:
+        except (UnavailableError, NotFoundError):
+            raise  # to be tried again: a store is away, or lags behind the pointer
+        except Exception:
             self._refused = pointer
             raise
         new_definitions = self._plan is None or self._plan.digest != plan.digest

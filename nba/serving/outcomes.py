@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from nba.decision.outcomes import OutcomeResult, OutcomeService
+from nba.decision.outcomes import OutcomeResult, OutcomeService, OutcomeStatus
 from nba.domain.clock import Clock
 from nba.domain.ids import OutcomeId
 from nba.domain.outcome import Outcome
@@ -27,27 +27,30 @@ class OutcomeEndpoints:
         self._metrics = metrics
 
     async def report(self, call: Call) -> Reply:
-        """Answer ``POST /v1/outcomes``; a wrong item is rejected and stops no other."""
-        items = _items(parse(call.body, dict[str, Any]))
+        """Answer ``POST /v1/outcomes``; a wrong item is rejected and stops no other.
+
+        A single outcome, sent as it is, is refused with 422 where it is wrong.
+        """
+        body = parse(call.body, dict[str, Any])
+        items = _items(body)
         now_ms = self._clock()
         good: list[Outcome] = []
-        answers: list[dict[str, Any] | None] = []
-        for index, item in enumerate(items):
+        results: list[OutcomeResult | None] = []
+        for item in items:
             try:
                 typed = parse_value(item, OutcomeBody)
+                good.append(typed.to_domain(received_at_ms=now_ms))
+                results.append(None)
             except InputError as error:
-                answers.append(_rejected(item, error.faults[0], index))
-                continue
-            good.append(typed.to_domain(received_at_ms=now_ms))
-            answers.append(None)
-        results = iter(await self._service.report(good))
-        complete = [
-            answer if answer is not None else _answer(next(results), index)
-            for index, answer in enumerate(answers)
-        ]
-        for answer in complete:
-            self._metrics.outcomes.labels(answer["status"]).inc()
-        return Reply(msgspec.json.encode({"results": complete}))
+                results.append(_rejected(item, error.faults[0]))
+        taken = iter(await self._service.report(good))
+        complete = [result if result is not None else next(taken) for result in results]
+        for result in complete:
+            self._metrics.outcomes.labels(result.status.value).inc()
+        if "outcomes" not in body and complete[0].fault is not None:
+            raise InputError([complete[0].fault])
+        answers = [_answer(result, index) for index, result in enumerate(complete)]
+        return Reply(msgspec.json.encode({"results": answers}))
 
 
 def _items(body: Mapping[str, Any]) -> list[Any]:
@@ -61,21 +64,18 @@ def _items(body: Mapping[str, Any]) -> list[Any]:
     return items
 
 
-def _rejected(item: object, fault: Fault, index: int) -> dict[str, Any]:
+def _rejected(item: object, fault: Fault) -> OutcomeResult:
     given = item.get("outcome_id") if isinstance(item, dict) else None
-    return {"outcome_id": given, "status": "rejected", "error": _error(fault, index)}
+    outcome_id = OutcomeId(given if isinstance(given, str) else "")
+    return OutcomeResult(outcome_id, OutcomeStatus.REJECTED, fault)
 
 
 def _answer(result: OutcomeResult, index: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "outcome_id": OutcomeId(result.outcome_id),
-        "status": result.status.value,
-    }
+    answer: dict[str, Any] = {"outcome_id": result.outcome_id, "status": result.status.value}
     if result.fault is not None:
-        answer["error"] = _error(result.fault, index)
+        answer["error"] = {
+            "pointer": f"/outcomes/{index}{result.fault.place}",
+            "found": result.fault.found,
+            "expected": result.fault.expected,
+        }
     return answer
-
-
-def _error(fault: Fault, index: int) -> dict[str, str]:
-    pointer = f"/outcomes/{index}{fault.place}"
-    return {"pointer": pointer, "found": fault.found, "expected": fault.expected}
