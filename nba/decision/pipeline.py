@@ -174,7 +174,8 @@ class _Answering:
             if nothing and rank > 1:
                 return
             explored = bool(scores[index] < scores.max())
-            reasons = _reasons(drawn, explored=explored, holdout=self._holdout)
+            held_out = nothing and verdicts.holdout
+            reasons = _reasons(drawn, explored=explored, holdout=held_out)
             self._add(drawn, float(probabilities[index]), scored, counter, reasons)
             if nothing:
                 return

@@ -57,12 +57,16 @@ class PlacementPlan:
     learner: BoundLogistic
 
     def model_logits(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return calibrated logits, ``(n,)``; the prior of the action where no model applies."""
+        """Return calibrated logits, ``(n,)``; the prior of the action where no model applies.
+
+        Where several apply, the last one declared counts.
+        """
         logits = self.prior_logits.copy()
         for model in self.models:
             if len(model.rows) == len(logits):
-                return model.bound.logits(row)
-            logits[model.rows] = model.bound.logits(row, model.rows)
+                logits = model.bound.logits(row)
+            else:
+                logits[model.rows] = model.bound.logits(row, model.rows)
         return logits
 
     def contents_of(self, candidate: int, locale: str | None, default: str) -> tuple[Content, ...]:

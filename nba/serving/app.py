@@ -148,13 +148,14 @@ def _handlers(runtime: Runtime, follower: PlanFollower, metrics: Metrics) -> Han
         "/v1/decisions/{decision_id}": {"GET": decisions.get},
         "/v1/decisions/{decision_id}/explain": {"GET": decisions.explain},
         "/v1/decisions/{decision_id}/replay": {"GET": decisions.replay},
-        "/v1/customers/{customer_id}": {
+        # A customer's id may hold slashes, so what follows it is looked for first.
+        "/v1/customers/{customer_id:path}/timeline": {"GET": customers.timeline},
+        "/v1/customers/{customer_id:path}/export": {"GET": customers.export},
+        "/v1/customers/{customer_id:path}": {
             "GET": customers.get,
             "PUT": customers.put,
             "DELETE": customers.delete,
         },
-        "/v1/customers/{customer_id}/timeline": {"GET": customers.timeline},
-        "/v1/customers/{customer_id}/export": {"GET": customers.export},
         "/healthz": {"GET": alive},
         "/readyz": {"GET": ready},
         "/metrics": {"GET": measured},

@@ -11,7 +11,7 @@ from nba.decision.explain import explain, replay
 from nba.decision.plans import PlanRepository, parse_version
 from nba.decision.recording import read_record
 from nba.decision.service import DecisionService
-from nba.domain.ids import DecisionId
+from nba.domain.ids import DecisionId, decision_partition
 from nba.errors import NotFoundError
 from nba.ledger.records import DecisionRecord
 from nba.ledger.store import LedgerStore
@@ -70,7 +70,10 @@ class DecisionEndpoints:
 
     async def _record(self, call: Call) -> DecisionRecord:
         decision_id = DecisionId(call.path["decision_id"])
-        (packed,) = await self._ledger.records([decision_id])
+        partition = decision_partition(decision_id)
+        packed = None
+        if partition is not None and partition < self._ledger.partitions:
+            (packed,) = await self._ledger.records([decision_id])
         if packed is None:
             raise NotFoundError(f"there is no decision {decision_id!r}, or it is no longer held")
         return read_record(packed)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from nba.errors import NbaError
+from nba.errors import Fault, InputError, NbaError
 from nba.serving.problems import Reply, problem, refusal
 
 _logger = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ class Endpoint:
         if handler is None:
             allowed = ", ".join(sorted(self._handlers))
             detail = f"{scope['method']} is not answered here; {allowed} is"
-            return refusal(405, "method-not-allowed", "Method not allowed", detail)
+            reply = refusal(405, "method-not-allowed", "Method not allowed", detail)
+            return replace(reply, headers=((b"allow", allowed.encode()),))
         try:
             body = await self._body(receive)
             raw = scope.get("query_string", b"")
@@ -82,6 +83,9 @@ class Endpoint:
         while message.get("more_body", False):
             self._within(b"", size)
             message = await receive()
+            if message["type"] == "http.disconnect":
+                found = "the client left before the body ended"
+                raise InputError([Fault("", found, "send the whole body")])
             chunk = message.get("body", b"")
             size += len(chunk)
             chunks.append(chunk)

@@ -155,7 +155,14 @@ def _paths() -> dict[str, Any]:
         },
         "/healthz": {"get": _operation("Whether the process lives", _OBJECT, tag="operations")},
         "/readyz": {"get": _operation("Whether it can decide", _OBJECT, tag="operations")},
+        "/metrics": {"get": _metrics()},
     }
+
+
+def _metrics() -> dict[str, Any]:
+    content = {"text/plain": {"schema": _TEXT}}
+    answered = {"200": {"description": "Answered", "content": content}}
+    return {"summary": "Measurements for Prometheus", "tags": ["operations"], "responses": answered}
 
 
 def _ref(name: str) -> dict[str, str]:
