@@ -17,10 +17,12 @@ from nba.errors import CorruptRecordError
 from nba.features import FeatureSet
 from nba.ledger.records import FORMAT, DecisionRecord, Draw, pack, unpack
 
+_ordered = msgspec.msgpack.Encoder(order="deterministic")
+
 
 def pack_request(request: DecisionRequest) -> bytes:
     """Pack a request; equal requests give equal bytes."""
-    return pack(request)
+    return _ordered.encode(request)
 
 
 def pack_record(

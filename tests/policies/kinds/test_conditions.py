@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from nba.domain.ids import PolicyId
 from nba.domain.policy import Missing, Selector
-from nba.expressions import ExpressionError
+from nba.expressions import ExpressionError, Level, Symbol, ValueType, compile_program, interpret
 from nba.policies import GuardStack, Situation
+from nba.policies.condition import parse_condition
 from nba.policies.kinds import Applicability, Eligibility, Suitability
 
 Guard = Callable[..., GuardStack]
@@ -86,3 +88,39 @@ def test_sentence_tells_a_condition_not_met_from_data_missing() -> None:
 def test_condition_that_does_not_fit_is_an_error_when_compiled(guard: Guard) -> None:
     with pytest.raises(ExpressionError, match=r"unknown name customer\.agee"):
         guard(_policy(Eligibility, "customer.agee >= 18"))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "customer.age == 19.99",
+        "19.99 == customer.age",
+        "customer.age >= 19.99 && customer.age <= 19.99",
+        "!(customer.age != 19.99)",
+        "customer.age in [19.99, 20.0]",
+        "customer.age > -19.99",
+        "(customer.age == 19.99 ? 1.0 : 2.0) + 1.0 == 2.0",
+    ],
+)
+def test_a_constant_is_compared_as_the_situation_keeps_it_in_float32(
+    guard: Guard, moment: Moment, left: Left, condition: str
+) -> None:
+    kept = float(np.float32(19.99))
+    assert kept != 19.99
+    assert left(guard(_policy(Eligibility, condition)), moment(age=kept)) == {}
+
+
+def test_a_constant_beside_a_candidates_number_stays_exact(
+    guard: Guard, moment: Moment, left: Left
+) -> None:
+    stack = guard(_policy(Eligibility, "action.value + 0.1 == 50.1"))
+    assert left(stack, moment()) == {"notice": "eligibility.not_met"}
+
+
+def test_rounding_a_condition_keeps_program_and_interpreter_agreed() -> None:
+    symbol = Symbol("customer.age", ValueType.NUMBER, Level.SITUATION, 0)
+    kept = float(np.float32(19.99))
+    for source in ("customer.age == 19.99", "customer.age < 19.99", "customer.age in [19.99]"):
+        rounded = parse_condition(source, {"customer.age": symbol})
+        ran = compile_program([rounded]).run(np.array([kept]), np.zeros((1, 0)))
+        assert bool(ran[0, 0]) is interpret(rounded, {"customer.age": kept})
