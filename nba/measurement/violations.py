@@ -200,7 +200,7 @@ def _conditions(policy: PolicyData, contacts: list[_Contact], context: _Context)
     names = names_read(policy["condition"])
     open_when_missing = policy.get("missing", "closed") == "open"
     columns = {
-        (root, name): context.decisions.get_column(column)
+        (root, name): _as_given(context.decisions.get_column(column))
         for root, name in names
         if (column := f"{'a' if root == 'action' else 'f'}_{name}") in context.decisions.columns
     }
@@ -218,6 +218,13 @@ def _conditions(policy: PolicyData, contacts: list[_Contact], context: _Context)
                 f"{root}.{name}={value}" for (root, name), value in zip(names, values, strict=True)
             )
             yield contact, f"{policy['condition']} does not hold for {told}"
+
+
+def _as_given(column: pl.Series) -> pl.Series:
+    """Return float32 numbers as they were given: 19.99 instead of 19.989999."""
+    if column.dtype != pl.Float32:
+        return column
+    return column.cast(pl.String).cast(pl.Float64)
 
 
 _OF_ACTIONS = ("id", "value", "cost", "message_class")

@@ -216,6 +216,13 @@ def test_conditions_may_look_at_the_action_and_placement():
     assert recount(log(*rows, a_line=["a", "b", "a"]), policy) == ["d1", "d2"]
 
 
+def test_a_number_kept_as_float32_is_recounted_as_it_was_given():
+    policy = {"kind": "suitability", "condition": "customer.basket >= 19.99"}
+    rows = [("coat", "web.hero", NOON), ("coat", "web.hero", NOON)]
+    frame = log(*rows).with_columns(f_basket=pl.Series([19.99, 19.98], dtype=pl.Float32))
+    assert recount(frame, policy) == ["d1"]
+
+
 def test_excepted_terms_are_not_selected():
     policy = {
         "kind": "eligibility",
