@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -22,6 +20,7 @@ from nba.domain.ids import (
 )
 from nba.domain.outcome import Outcome
 from nba.errors import Fault, InputError
+from nba.serving.pointers import fault_of, pointer_to
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -31,9 +30,6 @@ MAX_BATCH = 1_000
 """Outcomes or events in one request."""
 
 T = TypeVar("T")
-
-_PATH = re.compile(r" - at `\$(.*)`$")
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 class PlacementBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -168,10 +164,16 @@ def _scalars(
         elif isinstance(value, bool | str):
             found[name] = value
         elif isinstance(value, int | float):
-            if not math.isfinite(value):
-                raise InputError([Fault(f"{place}/{name}", f"found {value}", "a finite number")])
-            found[name] = float(value)
+            found[name] = _number(value, pointer_to(place, name))
     return found
+
+
+def _number(value: float, place: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        found = "an integer beyond the range"
+        raise InputError([Fault(place, found, "a smaller number is expected")]) from error
 
 
 _decoders: dict[type, msgspec.json.Decoder[object]] = {}
@@ -185,8 +187,8 @@ def parse(body: bytes, kind: type[T]) -> T:
     try:
         return decoder.decode(body)  # type: ignore[return-value]  # the decoder is of this kind
     except msgspec.ValidationError as error:
-        raise InputError([_fault(str(error))]) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError([fault_of(error, body, kind)]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError([Fault("", f"not JSON: {error}", "send valid JSON")]) from error
 
 
@@ -195,16 +197,4 @@ def parse_value(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise InputError([_fault(str(error))]) from error
-
-
-def _fault(message: str) -> Fault:
-    """Turn ``Expected `int`, got `str` - at `$.a[0].b``` into a fault at ``/a/0/b``."""
-    match = _PATH.search(message)
-    path = match.group(1) if match else ""
-    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(path))
-    text = message[: match.start()] if match else message
-    expected, separator, found = text.partition(", got ")
-    if separator:
-        return Fault(pointer, f"found {found}", expected[0].lower() + expected[1:])
-    return Fault(pointer, text, "see the API reference")
+        raise InputError([fault_of(error, msgspec.json.encode(value), kind)]) from error
