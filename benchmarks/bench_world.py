@@ -62,6 +62,8 @@ def main() -> None:
                 at_most=0,
             ),
             figure("outcomes refused", report.refused_outcomes, "", "by the service", at_most=0),
+            figure("service p50", report.service_p50_ms, "ms", "from its own histogram"),
+            figure("service p99", report.service_p99_ms, "ms", "from its own histogram"),
             figure("latency p50", report.latency_p50_ms, "ms", "as the journey engine saw it"),
             figure("latency p99", report.latency_p99_ms, "ms", "as the journey engine saw it"),
         ],

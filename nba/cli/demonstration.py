@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -68,9 +70,10 @@ CUSTOMERS = 3_000
 HISTORY_DAYS = 60.0
 DRAIN_DAYS = 15.0
 LIVE_STREAM = 2
-WORKERS = 12
+WORKERS = 6
 
 _READY_SECONDS = 90.0
+_BUCKET = re.compile(r'^nba_decision_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
 _BEFORE_DAYS = 90
 _SHORTLIST = 3
 
@@ -83,6 +86,8 @@ class _Played:
     arrivals: Arrivals
     memory: JourneyMemory
     seconds: float
+    service_p50_ms: float
+    service_p99_ms: float
 
 
 class Demonstration:
@@ -243,6 +248,8 @@ class Demonstration:
             ),
             violations=len(violations),
             violations_by_policy=by_policy,
+            service_p50_ms=played.service_p50_ms,
+            service_p99_ms=played.service_p99_ms,
             latency_p50_ms=p50_ms,
             latency_p99_ms=p99_ms,
             decisions_per_second=len(played.memory.played) / played.seconds,
@@ -333,7 +340,9 @@ async def play_over_http(
         progress = _counted(bar, "live decisions over HTTP")
         await journey.play(arrivals, drain_days=drain_days, progress=progress)
         seconds = time.perf_counter() - started
-    return _Played(world, arrivals, journey.memory, seconds)
+        measured = (await client.get("/metrics")).text
+    p50_ms, p99_ms = (quantile_ms(measured, share) for share in (0.5, 0.99))
+    return _Played(world, arrivals, journey.memory, seconds, p50_ms, p99_ms)
 
 
 async def play_now(
@@ -361,6 +370,26 @@ async def play_now(
         bar=bar,
     )
     return played.memory
+
+
+def quantile_ms(metrics: str, share: float) -> float:
+    """Return a quantile of the service's decision latency from its histogram, interpolated.
+
+    >>> line = 'nba_decision_seconds_bucket{{le="{}"}} {}'
+    >>> text = chr(10).join([line.format(0.001, 40.0), line.format(0.002, 80.0)])
+    >>> quantile_ms(text, 0.75)
+    1.5
+    """
+    found = _BUCKET.findall(metrics)
+    buckets = [(float(bound), float(count)) for bound, count in found]
+    wanted = share * buckets[-1][1]
+    lower, before = 0.0, 0.0
+    for bound, count in buckets:
+        if count >= wanted and count > before:
+            upper = bound if math.isfinite(bound) else lower
+            return 1_000 * (lower + (upper - lower) * (wanted - before) / (count - before))
+        lower, before = bound, count
+    return 1_000 * lower
 
 
 def wait_until_ready(url: str, supervisor: Supervisor) -> None:

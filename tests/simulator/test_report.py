@@ -26,6 +26,8 @@ def report(**changes):
         ),
         "violations": 0,
         "violations_by_policy": {},
+        "service_p50_ms": 0.64,
+        "service_p99_ms": 2.3,
         "latency_p50_ms": 3.21,
         "latency_p99_ms": 11.9,
         "decisions_per_second": 812.4,
@@ -46,6 +48,7 @@ def test_the_page_has_every_row_with_its_ratio():
     assert "7.12%" in page
     assert "1.50 times" in page  # 1.05 / 0.70
     assert "EUR per decision" in page
+    assert "p50 0.6 ms, p99 2.3 ms" in page
     assert "p50 3.2 ms, p99 11.9 ms" in page
     assert "812 decisions/s" in page
     assert "refused" not in page
