@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from nba.catalog.sql import SqlControlStore
 from nba.catalog.store import ControlStore
 from nba.decision.plans import PlanRepository
 from nba.domain.clock import Clock
+from nba.errors import DefinitionError, Fault
 from nba.features.redis import RedisProfileStore
 from nba.ledger.log import DecisionLog
 from nba.ledger.redis import RedisLedger
@@ -35,8 +38,20 @@ _RANDOM_BLOCK_BYTES = 256 * _RANDOM_DRAW_BYTES
 
 
 def load_settings(**changes: object) -> Settings:
-    """Read settings from the environment; ``changes`` override it."""
-    return Settings(**{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # validated by pydantic
+    """Read settings from the environment; ``changes`` override it.
+
+    Raises :class:`~nba.errors.DefinitionError` naming every variable with a wrong value.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # validated by pydantic
+    except ValidationError as error:
+        raise DefinitionError(
+            Fault(
+                f"NBA_{str(detail['loc'][0]).upper()}", f"found {detail['input']!r}", detail["msg"]
+            )
+            for detail in error.errors(include_url=False)
+        ) from error
 
 
 def environment(settings: Settings) -> dict[str, str]:

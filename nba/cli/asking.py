@@ -9,13 +9,16 @@ import msgspec
 import typer
 from rich.table import Table
 
+from nba.bootstrap import load_settings
 from nba.cli.output import AsJson, console, print_json
 from nba.errors import Fault, InputError, NbaError, NotFoundError, UnavailableError
 
-Url = Annotated[str, typer.Option(help="A running service.")]
+Url = Annotated[
+    str | None,
+    typer.Option(help="A running service; where NBA_HOST and NBA_PORT say by default."),
+]
 DecisionArgument = Annotated[str, typer.Argument(help="A decision's id.")]
 
-LOCAL = "http://127.0.0.1:8080"
 _NOT_FOUND = 404
 _UNAVAILABLE = 500
 
@@ -35,7 +38,7 @@ def decide(
         list[str] | None, typer.Option(help="NAME=VALUE of the request's context; repeatable.")
     ] = None,
     locale: Annotated[str | None, typer.Option(help="Locale of the content.")] = None,
-    url: Url = LOCAL,
+    url: Url = None,
     *,
     dry_run: Annotated[bool, typer.Option(help="Decide without recording.")] = False,
     as_json: AsJson = False,
@@ -61,7 +64,7 @@ def decide(
         )
 
 
-def explain(decision_id: DecisionArgument, url: Url = LOCAL, *, as_json: AsJson = False) -> None:
+def explain(decision_id: DecisionArgument, url: Url = None, *, as_json: AsJson = False) -> None:
     """Say for every candidate what dropped it, or how its score came about."""
     explained = ask("GET", url, f"/v1/decisions/{decision_id}/explain")
     if as_json:
@@ -70,7 +73,7 @@ def explain(decision_id: DecisionArgument, url: Url = LOCAL, *, as_json: AsJson 
     print_explanation(explained)
 
 
-def replay(decision_id: DecisionArgument, url: Url = LOCAL, *, as_json: AsJson = False) -> None:
+def replay(decision_id: DecisionArgument, url: Url = None, *, as_json: AsJson = False) -> None:
     """Decide again from the record alone and compare with what was answered, byte by byte."""
     given = fetch(url, f"/v1/decisions/{decision_id}")
     again = fetch(url, f"/v1/decisions/{decision_id}/replay")
@@ -122,13 +125,16 @@ def _order(candidate: dict[str, Any]) -> tuple[bool, float]:
     return bool(candidate["dropped_by"]), -candidate["score"]
 
 
-def ask(method: str, url: str, path: str, body: object = None) -> Any:
+def ask(method: str, url: str | None, path: str, body: object = None) -> Any:
     """Return the decoded answer of a running service; raise what it refused."""
     return msgspec.json.decode(fetch(url, path, method=method, body=body))
 
 
-def fetch(url: str, path: str, *, method: str = "GET", body: object = None) -> bytes:
+def fetch(url: str | None, path: str, *, method: str = "GET", body: object = None) -> bytes:
     """Return the answer's bytes; raise what was refused."""
+    if url is None:
+        settings = load_settings()
+        url = f"http://{settings.host}:{settings.port}"
     content = None if body is None else msgspec.json.encode(body)
     try:
         reply = httpx.request(method, url + path, content=content, timeout=10.0)
@@ -140,8 +146,11 @@ def fetch(url: str, path: str, *, method: str = "GET", body: object = None) -> b
 
 
 def _refusal(reply: httpx.Response) -> NbaError:
-    problem = reply.json()
-    if reply.status_code == _NOT_FOUND:
+    try:
+        problem = msgspec.json.decode(reply.content, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        problem = {"title": f"status {reply.status_code}", "detail": reply.text[:200]}
+    if reply.status_code == _NOT_FOUND and "detail" in problem:
         return NotFoundError(problem["detail"])
     if reply.status_code >= _UNAVAILABLE:
         return UnavailableError(f"{problem['title']}: {problem.get('detail', '')}")

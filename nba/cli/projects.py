@@ -9,7 +9,7 @@ import typer
 
 from nba.bootstrap import clock_of, load_settings, open_control, open_registry
 from nba.cli.output import AsJson, console, print_json
-from nba.errors import NotFoundError
+from nba.errors import DefinitionError, NotFoundError
 
 ProjectDir = Annotated[
     Path | None, typer.Option("--project", help="Project folder; NBA_PROJECT_DIR by default.")
@@ -29,7 +29,13 @@ def check(project: ProjectDir = None, *, as_json: AsJson = False) -> None:
     from nba.decision.project import load_project
 
     settings = load_settings(project_dir=project)
-    found = load_project(settings.project_dir.resolve())
+    try:
+        found = load_project(settings.project_dir.resolve())
+    except DefinitionError as error:
+        if not as_json:
+            raise
+        print_json({"faults": error.faults})
+        raise typer.Exit(1) from error
     counts = {
         "actions": len(found.catalog.actions),
         "contents": len(found.catalog.contents),

@@ -42,7 +42,13 @@ def logged_timeline(log: DecisionLog, customer_id: str) -> list[dict[str, Any]]:
         .filter(ours)
         .select(
             pl.lit("resolution").alias("type"),
-            pl.format("{}:{}:{}", "decision_id", "choice", "kind").alias("id"),
+            pl.concat_str(
+                "decision_id",
+                "choice",
+                "kind",
+                pl.col("outcome_id").fill_null(""),
+                separator=":",
+            ).alias("id"),
             _AT,
             "decision_id",
             "kind",

@@ -108,7 +108,12 @@ def _entry(entry: LedgerEntry, customer_id: str, mine: set[str]) -> dict[str, An
         if resolution.decision_id in mine:
             return {
                 "type": "resolution",
-                "id": f"{resolution.decision_id}:{resolution.choice}:{resolution.kind}",
+                "id": ":".join(
+                    [
+                        *[resolution.decision_id, str(resolution.choice), resolution.kind],
+                        resolution.outcome_id or "",
+                    ]
+                ),
                 "at": to_rfc3339(resolution.at_ms),
                 "decision_id": resolution.decision_id,
                 "kind": resolution.kind,
