@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import re
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-import httpx
 import polars as pl
 from rich.progress import Progress
 
@@ -33,24 +29,26 @@ from nba.catalog.reference import reference_root
 from nba.cli.asking import ask, print_explanation
 from nba.cli.learning import train_model
 from nba.cli.output import StageBar, console, print_json, progress_bar
+from nba.cli.playing import (
+    READY_SECONDS,
+    Played,
+    Replays,
+    counted,
+    play_over_http,
+    wait_until_ready,
+)
 from nba.decision.arbitration import Arbiter
-from nba.decision.artifact import pack_plan, unpack_plan, version_of
-from nba.decision.plan import Plan, compile_plan
+from nba.decision.artifact import pack_plan
 from nba.decision.project import Project, load_project
-from nba.domain.clock import Clock, ManualClock
+from nba.domain.clock import ManualClock
 from nba.domain.ids import NO_ACTION, ActionId
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
 from nba.measurement.violations import count_violations, read_feature_types, read_policies
 from nba.serving.supervisor import Supervisor
 from nba.settings import DAY_MS, Settings
-from nba.simulator.arrivals import Arrivals
-from nba.simulator.baselines import Chooser, constant, no_action, oracle, random, run_baseline
+from nba.simulator.baselines import constant, no_action, oracle, random
 from nba.simulator.history import history_arrivals, run_history
-from nba.simulator.http import HttpPort
-from nba.simulator.journey import Journey
-from nba.simulator.memory import JourneyMemory
-from nba.simulator.pace import ClockPace
 from nba.simulator.regret import measure_regret
 from nba.simulator.report import (
     DemoReport,
@@ -60,7 +58,7 @@ from nba.simulator.report import (
     summarise,
 )
 from nba.simulator.service import InProcessService
-from nba.simulator.world import World, build_world
+from nba.simulator.world import build_world
 from nba.training.train import promote
 
 SECONDS_PER_DAY = 86_400
@@ -69,25 +67,10 @@ SECONDS_PER_DAY = 86_400
 CUSTOMERS = 3_000
 HISTORY_DAYS = 60.0
 DRAIN_DAYS = 15.0
-LIVE_STREAM = 2
 WORKERS = 6
 
-_READY_SECONDS = 90.0
-_BUCKET = re.compile(r'^nba_decision_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
 _BEFORE_DAYS = 90
 _SHORTLIST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Played:
-    """What a journey against the real service left behind."""
-
-    world: World
-    arrivals: Arrivals
-    memory: JourneyMemory
-    seconds: float
-    service_p50_ms: float
-    service_p99_ms: float
 
 
 class Demonstration:
@@ -164,7 +147,7 @@ class Demonstration:
             return service
 
         async def play() -> None:
-            progress = _counted(bar, "simulating a history of random choices")
+            progress = counted(bar, "simulating a history of random choices")
             await run_history(world, arrivals, make_service=make, progress=progress)
             await services[0].finish()
 
@@ -214,10 +197,10 @@ class Demonstration:
             supervisor.stop()
         return self._report(project, played, decisions, bar), explained
 
-    def _wait_for_log(self, played: _Played) -> pl.DataFrame:
+    def _wait_for_log(self, played: Played) -> pl.DataFrame:
         """Return the live decisions as logged, once the worker has written them all."""
         log = open_log(self._settings)
-        deadline = time.monotonic() + _READY_SECONDS
+        deadline = time.monotonic() + READY_SECONDS
         while True:
             decisions = log.scan(LogTable.DECISIONS).filter(pl.col("source") == "live").collect()
             if decisions["decision_id"].n_unique() >= len(played.memory.played):
@@ -227,7 +210,7 @@ class Demonstration:
             time.sleep(0.2)
 
     def _report(
-        self, project: Project, played: _Played, decisions: pl.DataFrame, bar: Progress
+        self, project: Project, played: Played, decisions: pl.DataFrame, bar: Progress
     ) -> DemoReport:
         violations = count_violations(
             decisions,
@@ -256,9 +239,7 @@ class Demonstration:
             refused_outcomes=len(played.memory.refused),
         )
 
-    def _baselines(
-        self, played: _Played, decisions: pl.DataFrame, bar: Progress
-    ) -> list[PolicyRow]:
+    def _baselines(self, played: Played, decisions: pl.DataFrame, bar: Progress) -> list[PolicyRow]:
         """Play the same arrivals again in other ways; the best constant action of a shortlist."""
         control = open_control(self._settings)
         artifact = control.plan(control.current() or "") or b""
@@ -292,129 +273,10 @@ class Demonstration:
             supervisor.stop()
 
 
-class Replays:
-    """Plays one stream of arrivals in this process under other ways of choosing."""
-
-    def __init__(self, artifact: bytes, world: World, arrivals: Arrivals, bar: Progress) -> None:
-        self._artifact = artifact
-        self._plan: Plan = compile_plan(unpack_plan(artifact), digest=version_of(artifact))
-        self._world = world
-        self._arrivals = arrivals
-        self._bar = bar
-
-    def play(self, name: str, chooser: Chooser) -> PolicyRow:
-        """Play it once and sum up what it was worth."""
-        progress = _counted(self._bar, f"the same arrivals: {name}")
-        memory = asyncio.run(
-            run_baseline(
-                self._world, self._arrivals, chooser, make_service=self._make, progress=progress
-            )
-        )
-        return summarise(name, memory)
-
-    def _make(self, arbiter: Arbiter, clock: ManualClock) -> InProcessService:
-        return InProcessService(self._artifact, clock=clock, arbiter=arbiter, plan=self._plan)
-
-
-async def play_over_http(
-    world: World,
-    *,
-    url: str,
-    clock: Clock,
-    decisions: int,
-    days: float,
-    drain_days: float,
-    workers: int,
-    bar: Progress,
-) -> _Played:
-    """Play a journey against a running service, in the time of its clock."""
-    limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
-    async with httpx.AsyncClient(base_url=url, timeout=10.0, limits=limits) as client:
-        port = HttpPort(client, concurrency=workers)
-        journey = Journey(world, port, pace=ClockPace(clock), workers=workers)
-        task = bar.add_task("introducing the customers", total=None)
-        await journey.introduce()
-        bar.update(task, total=1, completed=1)
-        arrivals = world.arrivals(stream=LIVE_STREAM, count=decisions, start_ms=clock(), days=days)
-        started = time.perf_counter()
-        progress = _counted(bar, "live decisions over HTTP")
-        await journey.play(arrivals, drain_days=drain_days, progress=progress)
-        seconds = time.perf_counter() - started
-        measured = (await client.get("/metrics")).text
-    p50_ms, p99_ms = (quantile_ms(measured, share) for share in (0.5, 0.99))
-    return _Played(world, arrivals, journey.memory, seconds, p50_ms, p99_ms)
-
-
-async def play_now(
-    settings: Settings,
-    url: str,
-    *,
-    decisions: int,
-    customers: int,
-    seed: int,
-    workers: int,
-    bar: Progress,
-) -> JourneyMemory:
-    """Play a journey in real time, all arrivals at once; outcomes of later never come."""
-    project = load_project(settings.project_dir.resolve())
-    clock = clock_of(settings)
-    world = build_world(project.catalog, seed=seed, start_ms=clock(), customers=customers)
-    played = await play_over_http(
-        world,
-        url=url,
-        clock=clock,
-        decisions=decisions,
-        days=1e-6,
-        drain_days=0.0,
-        workers=workers,
-        bar=bar,
-    )
-    return played.memory
-
-
-def quantile_ms(metrics: str, share: float) -> float:
-    """Return a quantile of the service's decision latency from its histogram, interpolated.
-
-    >>> line = 'nba_decision_seconds_bucket{{le="{}"}} {}'
-    >>> text = chr(10).join([line.format(0.001, 40.0), line.format(0.002, 80.0)])
-    >>> quantile_ms(text, 0.75)
-    1.5
-    """
-    found = _BUCKET.findall(metrics)
-    buckets = [(float(bound), float(count)) for bound, count in found]
-    wanted = share * buckets[-1][1]
-    lower, before = 0.0, 0.0
-    for bound, count in buckets:
-        if count >= wanted and count > before:
-            upper = bound if math.isfinite(bound) else lower
-            return 1_000 * (lower + (upper - lower) * (wanted - before) / (count - before))
-        lower, before = bound, count
-    return 1_000 * lower
-
-
-def wait_until_ready(url: str, supervisor: Supervisor) -> None:
-    """Wait until a service can decide; :class:`UnavailableError` after 90 seconds."""
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        supervisor.tend()
-        try:
-            if httpx.get(f"{url}/readyz", timeout=1.0).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
-    raise UnavailableError(f"the service at {url} did not become ready")
-
-
-def _telling(played: _Played) -> str:
+def _telling(played: Played) -> str:
     """Return a decision worth explaining: the last that was accepted and was not saying nothing."""
     said = [item for item in played.memory.played if item.action != NO_ACTION] or (
         played.memory.played
     )
     accepted = [item for item in said if item.accepted] or said
     return accepted[-1].decision_id
-
-
-def _counted(bar: Progress, description: str) -> Callable[[int, int], None]:
-    task = bar.add_task(description, total=None)
-    return lambda done, total: bar.update(task, completed=done, total=total)

@@ -87,7 +87,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Play the journey engine against a running service, as fast as it answers."""
-    from nba.cli.demonstration import play_now
+    from nba.cli.playing import play_now
     from nba.simulator.report import latency_percentiles, summarise
 
     settings = load_settings(project_dir=project)
