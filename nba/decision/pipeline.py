@@ -27,7 +27,7 @@ from nba.policies import Situation
 ANSWER_VALID_MS = 3_600_000
 """How long an answer may be acted on."""
 
-_SLOTS_PER_PLACEMENT = 64
+_SLOTS_PER_PLACEMENT = 1 << 16
 _CONTENT_STREAM = 1 << 32
 
 
