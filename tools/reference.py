@@ -77,8 +77,8 @@ def policies_page() -> str:
         "dropped.",
         "## Which messages a kind concerns\n\n"
         + _table(("kind", *MessageClass), concern)
-        + "\n\n“where named” means: only where the policy's selector names the action or its message "
-        "class.",
+        + "\n\n“where named” means: only where the policy's selector names the action or "
+        "its message class.",
         "## What every policy has\n\n"
         + _fields(Policy)
         + "\n\nKeys of `applies_to`, all optional:\n\n"
