@@ -62,8 +62,12 @@ def read(path: Path, *, root: Path) -> Document:
         raise DefinitionError([fault]) from error
     lines: dict[Location, int] = {}
     faults: list[Fault] = []
-    if node is not None:
-        _index(node, (), name, lines, faults)
+    try:
+        if node is not None:
+            _index(node, (), name, lines, faults)
+    except RecursionError as error:
+        fault = Fault(f"{name}:1", "an alias holds itself", "write out what is meant")
+        raise DefinitionError([fault]) from error
     if not isinstance(data, dict):
         faults.append(
             Fault(f"{name}:1", f"found {type(data).__name__}", "a mapping is expected at the top")
