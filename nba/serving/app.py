@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import numpy as np
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -95,6 +96,7 @@ def create_app(settings: Settings) -> Application:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_exception_handler(404, _not_found)
+    app.add_exception_handler(405, _not_allowed)
     application = Application(app)
     return application
 
@@ -102,6 +104,13 @@ def create_app(settings: Settings) -> Application:
 async def _not_found(request: Request, _: Exception) -> Response:
     reply = refusal(404, "not-found", "There is no such thing", f"nothing is at {request.url.path}")
     return Response(reply.body, reply.status, media_type=reply.content_type)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    headers = error.headers if isinstance(error, HTTPException) else None
+    detail = f"{request.method} is not answered here"
+    reply = refusal(405, "method-not-allowed", "Method not allowed", detail)
+    return Response(reply.body, reply.status, headers, media_type=reply.content_type)
 
 
 def _handlers(runtime: Runtime, follower: PlanFollower, metrics: Metrics) -> Handlers:
