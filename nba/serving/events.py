@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -26,6 +27,14 @@ from nba.serving.problems import Reply
 from nba.serving.schemas import MAX_BATCH, ProfileBody, SegmentBody, parse, parse_value
 
 _MESSAGE_BITS = 96
+_SEGMENT_PLACES = {
+    "customer_id": "userId",
+    "message_id": "messageId",
+    "attributes": "traits",
+    "time_zone": "context/timezone",
+    "locale": "context/locale",
+}
+"""Where a message has what the domain knows by another name."""
 
 
 class EventEndpoints:
@@ -66,7 +75,7 @@ class EventEndpoints:
             except InputError as error:
                 results.append(ItemResult(ItemStatus.REJECTED, error.faults))
         taken = iter(await self._profiles.ingest(good))
-        complete = [result if result is not None else next(taken) for result in results]
+        complete = [result if result is not None else _as_sent(next(taken)) for result in results]
         for result in complete:
             self._metrics.events.labels(result.status.value).inc()
         if "batch" not in body and complete[0].status is ItemStatus.REJECTED:
@@ -140,6 +149,16 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
     if len(messages) > MAX_BATCH:
         raise InputError([Fault("/batch", f"{len(messages)} items", f"at most {MAX_BATCH}")])
     return messages
+
+
+def _as_sent(result: ItemResult) -> ItemResult:
+    """Return a result whose faults point into the message, not into what it was read as."""
+    faults = []
+    for fault in result.faults:
+        name, *rest = fault.place.removeprefix("/").split("/")
+        place = "/" + "/".join([_SEGMENT_PLACES.get(name, name), *rest])
+        faults.append(replace(fault, place=place))
+    return replace(result, faults=tuple(faults))
 
 
 def _answer(result: ItemResult, index: int) -> dict[str, Any]:
