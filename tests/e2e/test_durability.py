@@ -43,7 +43,7 @@ def decide(client: httpx.Client, number: int, **changes) -> httpx.Response:
     return client.post("/v1/decisions", json=body)
 
 
-def until(check, seconds: float = 30.0) -> None:
+def until(check, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "it did not happen in time"
