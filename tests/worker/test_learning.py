@@ -1,0 +1,130 @@
+"""What a learned state belongs to, and what a learner is taught."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shop import DAY_MS, NOW_MS, Shop, stump, write_project
+
+from nba.decision.project import load_project
+from nba.worker.learning import Learner, state_key
+from nba.worker.runner import Worker
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(write_project(tmp_path))
+
+
+def test_a_state_belongs_to_the_models_it_corrects(shop: Shop) -> None:
+    without = state_key(shop.plan)
+    first = state_key(shop.promote(stump(-2.0, 0.5)))
+    second = state_key(shop.promote(stump(-1.0, 0.5)))
+    assert len({without, first, second}) == 3
+    shop.registry.set_alias("conversion", "live", "1")
+    assert state_key(shop.publish()) == first
+
+
+def test_a_state_belongs_to_its_own_inputs_but_not_to_policies(shop: Shop, tmp_path: Path) -> None:
+    bandit = write_project(tmp_path / "bandit", **{"models/bandit": ("[age, orders_30d]", "[age]")})
+    policies = write_project(tmp_path / "policies", policies=("limit: 2", "limit: 1"))
+    key = state_key(shop.plan)
+    other = shop.publisher.publish(load_project(bandit), note="", author="test")
+    assert state_key(other) != key
+    same = shop.publisher.publish(load_project(policies), note="", author="test")
+    assert same.digest != shop.plan.digest
+    assert state_key(same) == key
+
+
+def test_a_row_is_put_together_by_name(shop: Shop) -> None:
+    learner = Learner(shop.plan, None, {})
+    row = learner.row_of({"device": "mobile", "age": 30, "tier": "gold", "gone_since": 5.0})
+    names = list(shop.plan.features.names)
+    assert row.dtype == np.float32
+    assert row[names.index("age")] == 30.0
+    assert row[names.index("tier")] == 1.0
+    assert row[names.index("device")] == 1.0
+    assert math.isnan(row[names.index("orders_30d")])
+    assert math.isnan(row[names.index("basket")])
+
+
+@pytest.mark.parametrize("value", [None, "platinum", ""])
+def test_a_value_the_plan_does_not_know_is_missing(shop: Shop, value: str | None) -> None:
+    row = Learner(shop.plan, None, {}).row_of({"tier": value, "age": None})
+    assert np.isnan(row).all()
+
+
+@pytest.mark.parametrize(
+    ("placement", "action"), [("web.gone", "card"), ("web.hero", "gone")], ids=str
+)
+def test_what_the_plan_no_longer_has_teaches_nothing(
+    shop: Shop, placement: str, action: str
+) -> None:
+    learner = Learner(shop.plan, None, {})
+    assert not learner.learn(learner.row_of({"age": 30.0}), placement, action, 1.0)
+    assert learner.state.updates == 0
+    assert learner.learn(learner.row_of({"age": 30.0}), "web.hero", "card", 1.0)
+    assert learner.state.updates == 1
+
+
+def test_positions_only_go_forward(shop: Shop) -> None:
+    learner = Learner(shop.plan, None, {})
+    assert not learner.knows(3, "1-0")
+    learner.reach(3, "9-0")
+    learner.reach(3, "10-0")
+    learner.reach(3, "2-0")
+    assert learner.positions == {"3": "10-0"}
+    assert learner.knows(3, "10-0")
+    assert not learner.knows(3, "10-1")
+
+
+async def _three_days(shop: Shop, worker: Worker) -> None:
+    """Let one choice a day be made and clicked, by customers as old as the day is late."""
+    for day in range(3):
+        customer = f"c{day}"
+        await shop.put(customer, age=20.0 + 10 * day)
+        answer = await shop.decide(customer, actions=("shirt",))
+        choice = answer["choices"][0]["action"]
+        kind = "click" if choice == "shirt" else "convert"
+        await shop.report(answer["decision_id"], kind, outcome_id=f"o{day}")
+        shop.clock.advance(seconds=DAY_MS / 1_000)
+    while await worker.step():
+        pass
+    await worker.flush()
+
+
+@pytest.mark.parametrize(
+    ("trained_through_ms", "taught"),
+    [(0, 3), (NOW_MS - 1, 3), (NOW_MS, 2), (NOW_MS + DAY_MS + 1, 1), (NOW_MS + 2 * DAY_MS, 0)],
+)
+def test_a_fresh_state_is_taught_what_came_after_its_models(
+    shop: Shop, trained_through_ms: int, taught: int
+) -> None:
+    asyncio.run(_three_days(shop, shop.worker()))
+    plan = shop.promote(stump(-2.0, 0.5, trained_through_ms=trained_through_ms))
+    learner = Learner(plan, None, {})
+    assert learner.warm(shop.log) == taught
+    assert learner.state.updates == taught
+
+
+def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
+    """The same resolutions in the same order give the same bytes, read from either place."""
+    shop = Shop(write_project(tmp_path), partitions=1)
+
+    async def run() -> bytes:
+        worker = shop.worker()
+        await worker.follow(shop.plan)
+        await _three_days(shop, worker)
+        await worker.publish_snapshot()
+        kept = shop.control.latest_snapshot(state_key(shop.plan))
+        assert kept is not None
+        return kept.state
+
+    live = asyncio.run(run())
+    warmed = Learner(shop.plan, None, {})
+    assert warmed.warm(shop.log) == 3
+    assert warmed.state.to_bytes() == live
