@@ -98,8 +98,10 @@ def test_every_fault_of_a_value_is_told_with_its_line_and_what_was_found(tmp_pat
         ("policies/caps.yaml:2", "caps.0.id: Field required", "add it"),
         (
             "policies/caps.yaml:2",
-            "caps.0.limit: Input should be a valid integer, unable to parse string as an integer, "
-            "found 'many'",
+            (
+                "caps.0.limit: Input should be a valid integer, unable to parse string as an integer, "
+                "found 'many'"
+            ),
             "correct the value",
         ),
         (
