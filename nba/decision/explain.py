@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,9 +10,19 @@ import msgspec
 import numpy as np
 
 from nba.decision.answer import encode_answer
-from nba.decision.pipeline import DecisionInputs, asked_for, decide, score, situation_of
+from nba.decision.pipeline import (
+    Contact,
+    DecisionInputs,
+    asked_for,
+    decide,
+    extended_history,
+    score,
+    situation_of,
+)
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_inputs
+from nba.domain.clock import MILLISECONDS_PER_SECOND
+from nba.domain.ids import NO_ACTION
 from nba.ledger.records import DecisionRecord
 from nba.policies import Drop
 
@@ -24,9 +35,18 @@ def replay(plan: Plan, record: DecisionRecord) -> bytes:
 def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
     """Say for every candidate of every placement what dropped it, or how its score came about.
 
+    Each placement is shown as it was decided: with the contacts of those before it.
     ``replayed`` says whether deciding again gives the recorded answer to the byte.
     """
     inputs = recorded_inputs(record)
+    answer = msgspec.json.decode(record.answer)
+    said = [choice for choice in answer["choices"] if choice["action"] != NO_ACTION]
+    placements = []
+    for position, request in enumerate(inputs.request.placements):
+        before = {earlier.id for earlier in inputs.request.placements[:position]}
+        contacts = [_contact(plan, inputs, c) for c in said if c["placement"] in before]
+        slot = plan.placements[request.id]
+        placements.append(_placement(plan, slot, inputs, contacts, record))
     return {
         "decision_id": record.decision_id,
         "customer_id": record.customer_id,
@@ -34,13 +54,16 @@ def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
         "models": dict(plan.source.model_versions),
         "seed": record.seed,
         "replayed": replay(plan, record) == record.answer,
-        "answer": msgspec.json.decode(record.answer),
+        "answer": answer,
         "situation": _situation(plan, inputs),
-        "placements": [
-            _placement(plan, plan.placements[request.id], inputs, record)
-            for request in inputs.request.placements
-        ],
+        "placements": placements,
     }
+
+
+def _contact(plan: Plan, inputs: DecisionInputs, choice: Mapping[str, Any]) -> Contact:
+    slot = plan.placements[choice["placement"]]
+    code = slot.action_codes[slot.action_ids.index(choice["action"])]
+    return inputs.at_ms // MILLISECONDS_PER_SECOND, code, slot.code
 
 
 def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
@@ -53,10 +76,15 @@ def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
 
 
 def _placement(
-    plan: Plan, slot: PlacementPlan, inputs: DecisionInputs, record: DecisionRecord
+    plan: Plan,
+    slot: PlacementPlan,
+    inputs: DecisionInputs,
+    contacts: Sequence[Contact],
+    record: DecisionRecord,
 ) -> dict[str, Any]:
     scored = score(slot, plan, inputs.features)
-    dropped = slot.guards.explain(situation_of(inputs, inputs.history))
+    history = extended_history(plan, inputs, contacts) if contacts else inputs.history
+    dropped = slot.guards.explain(situation_of(inputs, history))
     left = asked_for(slot, inputs.request)
     drawn = next(
         (d for d in record.draws if d.placement == slot.placement.id and d.rank == 1), None

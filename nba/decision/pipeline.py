@@ -7,7 +7,7 @@ and explain rest on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,9 @@ ANSWER_VALID_MS = 3_600_000
 
 _SLOTS_PER_PLACEMENT = 1 << 16
 _CONTENT_STREAM = 1 << 32
+
+Contact = tuple[int, int, int]
+"""When (seconds since the epoch), and the codes of action and placement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,14 @@ def situation_of(inputs: DecisionInputs, history: ContactHistory) -> Situation:
     )
 
 
+def extended_history(
+    plan: Plan, inputs: DecisionInputs, contacts: Sequence[Contact]
+) -> ContactHistory:
+    """Return the history with the answer's own contacts, as far back as any policy looks."""
+    since_s = inputs.at_ms // MILLISECONDS_PER_SECOND - plan.history_seconds
+    return inputs.history.extended(contacts, keep_since_s=since_s)
+
+
 def asked_for(slot: PlacementPlan, request: DecisionRequest) -> NDArray[np.bool_] | None:
     """Say which candidates the request's own filter leaves, ``(n,)``; ``no_action`` always.
 
@@ -147,7 +158,7 @@ class _Answering:
         self._inputs = inputs
         self._arbiter = arbiter
         self._situation = situation_of(inputs, inputs.history)
-        self._contacts: list[tuple[int, int, int]] = []
+        self._contacts: list[Contact] = []
         self._choices: list[Choice] = []
         self._draws: list[DrawnChoice] = []
         self._horizons: dict[int, int] = {}
@@ -213,8 +224,7 @@ class _Answering:
         return replace(self._situation, history=self._extended())
 
     def _extended(self) -> ContactHistory:
-        since_s = self._inputs.at_ms // MILLISECONDS_PER_SECOND - self._plan.history_seconds
-        return self._inputs.history.extended(self._contacts, keep_since_s=since_s)
+        return extended_history(self._plan, self._inputs, self._contacts)
 
     def _probabilities(
         self, slot: PlacementPlan, kept: NDArray[np.intp], scores: NDArray[np.float64]

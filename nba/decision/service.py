@@ -190,6 +190,9 @@ def check_request(plan: Plan, request: DecisionRequest) -> None:
             known = ", ".join(sorted(plan.placements))
             found = f"placement {wanted.id!r} is unknown"
             faults.append(Fault(f"/placements/{index}/id", found, f"one of {known}"))
+        elif any(wanted.id == earlier.id for earlier in request.placements[:index]):
+            found = f"placement {wanted.id!r} is asked for twice"
+            faults.append(Fault(f"/placements/{index}/id", found, "ask once, with a higher count"))
         elif not 1 <= wanted.count <= slot.placement.max_count:
             found = f"count is {wanted.count}"
             expected = f"1 to {slot.placement.max_count} in {wanted.id}"

@@ -223,6 +223,7 @@ def test_without_a_plan_nothing_is_decided(shop):
         (ask("anna", ("web.hero", 0)), ["/placements/0/count"]),
         (ask("anna", actions=("coat", "cot")), ["/actions/1"]),
         (ask("anna", terms=("product:cars",)), ["/terms/0"]),
+        (ask("anna", "web.hero", "email.body", "web.hero"), ["/placements/2/id"]),
         (
             ask("anna", "x", ("web.hero", 9), actions=("y",)),
             [
