@@ -7,7 +7,7 @@ that looks at the history holds under any concurrency, without a word of policy 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbiter
@@ -183,20 +183,7 @@ class DecisionService:
 
 def check_request(plan: Plan, request: DecisionRequest) -> None:
     """Raise :class:`InputError` naming every part of a request the plan does not know."""
-    faults = []
-    for index, wanted in enumerate(request.placements):
-        slot = plan.placements.get(wanted.id)
-        if slot is None:
-            known = ", ".join(sorted(plan.placements))
-            found = f"placement {wanted.id!r} is unknown"
-            faults.append(Fault(f"/placements/{index}/id", found, f"one of {known}"))
-        elif any(wanted.id == earlier.id for earlier in request.placements[:index]):
-            found = f"placement {wanted.id!r} is asked for twice"
-            faults.append(Fault(f"/placements/{index}/id", found, "ask once, with a higher count"))
-        elif not 1 <= wanted.count <= slot.placement.max_count:
-            found = f"count is {wanted.count}"
-            expected = f"1 to {slot.placement.max_count} in {wanted.id}"
-            faults.append(Fault(f"/placements/{index}/count", found, expected))
+    faults = list(_placement_faults(plan, request))
     if not request.placements:
         faults.append(Fault("/placements", "it is empty", "name at least one placement"))
     for index, action in enumerate(request.actions):
@@ -209,3 +196,21 @@ def check_request(plan: Plan, request: DecisionRequest) -> None:
             faults.append(Fault(f"/terms/{index}", found, "a term of the taxonomy"))
     if faults:
         raise InputError(faults)
+
+
+def _placement_faults(plan: Plan, request: DecisionRequest) -> Iterator[Fault]:
+    named: set[str] = set()
+    for index, wanted in enumerate(request.placements):
+        slot = plan.placements.get(wanted.id)
+        if slot is None:
+            known = ", ".join(sorted(plan.placements))
+            found = f"placement {wanted.id!r} is unknown"
+            yield Fault(f"/placements/{index}/id", found, f"one of {known}")
+        elif wanted.id in named:
+            found = f"placement {wanted.id!r} is asked for twice"
+            yield Fault(f"/placements/{index}/id", found, "ask once, with a higher count")
+        elif not 1 <= wanted.count <= slot.placement.max_count:
+            found = f"count is {wanted.count}"
+            expected = f"1 to {slot.placement.max_count} in {wanted.id}"
+            yield Fault(f"/placements/{index}/count", found, expected)
+        named.add(wanted.id)
