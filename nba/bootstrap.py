@@ -22,12 +22,12 @@ from nba.decision.plans import PlanRepository
 from nba.domain.clock import Clock
 from nba.errors import DefinitionError, Fault
 from nba.features.redis import RedisProfileStore
-from nba.ledger.log import DecisionLog
 from nba.ledger.redis import RedisLedger
 from nba.settings import Settings
 from nba.storage import Connection, Keys
 
 if TYPE_CHECKING:
+    from nba.ledger.log import DecisionLog
     from nba.models.mlflow import MlflowRegistry
 
 LIVE = "live"

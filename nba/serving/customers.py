@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,9 +12,11 @@ from nba.domain.clock import to_rfc3339
 from nba.domain.customer import Event
 from nba.domain.ids import CustomerId, DecisionId, partition_of
 from nba.features import ProfileStore
-from nba.ledger.log import DecisionLog
 from nba.ledger.records import DecisionRecord, OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
+
+if TYPE_CHECKING:
+    from nba.ledger.log import DecisionLog
 
 _TAIL_BATCH = 1_000
 
