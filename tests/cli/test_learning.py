@@ -1,0 +1,102 @@
+"""``nba import``: a table that fits its mapping, and every way in which it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+TABLE = """segment,visit
+mail,1
+none,0
+mail,0
+none,1
+"""
+MAPPING = """import:
+  dataset: tiny
+  description: Two arms
+  at:
+    constant: 2024-01-01T00:00:00Z
+  horizon: 14d
+  placement: email.body
+  channel: email
+  action:
+    column: segment
+    values:
+      mail: some_email
+      none: no_action
+  probability:
+    constant: 1/2
+  outcomes:
+    - {kind: visit, column: visit}
+  reward:
+    label: visit
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    file = tmp_path / "table.csv"
+    file.write_text(TABLE)
+    return file
+
+
+def mapping(folder: Path, text: str = MAPPING) -> Path:
+    file = folder / "mapping.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_a_table_is_imported_once(nba: Run, tmp_path: Path, table: Path) -> None:
+    command = ("import", table, "--mapping", mapping(tmp_path))
+    ran = nba(*command, "--json")
+    assert ran.status == 0, ran.err
+    assert (ran.json["rows"], ran.json["dataset"], ran.json["appended"]) == (4, "tiny", True)
+    rates = {action["action"]: action["label_rate"] for action in ran.json["actions"]}
+    assert rates == {"some_email": 0.5, "no_action": 0.5}
+    assert nba(*command, "--json").json["appended"] is False
+    assert "were there already" in nba(*command).out
+
+
+def test_a_column_that_is_not_there_is_named_with_its_line(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    wrong = mapping(tmp_path, MAPPING.replace("column: visit", "column: visits"))
+    ran = nba("import", table, "--mapping", wrong)
+    line = MAPPING.splitlines().index("    - {kind: visit, column: visit}") + 1
+    assert (ran.status, ran.out) == (1, "")
+    assert f"mapping.yaml:{line}" in ran.err
+    assert "'visits'" in ran.err
+    assert not (tmp_path / "data" / "log" / "tiny" / "decisions").exists()
+
+
+def test_a_cell_that_is_no_action_is_named_with_its_row(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    table.write_text(TABLE.replace("none,1", "letter,1"))
+    ran = nba("import", table, "--mapping", mapping(tmp_path))
+    assert ran.status == 1
+    assert "'letter'" in ran.err
+    assert "segment" in ran.err
+
+
+@pytest.mark.parametrize("missing", ["table", "mapping"])
+def test_a_file_that_is_not_there_is_named(
+    nba: Run, tmp_path: Path, table: Path, missing: str
+) -> None:
+    there = mapping(tmp_path)
+    files = {"table": table, "mapping": there} | {missing: tmp_path / "nowhere"}
+    ran = nba("import", files["table"], "--mapping", files["mapping"])
+    assert ran.status == 1
+    assert "nowhere" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_metric_that_is_none_is_refused(nba: Run) -> None:
+    ran = nba("evaluate", "--metric", "luck")
+    assert (ran.status, ran.out) == (1, "")
+    assert "--metric: found 'luck'" in ran.err
