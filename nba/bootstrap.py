@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from nba.ledger.log import DecisionLog
     from nba.models.mlflow import MlflowRegistry
 
+MLFLOW_FILE = "mlflow.db"
+"""Where, in the data folder, the embedded MLflow keeps runs and registry."""
+
 LIVE = "live"
 """The dataset of the log that the service itself writes."""
 
@@ -104,7 +107,7 @@ def tracking_uri(settings: Settings) -> str:
     if settings.mlflow_tracking_uri is not None:
         return settings.mlflow_tracking_uri
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{(settings.data_dir / 'mlflow.db').resolve()}"
+    return f"sqlite:///{(settings.data_dir / MLFLOW_FILE).resolve()}"
 
 
 def artifact_root(settings: Settings) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nba.bootstrap import configure_logging, load_settings
+from nba.bootstrap import configure_logging, load_settings, open_control, open_registry
 from nba.cli.output import AsJson, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
 
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
     app.command(hidden=True)(api)
     app.command(hidden=True)(worker)
+    app.command(hidden=True)(prepare)
 
 
 def up(
@@ -129,3 +130,11 @@ def worker() -> None:
     settings = load_settings()
     configure_logging(settings)
     asyncio.run(run_worker(settings))
+
+
+def prepare() -> None:
+    """Make the tables of a new data folder (run by ``nba up`` before anything shares them)."""
+    settings = load_settings()
+    configure_logging(settings)
+    open_control(settings).close()
+    open_registry(settings).versions("conversion")

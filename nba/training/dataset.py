@@ -87,7 +87,7 @@ def split_periods(
     """Cut rows that are oldest first: fit, then calibration, then evaluation."""
     rows = len(at)
     evaluation_from = rows - round(rows * evaluation_share)
-    calibration_from = evaluation_from - round(rows * calibration_share)
+    calibration_from = max(evaluation_from - round(rows * calibration_share), 0)
     every = np.arange(rows, dtype=np.intp)
     return Periods(
         fit=every[:calibration_from],

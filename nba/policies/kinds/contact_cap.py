@@ -62,7 +62,8 @@ class ContactCap(PolicyKind):
 
     def sentence(self, cause: int) -> str:
         """Say which number of contacts in which window."""
-        rule = f"at most {self.limit} in {self.window}"
+        window = str(self.window).removesuffix(", 0:00:00")
+        rule = f"at most {self.limit} in {window}"
         return f"{self.description} ({rule}; {self.causes[cause].meaning})"
 
 
