@@ -20,7 +20,7 @@ from nba.domain.ids import ModelName
 from nba.domain.policy import Policy, Selector
 from nba.errors import CorruptRecordError
 from nba.features import FeatureSet
-from nba.models import ModelSpec, PropensityModel
+from nba.models import PropensityModel
 from nba.policies import policies_from_builtins, policies_to_builtins
 
 FORMAT = 1
@@ -44,35 +44,19 @@ class PlanSource:
 
 def pack_plan(project: Project, models: Mapping[ModelName, PropensityModel]) -> bytes:
     """Pack a project and its live models; a spec without a live model decides on priors."""
-    chosen = [(spec, models[spec.name]) for spec in project.models if spec.name in models]
-    return _encode(project.catalog, project.features, project.policies, project.bandit, chosen)
-
-
-def repack_plan(
-    artifact: bytes, specs: tuple[ModelSpec, ...], models: Mapping[ModelName, PropensityModel]
-) -> bytes:
-    """Pack a plan's definitions again with other models: what promoting a model changes."""
-    source = unpack_plan(artifact)
-    chosen = [(spec, models[spec.name]) for spec in specs if spec.name in models]
-    return _encode(source.catalog, source.features, source.policies, source.bandit, chosen)
-
-
-def _encode(
-    catalog: Catalog,
-    features: FeatureSet,
-    policies: tuple[Policy, ...],
-    bandit: BanditSettings,
-    models: list[tuple[ModelSpec, PropensityModel]],
-) -> bytes:
     content: dict[str, Any] = {
         "format": FORMAT,
-        "catalog": msgspec.to_builtins(catalog),
-        "features": features.to_builtins(),
-        "policies": policies_to_builtins(policies),
-        "bandit": msgspec.to_builtins(bandit),
+        "catalog": msgspec.to_builtins(project.catalog),
+        "features": project.features.to_builtins(),
+        "policies": policies_to_builtins(project.policies),
+        "bandit": msgspec.to_builtins(project.bandit),
         "models": [
-            {"applies_to": msgspec.to_builtins(spec.applies_to), "model": model.to_bytes()}
-            for spec, model in models
+            {
+                "applies_to": msgspec.to_builtins(spec.applies_to),
+                "model": models[spec.name].to_bytes(),
+            }
+            for spec in project.models
+            if spec.name in models
         ],
     }
     return msgspec.msgpack.encode(content)
