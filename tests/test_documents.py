@@ -99,8 +99,8 @@ def test_every_fault_of_a_value_is_told_with_its_line_and_what_was_found(tmp_pat
         (
             "policies/caps.yaml:2",
             (
-                "caps.0.limit: Input should be a valid integer, unable to parse string as an integer, "
-                "found 'many'"
+                "caps.0.limit: Input should be a valid integer, unable to parse string as an "
+                "integer, found 'many'"
             ),
             "correct the value",
         ),
