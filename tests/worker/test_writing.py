@@ -1,0 +1,155 @@
+"""Writing the log: what fails is appended again as it was, so that no row is lost or there twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.errors import UnavailableError
+from nba.ledger.delta import DeltaLog, moment
+from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.memory_log import MemoryLog
+from nba.ledger.store import START, EntryType, LedgerEntry
+from nba.worker.positions import ordinal, position_at
+from nba.worker.writing import LogWriter
+
+TABLES = (LogTable.OUTCOMES, LogTable.RESOLUTIONS)
+
+
+def outcome(name: str) -> dict[str, Any]:
+    return {
+        "outcome_id": name,
+        "decision_id": "d1",
+        "choice": 0,
+        "kind": "click",
+        "at": moment(1),
+        "received_at": moment(2),
+        "value": None,
+    }
+
+
+def resolution(name: str) -> dict[str, Any]:
+    return {
+        "decision_id": name,
+        "choice": 0,
+        "action": "coat",
+        "kind": "rewarded",
+        "label": 1.0,
+        "reward": 2.0,
+        "at": moment(1),
+        "outcome_id": None,
+    }
+
+
+class Faltering:
+    """A log whose appends fail where the script says so: before writing, or after."""
+
+    def __init__(self, log: DecisionLog, script: list[str]) -> None:
+        self._log = log
+        self._script = iter(script)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(
+        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
+    ) -> bool:
+        """Append, and fail before or after it as the script says."""
+        event = next(self._script, "works")
+        if event == "fails":
+            raise UnavailableError("nothing was written")
+        written = self._log.append(table, rows, positions=positions)
+        if event == "answer lost":
+            raise UnavailableError("it was written, but who knows")
+        return written
+
+
+def entry(partition: int, number: int) -> LedgerEntry:
+    return LedgerEntry(partition, f"{number}-0", EntryType.OUTCOME, b"")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("note"), st.integers(0, 1), st.sampled_from(TABLES)),
+            st.tuples(st.just("flush"), st.just(0), st.just(TABLES[0])),
+            st.tuples(st.just("restart"), st.just(0), st.just(TABLES[0])),
+        ),
+        max_size=30,
+    ),
+    st.lists(st.sampled_from(["works", "fails", "answer lost"]), max_size=10),
+)
+def test_every_row_is_in_the_log_once_whatever_fails_and_whenever_it_starts_anew(steps, script):
+    """A ledger of two partitions is read in order; a restart reads it from the beginning."""
+    log = MemoryLog()
+    faltering = Faltering(log, script)
+    ledger: list[tuple[LedgerEntry, LogTable, str]] = []
+    counts = [0, 0]
+    writer, positions = LogWriter(faltering, 2), {0: START, 1: START}
+
+    def note(found: LedgerEntry, table: LogTable, name: str) -> None:
+        if writer.lacks(table, found):
+            row = outcome(name) if table is LogTable.OUTCOMES else resolution(name)
+            writer.add(table, row)
+        positions[found.partition] = found.position
+
+    def flush() -> None:
+        try:
+            asyncio.run(writer.flush(positions))
+        except UnavailableError:
+            assert writer.buffered_rows > 0, "what failed still waits"
+
+    for name, partition, table in steps:
+        if name == "note":
+            counts[partition] += 1
+            found = entry(partition, counts[partition])
+            ledger.append((found, table, f"{partition}-{counts[partition]}"))
+            note(*ledger[-1])
+        elif name == "flush":
+            flush()
+        else:
+            writer, positions = LogWriter(faltering, 2), {0: START, 1: START}
+            for item in ledger:
+                note(*item)
+    while writer.buffered_rows:
+        flush()
+    for table, column in ((LogTable.OUTCOMES, "outcome_id"), (LogTable.RESOLUTIONS, "decision_id")):
+        names = log.scan(table).collect()[column].to_list()
+        assert Counter(names) == Counter(name for _, kind, name in ledger if kind is table)
+
+
+@pytest.mark.parametrize("kind", ["memory", "delta"])
+def test_progress_is_kept_for_each_table_and_partition(kind: str, tmp_path: Path):
+    log = MemoryLog() if kind == "memory" else DeltaLog(str(tmp_path))
+    writer = LogWriter(log, 2)
+    writer.add(LogTable.OUTCOMES, outcome("a"))
+    assert asyncio.run(writer.flush({0: "7-0", 1: START})) == 1
+    again = LogWriter(log, 2)
+    assert again.written(LogTable.OUTCOMES, 0) == "7-0"
+    assert again.written(LogTable.OUTCOMES, 1) == START
+    assert again.written(LogTable.RESOLUTIONS, 0) == START
+    assert not again.lacks(LogTable.OUTCOMES, entry(0, 7))
+    assert again.lacks(LogTable.OUTCOMES, entry(0, 8))
+    assert again.lacks(LogTable.OUTCOMES, entry(1, 1))
+
+
+def test_nothing_to_write_is_no_append():
+    log = Faltering(MemoryLog(), ["fails"])
+    assert asyncio.run(LogWriter(log, 2).flush({0: "7-0", 1: START})) == 0
+
+
+@given(st.integers(0, 2**42), st.integers(0, 2**20 - 1))
+def test_positions_are_numbers_and_back(milliseconds, sequence):
+    position = f"{milliseconds}-{sequence}"
+    assert position_at(ordinal(position)) == position
+    assert ordinal(position) < ordinal(f"{milliseconds + 1}-0")
+    assert ordinal(position) < 2**63, "the log keeps it as a signed 64-bit number"
