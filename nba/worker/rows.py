@@ -158,16 +158,17 @@ class RowBuffer:
         self.size += 1
 
     def frames(self) -> dict[LogTable, pl.DataFrame]:
-        """Return what waits, typed; empty tables are left out."""
-        frames = {
-            table: pl.DataFrame(rows, schema=SCHEMAS[table])
-            for table, rows in self._rows.items()
-            if rows
-        }
+        """Return what waits, typed; empty tables are left out.
+
+        Decisions come first: a resolution in the log without its decision would teach nobody.
+        """
+        frames = {}
         decisions = [
             pl.DataFrame(rows, schema=self._schemas[digest])
             for digest, rows in self._decisions.items()
         ]
         if decisions:
             frames[LogTable.DECISIONS] = pl.concat(decisions, how="diagonal_relaxed")
+        for table, rows in self._rows.items():
+            frames[table] = pl.DataFrame(rows, schema=SCHEMAS[table])
         return frames
