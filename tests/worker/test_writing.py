@@ -1,4 +1,4 @@
-"""Writing the log: what fails is appended again as it was, so that no row is lost or there twice."""
+"""Writing the log: what fails is appended again as it was; no row is lost or there twice."""
 
 from __future__ import annotations
 
@@ -76,55 +76,65 @@ def entry(partition: int, number: int) -> LedgerEntry:
     return LedgerEntry(partition, f"{number}-0", EntryType.OUTCOME, b"")
 
 
+class Reader:
+    """Reads a ledger of two partitions into a writer, from the beginning after each restart."""
+
+    def __init__(self, log: DecisionLog) -> None:
+        self._log = log
+        self.ledger: list[tuple[LedgerEntry, LogTable, str]] = []
+        self._counts = [0, 0]
+        self.restart()
+
+    def restart(self) -> None:
+        """Start as a process does that knows nothing but the log."""
+        self.writer = LogWriter(self._log, 2)
+        self._positions = {0: START, 1: START}
+        for item in self.ledger:
+            self._take(*item)
+
+    def note(self, partition: int, table: LogTable) -> None:
+        """Add an entry to the ledger and read it."""
+        self._counts[partition] += 1
+        number = self._counts[partition]
+        self.ledger.append((entry(partition, number), table, f"{partition}-{number}"))
+        self._take(*self.ledger[-1])
+
+    def _take(self, found: LedgerEntry, table: LogTable, name: str) -> None:
+        if self.writer.lacks(table, found):
+            row = outcome(name) if table is LogTable.OUTCOMES else resolution(name)
+            self.writer.add(table, row)
+        self._positions[found.partition] = found.position
+
+    def flush(self) -> None:
+        """Flush, as far as the log allows."""
+        try:
+            asyncio.run(self.writer.flush(self._positions))
+        except UnavailableError:
+            assert self.writer.buffered_rows > 0, "what failed still waits"
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("note"), st.integers(0, 1), st.sampled_from(TABLES)),
+    st.tuples(st.sampled_from(["flush", "restart"])),
+)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(
-        st.one_of(
-            st.tuples(st.just("note"), st.integers(0, 1), st.sampled_from(TABLES)),
-            st.tuples(st.just("flush"), st.just(0), st.just(TABLES[0])),
-            st.tuples(st.just("restart"), st.just(0), st.just(TABLES[0])),
-        ),
-        max_size=30,
-    ),
+    st.lists(STEPS, max_size=30),
     st.lists(st.sampled_from(["works", "fails", "answer lost"]), max_size=10),
 )
 def test_every_row_is_in_the_log_once_whatever_fails_and_whenever_it_starts_anew(steps, script):
-    """A ledger of two partitions is read in order; a restart reads it from the beginning."""
     log = MemoryLog()
-    faltering = Faltering(log, script)
-    ledger: list[tuple[LedgerEntry, LogTable, str]] = []
-    counts = [0, 0]
-    writer, positions = LogWriter(faltering, 2), {0: START, 1: START}
-
-    def note(found: LedgerEntry, table: LogTable, name: str) -> None:
-        if writer.lacks(table, found):
-            row = outcome(name) if table is LogTable.OUTCOMES else resolution(name)
-            writer.add(table, row)
-        positions[found.partition] = found.position
-
-    def flush() -> None:
-        try:
-            asyncio.run(writer.flush(positions))
-        except UnavailableError:
-            assert writer.buffered_rows > 0, "what failed still waits"
-
-    for name, partition, table in steps:
-        if name == "note":
-            counts[partition] += 1
-            found = entry(partition, counts[partition])
-            ledger.append((found, table, f"{partition}-{counts[partition]}"))
-            note(*ledger[-1])
-        elif name == "flush":
-            flush()
-        else:
-            writer, positions = LogWriter(faltering, 2), {0: START, 1: START}
-            for item in ledger:
-                note(*item)
-    while writer.buffered_rows:
-        flush()
+    reader = Reader(Faltering(log, script))
+    for name, *arguments in steps:
+        getattr(reader, name)(*arguments)
+    while reader.writer.buffered_rows:
+        reader.flush()
     for table, column in ((LogTable.OUTCOMES, "outcome_id"), (LogTable.RESOLUTIONS, "decision_id")):
         names = log.scan(table).collect()[column].to_list()
-        assert Counter(names) == Counter(name for _, kind, name in ledger if kind is table)
+        expected = Counter(name for _, kind, name in reader.ledger if kind is table)
+        assert Counter(names) == expected
 
 
 @pytest.mark.parametrize("kind", ["memory", "delta"])
