@@ -12,6 +12,7 @@ from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
 from nba.decision.project import Project, load_project
 from nba.errors import CorruptRecordError, DefinitionError, NbaError
+from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.publisher import Publisher
@@ -31,31 +32,49 @@ async def run_worker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
-        await _WorkerProcess(runtime, stop).run()
+        registry = _registry_if_installed(settings)
+        await WorkerProcess(runtime, open_log(settings), registry, stop).run()
 
 
-class _WorkerProcess:
-    def __init__(self, runtime: Runtime, stop: asyncio.Event) -> None:
+class WorkerProcess:
+    """Everything the worker does, in turns, until ``stop`` is set.
+
+    Parameters
+    ----------
+    log
+        Where rows are written.
+    registry
+        Where models come from; ``None`` decides on priors.
+
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        log: DecisionLog,
+        registry: ModelRegistry | None,
+        stop: asyncio.Event,
+    ) -> None:
         settings = runtime.settings
         self._runtime = runtime
         self._stop = stop
         self._worker = Worker(
             runtime.ledger,
-            open_log(settings),
+            log,
             runtime.control,
             runtime.repository,
             clock=runtime.clock,
             expiry_grace_ms=round(settings.expiry_grace_seconds * 1_000),
         )
-        self._registry = _registry_if_installed(settings)
         self._publisher = Publisher(
-            runtime.control, self._registry, alias=settings.model_alias, clock=runtime.clock
+            runtime.control, registry, alias=settings.model_alias, clock=runtime.clock
         )
         self._project: Project | None = None
         self._plan: Plan | None = None
         self._refused: str | None = None
 
     async def run(self) -> None:
+        """Work until told to stop; what is in memory is written before returning."""
         await self._guarded(self._start)
         snapshot_seconds = 2.0
         if self._plan is not None:
