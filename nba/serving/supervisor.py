@@ -148,13 +148,22 @@ class Supervisor:
             _logger.error("%s; trying again", error)  # noqa: TRY400  # the error says all
 
     def stop(self) -> None:
-        """Stop the API first, then the worker, MLflow, and the store last."""
+        """Stop the API first, then the worker, and the store last.
+
+        MLflow, which nobody here waits for, is asked with the first and awaited with the last.
+        """
         self._stopping = True
-        order = ["api", "worker", "mlflow"]
-        for name in order:
-            for child in self._children:
-                if child.name.partition("-")[0] == name:
-                    _end(child)
+        mlflow = [child for child in self._children if child.name == "mlflow"]
+        worker = [child for child in self._children if child.name == "worker"]
+        api = [child for child in self._children if child not in (*mlflow, *worker)]
+        for child in (*mlflow, *api):
+            _ask_to_end(child)
+        for child in api:
+            _await_end(child)
+        for child in worker:
+            _ask_to_end(child)
+        for child in (*worker, *mlflow):
+            _await_end(child)
         if self._valkey is not None:
             if not has_ended(self._valkey):
                 self._valkey.stop(timeout=_STOP_SECONDS)
@@ -188,11 +197,15 @@ class Supervisor:
         self._stopping = True
 
 
-def _end(child: Child) -> None:
+def _ask_to_end(child: Child) -> None:
+    if child.process is not None:
+        child.process.send_signal(signal.SIGTERM)
+
+
+def _await_end(child: Child) -> None:
     process = child.process
-    if process is None or process.poll() is not None:
+    if process is None:
         return
-    process.send_signal(signal.SIGTERM)
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
