@@ -16,7 +16,7 @@ from nba.domain.ids import MAX_ID_LENGTH, CustomerId
 from nba.errors import Fault, InputError, OverloadedError
 from nba.features.feature_set import FeatureSet
 from nba.features.profile import version_of
-from nba.features.store import ForUpdate, ProfileStore, WriteResult
+from nba.features.store import EVENT_ENTRY, ForUpdate, LogEntry, ProfileStore, WriteResult
 from nba.features.values import shown
 
 MAX_ATTEMPTS = 100
@@ -53,7 +53,7 @@ class _Attempt:
     profile: bytes | None
     results: list[ItemResult] = field(default_factory=list)
     message_ids: list[str] = field(default_factory=list)
-    log_entries: list[bytes] = field(default_factory=list)
+    log_entries: list[LogEntry] = field(default_factory=list)
     changed: bool = False
 
 
@@ -189,7 +189,7 @@ def _apply_event(
     attempt.changed = True
     seen.add(event.message_id)
     attempt.message_ids.append(event.message_id)
-    attempt.log_entries.append(msgspec.msgpack.encode(event))
+    attempt.log_entries.append((EVENT_ENTRY, msgspec.msgpack.encode(event)))
     return ItemResult(ItemStatus.RECORDED)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY, Clock
 from nba.domain.ids import CustomerId, partition_of
 from nba.features.profile import version_of
-from nba.features.store import SEEN_DAYS, ForUpdate, WriteResult
+from nba.features.store import SEEN_DAYS, ForUpdate, LogEntry, WriteResult
 
 _MS_PER_DAY = SECONDS_PER_DAY * MILLISECONDS_PER_SECOND
 
@@ -20,8 +20,8 @@ class MemoryProfileStore:
     ----------
     profiles
         Holds the profiles by customer; shared with the ledger in memory, as a server would be.
-    append_event
-        Takes the partition and body of each event entry.
+    append_entry
+        Takes the partition, letter and body of each entry for the ledger.
     clock
         Decides the day under which a message id is remembered.
     partitions
@@ -32,13 +32,13 @@ class MemoryProfileStore:
     def __init__(
         self,
         profiles: MutableMapping[str, bytes],
-        append_event: Callable[[int, bytes], None],
+        append_entry: Callable[[int, str, bytes], None],
         clock: Clock,
         *,
         partitions: int = 16,
     ) -> None:
         self._profiles = profiles
-        self._append_event = append_event
+        self._append_entry = append_entry
         self._clock = clock
         self._partitions = partitions
         self._seen: dict[int, set[tuple[str, str]]] = defaultdict(set)
@@ -60,7 +60,7 @@ class MemoryProfileStore:
         *,
         expected_version: int | None,
         profile: bytes,
-        log_entries: Sequence[bytes],
+        log_entries: Sequence[LogEntry],
         message_ids: Sequence[str],
     ) -> WriteResult:
         """Write profile, ledger entries and message ids together, or nothing."""
@@ -75,8 +75,8 @@ class MemoryProfileStore:
         self._seen[today].update((customer_id, name) for name in message_ids)
         for day in [day for day in self._seen if day <= today - SEEN_DAYS]:
             del self._seen[day]
-        for entry in log_entries:
-            self._append_event(partition_of(customer_id, self._partitions), entry)
+        for letter, body in log_entries:
+            self._append_entry(partition_of(customer_id, self._partitions), letter, body)
         return WriteResult.WRITTEN
 
     async def erase(self, customer_id: CustomerId) -> None:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY, Clock
 from nba.domain.ids import CustomerId
 from nba.features.profile import pack_version
-from nba.features.store import SEEN_DAYS, ForUpdate, WriteResult
+from nba.features.store import SEEN_DAYS, ForUpdate, LogEntry, WriteResult
 from nba.storage import Connection, Keys, Script
 
 _WRITE = Script((files("nba.features") / "lua" / "write_profile.lua").read_text())
@@ -72,7 +72,7 @@ class RedisProfileStore:
         *,
         expected_version: int | None,
         profile: bytes,
-        log_entries: Sequence[bytes],
+        log_entries: Sequence[LogEntry],
         message_ids: Sequence[str],
     ) -> WriteResult:
         """Write profile, ledger entries and message ids together, or nothing."""
@@ -88,7 +88,7 @@ class RedisProfileStore:
             SEEN_DAYS * SECONDS_PER_DAY,
             len(message_ids),
             *[_digest(customer_id, message_id) for message_id in message_ids],
-            *log_entries,
+            *[part for entry in log_entries for part in entry],
         ]
         return _RESULTS[await self._connection.script(_WRITE, names, arguments)]
 

@@ -9,6 +9,12 @@ from typing import Protocol
 
 from nba.domain.ids import CustomerId
 
+LogEntry = tuple[str, bytes]
+"""An entry for the ledger's stream: the letter of its type, and its body."""
+
+EVENT_ENTRY = "e"
+"""The letter of an event, as the ledger's ``EntryType`` has it."""
+
 SEEN_DAYS = 2
 """Message ids are looked for in the bucket of today and of yesterday: 24 to 48 hours."""
 
@@ -47,7 +53,7 @@ class ProfileStore(Protocol):
         *,
         expected_version: int | None,
         profile: bytes,
-        log_entries: Sequence[bytes],
+        log_entries: Sequence[LogEntry],
         message_ids: Sequence[str],
     ) -> WriteResult:
         """Write profile, ledger entries and message ids together, or nothing.

@@ -152,9 +152,9 @@ class MemoryLedger:
         """Return the pointer to the live plan."""
         return self._plan
 
-    def append_event(self, partition: int, body: bytes) -> None:
-        """Add an event entry to a partition's stream, as the profile store does."""
-        self._append(partition, EntryType.EVENT, body)
+    def append_entry(self, partition: int, letter: str, body: bytes) -> None:
+        """Add an entry to a partition's stream, as the profile store does."""
+        self._append(partition, EntryType(letter), body)
 
     def _partition(self, decision_id: str) -> int:
         return decision_partition(decision_id) or 0

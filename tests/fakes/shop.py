@@ -284,7 +284,7 @@ class Shop:
         profiles: dict[str, bytes] = {}
         self.ledger = MemoryLedger(profiles, partitions=partitions)
         store = MemoryProfileStore(
-            profiles, self.ledger.append_event, self.clock, partitions=partitions
+            profiles, self.ledger.append_entry, self.clock, partitions=partitions
         )
         self.store = store
         self.plan: Plan = self.publish()

@@ -48,7 +48,9 @@ class Fixture:
         self.now_ms = make.now_ms
         self.entries: list[bytes] = []
         self.clock = ManualClock(make.now_ms)
-        self.store = MemoryProfileStore({}, lambda _, body: self.entries.append(body), self.clock)
+        self.store = MemoryProfileStore(
+            {}, lambda *entry: self.entries.append(entry[2]), self.clock
+        )
         self.service = ProfileService(self.store, lambda: self.features, self.clock)
 
     def ingest(self, *items: Event | ProfileUpdate) -> list[str]:

@@ -34,18 +34,18 @@ class Opened:
     store: ProfileStore
     clock: ManualClock
     ledger: Callable[[CustomerId], Awaitable[list[tuple[bytes, bytes]]]]
-    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    entries: list[tuple[int, str, bytes]] = field(default_factory=list)
 
 
 async def open_store(kind: str, url: str) -> tuple[Opened, Callable[[], Awaitable[None]]]:
     clock, keys = ManualClock(), Keys(prefix=f"t{uuid.uuid4().hex}")
     if kind == "memory":
-        entries: list[tuple[int, bytes]] = []
+        entries: list[tuple[int, str, bytes]] = []
         store = MemoryProfileStore({}, lambda *entry: entries.append(entry), clock)
 
         async def kept(customer_id: CustomerId) -> list[tuple[bytes, bytes]]:
             partition = keys.partition_of(customer_id)
-            return [(b"e", body) for where, body in entries if where == partition]
+            return [(type_.encode(), body) for where, type_, body in entries if where == partition]
 
         async def nothing() -> None:
             return None
@@ -121,7 +121,7 @@ def test_a_write_on_another_version_changes_nothing(
     run: Callable[[Check], None], profile: Callable[[int], bytes]
 ) -> None:
     async def check(opened: Opened) -> None:
-        more = {"log_entries": [b"e1"], "message_ids": ["m1"]}
+        more = {"log_entries": [("e", b"e1")], "message_ids": ["m1"]}
         assert await write(opened, profile(2), 1, **more) is WriteResult.STALE
         assert await opened.store.get(ANNA) is None
         assert await write(opened, profile(2), None) is WriteResult.WRITTEN
@@ -139,14 +139,14 @@ def test_a_message_is_applied_once(
     run: Callable[[Check], None], profile: Callable[[int], bytes]
 ) -> None:
     async def check(opened: Opened) -> None:
-        more = {"log_entries": [b"\0\xff", b"e2"], "message_ids": ["m1", "📨"]}
+        more = {"log_entries": [("e", b"\0\xff"), ("u", b"e2")], "message_ids": ["m1", "📨"]}
         assert await write(opened, profile(1), None, **more) is WriteResult.WRITTEN
         found = await opened.store.read_for_update(ANNA, ["m0", "📨", "m1", "m2"])
         assert found.seen == {"m1", "📨"}
-        again = {"log_entries": [b"e3"], "message_ids": ["m2", "m1"]}
+        again = {"log_entries": [("e", b"e3")], "message_ids": ["m2", "m1"]}
         assert await write(opened, profile(2), 1, **again) is WriteResult.STALE
         assert await opened.store.get(ANNA) == profile(1)
-        assert await opened.ledger(ANNA) == [(b"e", b"\0\xff"), (b"e", b"e2")]
+        assert await opened.ledger(ANNA) == [(b"e", b"\0\xff"), (b"u", b"e2")]
 
     run(check)
 
@@ -202,7 +202,7 @@ def test_of_many_writers_at_once_exactly_one_wins(
         await write(opened, profile(1), None)
         results = await asyncio.gather(
             *[
-                write(opened, profile(2), 1, log_entries=[b"%d" % i], message_ids=[f"m{i}"])
+                write(opened, profile(2), 1, log_entries=[("e", b"%d" % i)], message_ids=[f"m{i}"])
                 for i in range(20)
             ]
         )

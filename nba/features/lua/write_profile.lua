@@ -1,7 +1,8 @@
 -- Write one profile with its message ids and ledger entries, or change nothing.
 -- KEYS: profile, ledger, seen today, seen on earlier days ...
 -- ARGV: version bytes expected ("" = no profile), profile, seconds to remember message ids,
---       number of message ids, message ids ..., ledger entries ...
+--       number of message ids, message ids ..., then pairs of letter and body of each
+--       ledger entry.
 -- Returns 1 written, 0 the profile changed or a message was applied since they were read.
 if redis.call('GETRANGE', KEYS[1], 4, 7) ~= ARGV[1] then
   return 0
@@ -21,7 +22,7 @@ end
 if count > 0 then
   redis.call('EXPIRE', KEYS[3], ARGV[3])
 end
-for i = 5 + count, #ARGV do
-  redis.call('XADD', KEYS[2], '*', 't', 'e', 'b', ARGV[i])
+for i = 5 + count, #ARGV, 2 do
+  redis.call('XADD', KEYS[2], '*', 't', ARGV[i], 'b', ARGV[i + 1])
 end
 return 1
