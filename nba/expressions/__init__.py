@@ -5,7 +5,7 @@ The import is light: the grammar loads when the first expression is parsed.
 
 from nba.expressions.interpreter import Value, interpret
 from nba.expressions.parser import MAX_LIST, SUBSET, parse
-from nba.expressions.program import BoundProgram, Program, compile_program
+from nba.expressions.program import BoundProgram, Program, compile_program, compile_values
 from nba.expressions.tree import Expression
 from nba.expressions.types import (
     ExpressionError,
@@ -29,6 +29,7 @@ __all__ = [
     "Value",
     "ValueType",
     "compile_program",
+    "compile_values",
     "interpret",
     "member_path",
     "parse",

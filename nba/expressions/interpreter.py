@@ -1,9 +1,9 @@
 """The reference meaning of an expression: a plain walk over its tree, slow and obvious.
 
 Logic is Kleene's: ``false && unknown`` is false, ``true || unknown`` is true, everything else that
-needs a missing operand is unknown. Division by zero, and arithmetic whose result is not a number,
-is unknown. Deviations from CEL: ``int`` and ``double`` are one number type, and what CEL answers
-with an error is answered with unknown.
+needs a missing operand is unknown. Division by zero, and arithmetic whose result is not a finite
+number, is unknown: no value is ever made infinite. Deviations from CEL: ``int`` and ``double`` are
+one number type, and what CEL answers with an error or an infinity is answered with unknown.
 """
 
 from __future__ import annotations
@@ -125,4 +125,5 @@ def _calculate(operation: Operation, left: Value, right: Value) -> Value:
     divisor = float(right)
     if operation is Operation.DIVIDE and divisor == 0.0:
         return None
-    return _present(_CALCULATE[operation](float(left), divisor))
+    result = _CALCULATE[operation](float(left), divisor)
+    return result if math.isfinite(result) else None

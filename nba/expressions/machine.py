@@ -1,6 +1,7 @@
 """The register machine that runs compiled expressions: one kernel, numba-compiled.
 
-Every value is a float64; booleans are 0 and 1, NaN is unknown. An instruction is a row
+Every value is a float64; booleans are 0 and 1, NaN is unknown, and so is the result of arithmetic
+that is not finite: a division by zero or an overflow. An instruction is a row
 ``[op, a, b, c]`` of int32 and writes the register of its own row. An operand below
 ``len(scalars)`` is a scalar; the next ``len(fixed)`` are vectors given from outside; the rest are
 the registers of this run. ``MAP`` and ``IN`` take a slice of ``tables`` as ``b`` (start) and ``c``
@@ -71,6 +72,11 @@ def _listed(value: float, tables: Any, start: int, length: int) -> float:
 
 
 @numba.njit(cache=True, error_model="numpy")
+def _finite(value: float) -> float:
+    return value if np.isfinite(value) else np.nan
+
+
+@numba.njit(cache=True, error_model="numpy")
 def execute(  # noqa: C901, PLR0912 - one branch an instruction; kernels take positions
     code: Any, tables: Any, scalars: Any, fixed: Any, registers: Any, first: int, width: int
 ) -> None:
@@ -138,16 +144,16 @@ def execute(  # noqa: C901, PLR0912 - one branch an instruction; kernels take po
                 out[i] = (1.0 if x[i] <= y[i] else 0.0) if known else np.nan
         elif op == ADD:
             for i in range(width):
-                out[i] = x[i] + y[i]
+                out[i] = _finite(x[i] + y[i])
         elif op == SUBTRACT:
             for i in range(width):
-                out[i] = x[i] - y[i]
+                out[i] = _finite(x[i] - y[i])
         elif op == MULTIPLY:
             for i in range(width):
-                out[i] = x[i] * y[i]
+                out[i] = _finite(x[i] * y[i])
         elif op == DIVIDE:
             for i in range(width):
-                out[i] = np.nan if y[i] == 0.0 else x[i] / y[i]
+                out[i] = _finite(x[i] / y[i])
         else:
             z = _operand(code[row, 3], scalars, fixed, registers, spare[2], first, width)
             for i in range(width):
@@ -162,6 +168,16 @@ def _verdict(value: float) -> int:
 
 
 @numba.njit(cache=True, error_model="numpy")
+def _write(out: Any, values: Any) -> None:
+    """Write values as they are, or as verdicts where ``out`` is int8."""
+    if out.itemsize == 1:
+        for i in range(values.shape[0]):
+            out[i] = _verdict(values[i])
+    else:
+        out[:] = values
+
+
+@numba.njit(cache=True, error_model="numpy")
 def run(
     situation: Any,
     template: Any,
@@ -173,23 +189,24 @@ def run(
     fixed: Any,
     scalar_outputs: Any,
     vector_outputs: Any,
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    pattern: Any,
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Run a bound program for one situation.
 
     ``template`` is every scalar with the constants filled in; ``layout`` holds where the situation
     columns ``loads`` go and where the results of ``situation_code`` begin. Returns the scalar
-    outputs ``(n_scalar,) int8`` and the vector outputs ``(n_vector, n_candidates) int8``.
+    outputs ``(n_scalar,)`` and the vector outputs ``(n_vector, n_candidates)``, of the type of
+    ``pattern``: verdicts in int8, or values in float64.
     """
     scalars = template.copy()
     for i in range(loads.shape[0]):
         scalars[layout[0] + i] = situation[loads[i]]
     results = scalars[layout[1] :].reshape((situation_code.shape[0], 1))
     execute(situation_code, tables, scalars, fixed, results, 0, 1)
-    one = np.empty(scalar_outputs.shape[0], dtype=np.int8)
-    for i in range(scalar_outputs.shape[0]):
-        one[i] = _verdict(scalars[scalar_outputs[i]])
+    one = np.empty(scalar_outputs.shape[0], dtype=pattern.dtype)
+    _write(one, scalars[scalar_outputs])
     n_candidates = fixed.shape[1]
-    many = np.empty((vector_outputs.shape[0], n_candidates), dtype=np.int8)
+    many = np.empty((vector_outputs.shape[0], n_candidates), dtype=pattern.dtype)
     if vector_outputs.shape[0] == 0:
         return one, many
     registers = np.empty((mixed_code.shape[0], min(BLOCK, n_candidates)))
@@ -199,6 +216,30 @@ def run(
         execute(mixed_code, tables, scalars, fixed, registers, first, width)
         for i in range(vector_outputs.shape[0]):
             found = _operand(vector_outputs[i], scalars, fixed, registers, spare, first, width)
-            for j in range(width):
-                many[i, first + j] = _verdict(found[j])
+            _write(many[i, first : first + width], found)
     return one, many
+
+
+@numba.njit(cache=True, error_model="numpy")
+def run_rows(
+    rows: Any, scalars: Any, loads: Any, code: Any, tables: Any, outputs: Any, pattern: Any
+) -> NDArray[Any]:
+    """Run a program that reads no situation over rows ``(n_rows, n_columns)``, block by block.
+
+    ``loads`` are the columns read. Returns ``(n_outputs, n_rows)`` of the type of ``pattern``.
+    """
+    many = np.empty((outputs.shape[0], rows.shape[0]), dtype=pattern.dtype)
+    size = min(BLOCK, rows.shape[0])
+    columns = np.empty((loads.shape[0], size))
+    registers = np.empty((code.shape[0], size))
+    spare = np.empty(size)
+    for first in range(0, rows.shape[0], BLOCK):
+        width = min(BLOCK, rows.shape[0] - first)
+        for i in range(width):
+            for j in range(loads.shape[0]):
+                columns[j, i] = rows[first + i, loads[j]]
+        execute(code, tables, scalars, columns, registers, 0, width)
+        for i in range(outputs.shape[0]):
+            found = _operand(outputs[i], scalars, columns, registers, spare, 0, width)
+            _write(many[i, first : first + width], found)
+    return many

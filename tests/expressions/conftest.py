@@ -55,19 +55,22 @@ def _strings() -> st.SearchStrategy[str]:
     return paths | chosen
 
 
+_SIMPLE_BOOLS = st.sampled_from(
+    [
+        "true",
+        "false",
+        "customer.member",
+        "action.fresh",
+        "has(customer.age)",
+        "has(action.tier)",
+        "('product:credit' in action.terms)",
+        "('product:credit/card' in action.terms)",
+    ]
+)
+
+
 def _bools() -> st.SearchStrategy[str]:
-    leaf = st.sampled_from(
-        [
-            "true",
-            "false",
-            "customer.member",
-            "action.fresh",
-            "has(customer.age)",
-            "has(action.tier)",
-            "('product:credit' in action.terms)",
-            "('product:credit/card' in action.terms)",
-        ]
-    )
+    leaf = _SIMPLE_BOOLS
     numbers = _numbers(leaf)
     lists = st.lists(st.integers(-4, 4).map(lambda half: repr(half / 2)), min_size=1, max_size=4)
     leaf |= st.one_of(
@@ -104,6 +107,12 @@ def _bools() -> st.SearchStrategy[str]:
 def sources() -> st.SearchStrategy[str]:
     """Random boolean expressions over the schema."""
     return _bools()
+
+
+@pytest.fixture(scope="session")
+def number_sources() -> st.SearchStrategy[str]:
+    """Random numeric expressions over the schema."""
+    return _numbers(_SIMPLE_BOOLS)
 
 
 @pytest.fixture(scope="session")
