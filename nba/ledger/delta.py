@@ -92,7 +92,7 @@ class DeltaLog:
             for table in sorted(LogTable, key=lambda table: table is LogTable.DECISIONS):
                 if "customer_id" in SCHEMAS[table]:
                     self._delete(table, f"customer_id = {_quoted(customer_id)}")
-                elif ids:
+                elif ids and "decision_id" in SCHEMAS[table]:
                     self._delete(table, f"decision_id IN ({', '.join(map(_quoted, ids))})")
 
     def _delete(self, table: LogTable, predicate: str) -> None:

@@ -18,6 +18,7 @@ class LogTable(StrEnum):
     OUTCOMES = "outcomes"
     RESOLUTIONS = "resolutions"
     EVENTS = "events"
+    FEATURE_PROFILES = "feature_profiles"
 
 
 SCHEMAS: Mapping[LogTable, pl.Schema] = {
@@ -77,6 +78,21 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "at": _MOMENT,
             "received_at": _MOMENT,
             "properties": pl.String(),
+        }
+    ),
+    LogTable.FEATURE_PROFILES: pl.Schema(
+        {
+            "day": pl.Date(),
+            "plan_version": pl.String(),
+            "feature": pl.String(),
+            "count": pl.Int64(),
+            "null_rate": pl.Float64(),
+            "cardinality": pl.Int64(),
+            "mean": pl.Float64(),
+            "std": pl.Float64(),
+            "quantiles": pl.List(pl.Float64()),
+            "psi": pl.Float64(),
+            "js": pl.Float64(),
         }
     ),
 }

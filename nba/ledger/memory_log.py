@@ -42,6 +42,8 @@ class MemoryLog:
         decisions = self.scan(LogTable.DECISIONS).filter(pl.col("customer_id") == customer_id)
         ids = decisions.select("decision_id").unique().collect()["decision_id"]
         for table, frames in self._frames.items():
-            key = "customer_id" if "customer_id" in SCHEMAS[table] else "decision_id"
-            gone = [customer_id] if key == "customer_id" else ids.to_list()
-            self._frames[table] = [rows.filter(~pl.col(key).is_in(gone)) for rows in frames]
+            keys = {"customer_id": [customer_id], "decision_id": ids.to_list()}
+            key = next((key for key in keys if key in SCHEMAS[table]), None)
+            if key is not None:
+                gone = keys[key]
+                self._frames[table] = [rows.filter(~pl.col(key).is_in(gone)) for rows in frames]

@@ -64,3 +64,13 @@ def test_erasing_a_customer_removes_their_rows_and_their_decisions_outcomes(
     assert log.scan(LogTable.OUTCOMES).collect().height == 0
     for file in tmp_path.rglob("*.parquet"):
         assert b"o'neil" not in file.read_bytes()
+
+
+def test_erasing_a_customer_leaves_what_is_about_nobody(log: DecisionLog):
+    schema = SCHEMAS[LogTable.FEATURE_PROFILES]
+    row = (None, "p.0", "age", 3, 0.0, None, 31.0, 2.0, [30.0, 33.0], 0.01, 0.02)
+    log.append(LogTable.FEATURE_PROFILES, pl.DataFrame([row], schema=schema, orient="row"))
+    columns = {name: SCHEMAS[LogTable.DECISIONS][name] for name in ("decision_id", "customer_id")}
+    log.append(LogTable.DECISIONS, pl.DataFrame([("d1", "ann")], schema=columns, orient="row"))
+    log.erase("ann")
+    assert log.scan(LogTable.FEATURE_PROFILES).collect()["quantiles"].to_list() == [[30.0, 33.0]]
