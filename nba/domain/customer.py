@@ -10,6 +10,12 @@ from nba.domain.ids import CustomerId
 
 Scalar = str | float | bool
 
+API_SOURCE = "api"
+"""Source of a profile update that names no other."""
+
+ALIAS_SOURCE = "alias:"
+"""What the source of an update begins with that merged another customer; their id follows."""
+
 
 class Consent(StrEnum):
     """A customer's word on one channel and purpose; unknown is neither."""
@@ -23,7 +29,7 @@ class Consent(StrEnum):
 class ProfileUpdate:
     """A change to a customer's profile; what is absent stays as it was, ``None`` clears.
 
-    ``consents`` maps ``channel`` to ``purpose`` to consent.
+    ``consents`` maps ``channel`` to ``purpose`` to consent; ``source`` says where it is from.
     """
 
     customer_id: CustomerId
@@ -31,6 +37,19 @@ class ProfileUpdate:
     consents: Mapping[str, Mapping[str, Consent]] = field(default_factory=dict)
     time_zone: str | None = None
     locale: str | None = None
+    source: str = API_SOURCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateEntry(ProfileUpdate):
+    """An accepted profile update as it travels in the ledger, with what is declared only.
+
+    ``version`` is the profile's after it; ``sensitive`` names the attributes no log shows in clear.
+    """
+
+    received_at_ms: int
+    version: int = 0
+    sensitive: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +62,15 @@ class Event:
     at_ms: int
     received_at_ms: int
     properties: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEntry(Event):
+    """An accepted event as it travels in the ledger.
+
+    ``version`` is the profile's after it, 0 where that is not known; ``sensitive`` names the
+    properties no log shows in clear.
+    """
+
+    version: int = 0
+    sensitive: tuple[str, ...] = ()

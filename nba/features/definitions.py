@@ -48,13 +48,17 @@ class AggregateFunction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDefinition:
-    """An event that is accepted, and the types of its properties; others are dropped."""
+    """An event that is accepted, and the types of its properties; others are dropped.
+
+    Properties listed as ``sensitive`` are kept, but no log shows them in clear.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     name: str
     description: str
     properties: Mapping[str, PropertyType] = field(default_factory=dict)
+    sensitive: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

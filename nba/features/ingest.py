@@ -11,12 +11,20 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from nba.domain.clock import Clock
-from nba.domain.customer import Event, ProfileUpdate
+from nba.domain.customer import Event, EventEntry, ProfileUpdate, UpdateEntry
 from nba.domain.ids import MAX_ID_LENGTH, CustomerId
 from nba.errors import Fault, InputError, OverloadedError
 from nba.features.feature_set import FeatureSet
 from nba.features.profile import version_of
-from nba.features.store import EVENT_ENTRY, ForUpdate, LogEntry, ProfileStore, WriteResult
+from nba.features.sensitivity import named_in, sensitive_names, sensitive_properties
+from nba.features.store import (
+    EVENT_ENTRY,
+    UPDATE_ENTRY,
+    ForUpdate,
+    LogEntry,
+    ProfileStore,
+    WriteResult,
+)
 from nba.features.values import shown
 
 MAX_ATTEMPTS = 100
@@ -169,15 +177,31 @@ class ProfileService:
                 attempt.results.append(_apply_event(features, attempt, item, seen))
                 continue
             try:
-                attempt.profile, dropped = features.update(
-                    attempt.profile, item, at_ms=self._clock()
-                )
+                attempt.results.append(_apply_update(features, attempt, item, self._clock()))
             except InputError as error:
                 attempt.results.append(ItemResult(ItemStatus.REJECTED, error.faults))
-                continue
-            attempt.changed = True
-            attempt.results.append(ItemResult(ItemStatus.RECORDED, dropped=dropped))
         return attempt
+
+
+def _apply_update(
+    features: FeatureSet, attempt: _Attempt, update: ProfileUpdate, now_ms: int
+) -> ItemResult:
+    attempt.profile, dropped = features.update(attempt.profile, update, at_ms=now_ms)
+    attempt.changed = True
+    kept = {name: value for name, value in update.attributes.items() if name not in dropped}
+    entry = UpdateEntry(
+        customer_id=update.customer_id,
+        attributes=kept,
+        consents=update.consents,
+        time_zone=update.time_zone,
+        locale=update.locale,
+        source=update.source,
+        received_at_ms=now_ms,
+        version=version_of(attempt.profile),
+        sensitive=named_in(kept, sensitive_names(features)),
+    )
+    attempt.log_entries.append((UPDATE_ENTRY, msgspec.msgpack.encode(entry)))
+    return ItemResult(ItemStatus.RECORDED, dropped=dropped)
 
 
 def _apply_event(
@@ -189,7 +213,18 @@ def _apply_event(
     attempt.changed = True
     seen.add(event.message_id)
     attempt.message_ids.append(event.message_id)
-    attempt.log_entries.append((EVENT_ENTRY, msgspec.msgpack.encode(event)))
+    sensitive = sensitive_properties(features).get(event.name, frozenset())
+    entry = EventEntry(
+        customer_id=event.customer_id,
+        name=event.name,
+        message_id=event.message_id,
+        at_ms=event.at_ms,
+        received_at_ms=event.received_at_ms,
+        properties=event.properties,
+        version=version_of(attempt.profile),
+        sensitive=named_in(event.properties, sensitive),
+    )
+    attempt.log_entries.append((EVENT_ENTRY, msgspec.msgpack.encode(entry)))
     return ItemResult(ItemStatus.RECORDED)
 
 

@@ -15,6 +15,9 @@ LogEntry = tuple[str, bytes]
 EVENT_ENTRY = "e"
 """The letter of an event, as the ledger's ``EntryType`` has it."""
 
+UPDATE_ENTRY = "u"
+"""The letter of a profile update, likewise."""
+
 SEEN_DAYS = 2
 """Message ids are looked for in the bucket of today and of yesterday: 24 to 48 hours."""
 

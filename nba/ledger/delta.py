@@ -18,10 +18,8 @@ from nba.errors import UnavailableError
 from nba.ledger.log import SCHEMAS, LogTable
 
 _COMPACT_EVERY = 50
-_CONFIGURATION = {
-    "delta.dataSkippingStatsColumns": "at",
-    "delta.logRetentionDuration": "interval 0 days",
-}
+_TIMES = {LogTable.UPDATES: "received_at"}
+"""The column with statistics, where it is not ``at``."""
 
 
 class DeltaLog:
@@ -63,7 +61,10 @@ class DeltaLog:
             typed.to_arrow(),
             mode="append",
             schema_mode="merge",
-            configuration=_CONFIGURATION,
+            configuration={
+                "delta.dataSkippingStatsColumns": _TIMES.get(table, "at"),
+                "delta.logRetentionDuration": "interval 0 days",
+            },
             commit_properties=CommitProperties(app_transactions=transactions),
             storage_options=self._options,
         )
@@ -81,7 +82,11 @@ class DeltaLog:
         delta = self._open(table)
         if delta is None:
             return pl.LazyFrame(schema=SCHEMAS[table])
-        return pl.scan_delta(delta)
+        frame = pl.scan_delta(delta)
+        there = frame.collect_schema()
+        # A table begun before a column was thought of has it as missing.
+        later = {name: kind for name, kind in SCHEMAS[table].items() if name not in there}
+        return frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in later.items())
 
     def erase(self, customer_id: str) -> None:
         """Delete everything about a customer, and the files that still held it."""

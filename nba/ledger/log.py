@@ -19,6 +19,7 @@ class LogTable(StrEnum):
     RESOLUTIONS = "resolutions"
     EVENTS = "events"
     FEATURE_PROFILES = "feature_profiles"
+    UPDATES = "updates"
 
 
 SCHEMAS: Mapping[LogTable, pl.Schema] = {
@@ -78,6 +79,19 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "at": _MOMENT,
             "received_at": _MOMENT,
             "properties": pl.String(),
+            "version": pl.Int64(),
+        }
+    ),
+    LogTable.UPDATES: pl.Schema(
+        {
+            "customer_id": pl.String(),
+            "received_at": _MOMENT,
+            "source": pl.String(),
+            "attributes": pl.String(),
+            "consents": pl.String(),
+            "time_zone": pl.String(),
+            "locale": pl.String(),
+            "version": pl.Int64(),
         }
     ),
     LogTable.FEATURE_PROFILES: pl.Schema(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from nba.domain.customer import Event
+from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.decision import DecisionRequest
 from nba.errors import CorruptRecordError
 
@@ -88,7 +88,9 @@ def concerns(kind: str, body: bytes, customer_id: str, decision_ids: Collection[
         return unpack(body, OutcomeEntry).decision_id in decision_ids
     if kind == "r":
         return unpack(body, ResolutionEntry).decision_id in decision_ids
-    return kind == "e" and unpack(body, Event).customer_id == customer_id
+    if kind == "e":
+        return unpack(body, EventEntry).customer_id == customer_id
+    return kind == "u" and unpack(body, UpdateEntry).customer_id == customer_id
 
 
 def request_id_of(record: bytes) -> str | None:

@@ -21,6 +21,7 @@ class EntryType(StrEnum):
     OUTCOME = "o"
     RESOLUTION = "r"
     EVENT = "e"
+    UPDATE = "u"
     ERASURE = "x"
 
 

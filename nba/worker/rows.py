@@ -12,7 +12,7 @@ import polars as pl
 
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_features
-from nba.domain.customer import Event
+from nba.domain.customer import EventEntry, UpdateEntry
 from nba.ledger.delta import moment
 from nba.ledger.log import SCHEMAS, LogTable
 from nba.ledger.records import DecisionRecord, Draw, OutcomeEntry, ResolutionEntry
@@ -124,7 +124,7 @@ def resolution_row(entry: ResolutionEntry) -> dict[str, Any]:
     }
 
 
-def event_row(event: Event) -> dict[str, Any]:
+def event_row(event: EventEntry) -> dict[str, Any]:
     """Return the row of an event."""
     return {
         "customer_id": event.customer_id,
@@ -133,6 +133,21 @@ def event_row(event: Event) -> dict[str, Any]:
         "at": moment(event.at_ms),
         "received_at": moment(event.received_at_ms),
         "properties": msgspec.json.encode(event.properties).decode(),
+        "version": event.version,
+    }
+
+
+def update_row(update: UpdateEntry) -> dict[str, Any]:
+    """Return the row of a profile update."""
+    return {
+        "customer_id": update.customer_id,
+        "received_at": moment(update.received_at_ms),
+        "source": update.source,
+        "attributes": msgspec.json.encode(update.attributes).decode(),
+        "consents": msgspec.json.encode(update.consents).decode(),
+        "time_zone": update.time_zone,
+        "locale": update.locale,
+        "version": update.version,
     }
 
 

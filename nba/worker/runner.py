@@ -23,7 +23,7 @@ from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.recording import named_features, recorded_features
 from nba.domain.clock import Clock
-from nba.domain.customer import Event
+from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.ids import DecisionId
 from nba.domain.outcome import ResolutionKind
 from nba.ledger.log import DecisionLog, LogTable
@@ -33,7 +33,7 @@ from nba.worker.learning import Learner
 from nba.worker.positions import ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 from nba.worker.resolving import Resolver
-from nba.worker.rows import decision_rows, event_row, outcome_row, resolution_row
+from nba.worker.rows import decision_rows, event_row, outcome_row, resolution_row, update_row
 from nba.worker.writing import LogWriter
 
 BATCH = 500
@@ -48,6 +48,7 @@ _TABLES = {
     EntryType.OUTCOME: LogTable.OUTCOMES,
     EntryType.RESOLUTION: LogTable.RESOLUTIONS,
     EntryType.EVENT: LogTable.EVENTS,
+    EntryType.UPDATE: LogTable.UPDATES,
 }
 
 
@@ -241,7 +242,9 @@ class Worker:
                 rows = decision_rows(record, plan, source=self._source)
                 self._writer.add_decision(rows, plan)
         elif entry.type is EntryType.EVENT:
-            self._writer.add(table, event_row(unpack(entry.body, Event)))
+            self._writer.add(table, event_row(unpack(entry.body, EventEntry)))
+        elif entry.type is EntryType.UPDATE:
+            self._writer.add(table, update_row(unpack(entry.body, UpdateEntry)))
         elif entry in batch.outcomes:
             self._writer.add(table, outcome_row(batch.outcomes[entry]))
         elif entry in batch.resolutions:

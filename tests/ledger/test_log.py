@@ -74,3 +74,17 @@ def test_erasing_a_customer_leaves_what_is_about_nobody(log: DecisionLog):
     log.append(LogTable.DECISIONS, pl.DataFrame([("d1", "ann")], schema=columns, orient="row"))
     log.erase("ann")
     assert log.scan(LogTable.FEATURE_PROFILES).collect()["quantiles"].to_list() == [[30.0, 33.0]]
+
+
+def test_updates_are_kept_by_when_they_arrived(log: DecisionLog):
+    row = ("anna", moment(5), "api", '{"age":4}', "{}", None, None, 1)
+    rows = pl.DataFrame([row], schema=SCHEMAS[LogTable.UPDATES], orient="row")
+    log.append(LogTable.UPDATES, rows)
+    assert log.scan(LogTable.UPDATES).collect().equals(rows)
+
+
+def test_a_table_begun_before_a_column_was_thought_of_has_it_as_missing(log: DecisionLog):
+    old = {name: kind for name, kind in SCHEMAS[LogTable.EVENTS].items() if name != "version"}
+    row = ("anna", "Order", "m1", moment(1), moment(2), "{}")
+    log.append(LogTable.EVENTS, pl.DataFrame([row], schema=old, orient="row"))
+    assert log.scan(LogTable.EVENTS).collect()["version"].to_list() == [None]

@@ -14,7 +14,7 @@ from shop import NOW_MS, Shop, ask, write_project
 
 from nba.decision.project import load_project
 from nba.decision.recording import named_features, read_record, recorded_features
-from nba.domain.customer import Event
+from nba.domain.customer import Consent, EventEntry, UpdateEntry
 from nba.domain.ids import CustomerId, DecisionId
 from nba.ledger.log import SCHEMAS, LogTable
 from nba.ledger.records import DecisionRecord, OutcomeEntry, ResolutionEntry
@@ -25,6 +25,7 @@ from nba.worker.rows import (
     feature_schema,
     outcome_row,
     resolution_row,
+    update_row,
 )
 
 NOW = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
@@ -137,13 +138,14 @@ def test_other_entries_keep_every_field() -> None:
         LogTable.RESOLUTIONS,
         resolution_row(ResolutionEntry("d1", 2, "card", "expired", 0.0, -0.25, NOW_MS, None)),
     )
-    event = Event(
+    event = EventEntry(
         customer_id=CustomerId("anna"),
         name="Order",
         message_id="m1",
         at_ms=NOW_MS,
         received_at_ms=at,
         properties={"revenue": 10.5, "coupon": "é", "first": True},
+        version=7,
     )
     buffer.add(LogTable.EVENTS, event_row(event))
     frames = buffer.frames()
@@ -163,4 +165,32 @@ def test_other_entries_keep_every_field() -> None:
         "message_id": "m1",
         "at": NOW,
         "received_at": later,
+        "version": 7,
+    }
+
+
+def test_an_update_keeps_what_was_set_what_was_cleared_and_where_it_came_from() -> None:
+    update = UpdateEntry(
+        customer_id=CustomerId("anna"),
+        received_at_ms=NOW_MS,
+        source="identify",
+        attributes={"age": 41.0, "tier": None},
+        consents={"email": {"marketing": Consent.DENIED}},
+        time_zone="",
+        version=3,
+    )
+    buffer = RowBuffer()
+    buffer.add(LogTable.UPDATES, update_row(update))
+    frame = buffer.frames()[LogTable.UPDATES]
+    assert frame.schema == SCHEMAS[LogTable.UPDATES]
+    (row,) = frame.to_dicts()
+    assert json.loads(row.pop("attributes")) == {"age": 41.0, "tier": None}
+    assert json.loads(row.pop("consents")) == {"email": {"marketing": "denied"}}
+    assert row == {
+        "customer_id": "anna",
+        "received_at": NOW,
+        "source": "identify",
+        "time_zone": "",
+        "locale": None,
+        "version": 3,
     }

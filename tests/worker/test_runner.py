@@ -237,7 +237,7 @@ def test_the_ledger_keeps_what_the_bandit_has_not_saved(shop: Shop) -> None:
         return everything, unflushed, await _held(shop)
 
     everything, unflushed, trimmed = asyncio.run(run())
-    assert everything == unflushed == 9  # three decisions, outcomes and resolutions
+    assert everything == unflushed == 12  # three updates, decisions, outcomes and resolutions
     assert trimmed <= shop.ledger.partitions  # the last entry of each partition stays
 
 
@@ -311,7 +311,7 @@ class _FailingLog:
         return self._log.append(name, rows, positions=positions)
 
 
-@pytest.mark.parametrize("appends", range(4))
+@pytest.mark.parametrize("appends", range(5))
 def test_what_was_half_written_before_the_first_snapshot_is_learned(
     shop: Shop, appends: int
 ) -> None:
@@ -325,7 +325,7 @@ def test_what_was_half_written_before_the_first_snapshot_is_learned(
         await first.follow(shop.plan)
         while await first.step():
             pass
-        if appends < 3:
+        if appends < 4:
             with pytest.raises(UnavailableError):
                 await first.flush()
         else:
