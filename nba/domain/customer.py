@@ -10,6 +10,9 @@ from nba.domain.ids import CustomerId
 
 Scalar = str | float | bool
 
+AttributeValue = Scalar | tuple[str, ...]
+"""What an attribute may be given as; a set of words comes as many."""
+
 API_SOURCE = "api"
 """Source of a profile update that names no other."""
 
@@ -33,7 +36,7 @@ class ProfileUpdate:
     """
 
     customer_id: CustomerId
-    attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict)
     consents: Mapping[str, Mapping[str, Consent]] = field(default_factory=dict)
     time_zone: str | None = None
     locale: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nba.domain.customer import Scalar
+from nba.domain.customer import AttributeValue, Scalar
 from nba.domain.ids import ActionId, ContentId, CustomerId, DecisionId, PlacementId, PlanVersion
 
 
@@ -32,7 +32,7 @@ class DecisionRequest:
     customer_id: CustomerId
     placements: tuple[PlacementRequest, ...]
     context: Mapping[str, Scalar] = field(default_factory=dict)
-    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     actions: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     locale: str | None = None

@@ -1,37 +1,48 @@
 """The feature store: what ``features/*.yaml`` declares, kept per customer, read as one row."""
 
+from nba.features.aggregates import AggregateFeature, InteractionFeature
+from nba.features.aggregation import Moves
 from nba.features.candidates import CandidateTable
 from nba.features.definitions import (
+    SENSITIVE,
     ActionFeature,
-    AggregateFeature,
     AttributeFeature,
     ContextFeature,
+    CrossFeature,
+    DerivedFeature,
     EventDefinition,
-    FeatureDefinition,
+    SegmentDefinition,
 )
 from nba.features.feature_set import CustomerView, FeatureSet
 from nba.features.ingest import ItemResult, ItemStatus, ProfileService
+from nba.features.kinds import FeatureDefinition
 from nba.features.layout import StoredLayout
 from nba.features.loader import load_features
 from nba.features.memory import MemoryProfileStore
 from nba.features.store import ForUpdate, ProfileStore, WriteResult
 
 __all__ = [
+    "SENSITIVE",
     "ActionFeature",
     "AggregateFeature",
     "AttributeFeature",
     "CandidateTable",
     "ContextFeature",
+    "CrossFeature",
     "CustomerView",
+    "DerivedFeature",
     "EventDefinition",
     "FeatureDefinition",
     "FeatureSet",
     "ForUpdate",
+    "InteractionFeature",
     "ItemResult",
     "ItemStatus",
     "MemoryProfileStore",
+    "Moves",
     "ProfileService",
     "ProfileStore",
+    "SegmentDefinition",
     "StoredLayout",
     "WriteResult",
     "load_features",

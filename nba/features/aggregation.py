@@ -1,23 +1,26 @@
-"""What one event adds to each aggregate of its kind."""
+"""What one event, or a table of a million, moves: the slots of its kind, and by how much.
+
+Online and offline run the same code: properties come as columns, conditions are compiled once and
+evaluated over all rows at once, and out come moves for :mod:`nba.features.cells`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.customer import Event, Scalar
+from nba.domain.ids import hash32
 from nba.errors import Fault, InputError
-from nba.expressions import Expression, Level, Schema, Symbol, ValueType, interpret, parse
-from nba.features.definitions import (
-    AggregateFeature,
-    AggregateFunction,
-    EventDefinition,
-    PropertyType,
-)
+from nba.expressions import Level, Program, Schema, Symbol, ValueType, compile_program, parse
+from nba.expressions.tree import Literal, walk
+from nba.features.aggregates import Op, Slot
+from nba.features.definitions import EventDefinition, PropertyType
 from nba.features.pointers import pointer
 from nba.features.values import BadValueError, finite_number, shown
 
@@ -27,63 +30,95 @@ MAX_AHEAD_MS = 5 * 60 * MILLISECONDS_PER_SECOND
 EARLIEST_MS = 315_532_800_000
 """1980-01-01: an earlier time is seconds taken for milliseconds, not an event."""
 
+_OTHER_WORD = "\x00"
 _VALUE_TYPES = {
     PropertyType.NUMBER: ValueType.NUMBER,
     PropertyType.BOOL: ValueType.BOOL,
     PropertyType.STRING: ValueType.STRING,
 }
 
+word_key = lru_cache(maxsize=1 << 16)(hash32)
+"""The key of a word in a grouped slot; remembered, as the same words come again."""
 
-def property_schema(event: EventDefinition) -> Schema:
-    """Return the symbols a ``where`` may use: ``properties.<name>``, strings open."""
+
+class Words(NamedTuple):
+    """A column of strings: ``codes (n,) int64`` into ``words``, -1 where missing."""
+
+    codes: NDArray[np.int64]
+    words: Sequence[str]
+
+
+Column = NDArray[np.float64] | Words
+"""A property of many events: numbers and bools as float64, NaN where missing, or words."""
+
+
+class Moves(NamedTuple):
+    """What one event moves, ready to be applied.
+
+    ``slots`` int64 rising, ``keys`` uint32 and ``amounts`` float64, ``(n_moves,)``; NaN moves
+    nothing.
+    """
+
+    slots: NDArray[np.int64]
+    keys: NDArray[np.uint32]
+    amounts: NDArray[np.float64]
+    at_seconds: int
+    received_seconds: int
+
+
+def property_schema(event: EventDefinition, words: Sequence[str] = ()) -> Schema:
+    """Return the symbols a ``where`` may use: ``properties.<name>``.
+
+    Strings are open where no ``words`` are given; else they are one of these.
+    """
     return {
         f"properties.{name}": Symbol(
             path=f"properties.{name}",
             type=_VALUE_TYPES[type_],
-            level=Level.SITUATION,
+            level=Level.CANDIDATE,
             column=column,
+            values=tuple(words) if type_ is PropertyType.STRING else (),
         )
         for column, (name, type_) in enumerate(event.properties.items())
     }
 
 
 class EventAggregation:
-    """One declared event, and the aggregates it moves.
+    """One declared event, and the slots it moves.
 
     Parameters
     ----------
     event
         Its definition.
-    aggregates
-        Every stored aggregate in the order of its slot; those of other events are passed over.
+    slots
+        Every stored slot in order; those of other events are passed over.
 
     """
 
-    def __init__(self, event: EventDefinition, aggregates: Sequence[AggregateFeature]) -> None:
-        self._properties = event.properties
-        mine = [(slot, item) for slot, item in enumerate(aggregates) if item.event == event.name]
-        self.slots: NDArray[np.int64] = np.array([slot for slot, _ in mine], dtype=np.int64)
-        sources = list(dict.fromkeys(item.where for _, item in mine if item.where is not None))
-        schema = property_schema(event)
-        self._conditions: tuple[Expression, ...] = tuple(parse(text, schema) for text in sources)
-        self._moves = tuple(
-            (
-                item.property if item.function is AggregateFunction.SUM else None,
-                sources.index(item.where) if item.where is not None else None,
-            )
-            for _, item in mine
-        )
+    def __init__(self, event: EventDefinition, slots: Sequence[Slot]) -> None:
+        self.properties = event.properties
+        mine = [(position, slot) for position, slot in enumerate(slots) if slot.event == event.name]
+        self.slots: NDArray[np.int64] = np.array([position for position, _ in mine], dtype=np.int64)
+        self._mine = tuple(slot for _, slot in mine)
+        sources = list(dict.fromkeys(slot.where for slot in self._mine if slot.where is not None))
+        self._condition_of = [
+            None if s.where is None else sources.index(s.where) for s in self._mine
+        ]
+        self._program, self._words = _compile(event, sources)
+        self._groups = [
+            None if not slot.words else frozenset(map(word_key, slot.words)) for slot in self._mine
+        ]
 
     def check(self, event: Event) -> tuple[Event, tuple[str, ...]]:
         """Return the event with its declared properties only, and the names of the others.
 
         A null property is missing. Raises :class:`~nba.errors.InputError` where the time of the
-        event or a property is wrong.
+        event or a declared property is wrong, with a pointer to each.
         """
+        faults = list(_time_faults(event)) if _is_odd_time(event) else []
         values: dict[str, Scalar] = {}
         dropped: list[str] = []
-        faults = list(_time_faults(event))
-        declared = self._properties
+        declared = self.properties
         for name, value in event.properties.items():
             type_ = declared.get(name)
             if type_ is None:
@@ -106,30 +141,118 @@ class EventAggregation:
         )
         return kept, tuple(dropped)
 
-    def amounts(self, properties: Mapping[str, Scalar]) -> NDArray[np.float64]:
-        """Return what to add to each of ``slots``; NaN where the event does not count.
-
-        A condition that is unknown, and a sum whose property is missing, do not count.
-        """
-        holds = list(self._hold(properties))
-        found = [
-            np.nan
-            if condition is not None and not holds[condition]
-            else 1.0
-            if name is None
-            else properties.get(name, np.nan)
-            for name, condition in self._moves
+    def moves(self, events: Sequence[Event]) -> list[Moves]:
+        """Return the moves of checked events of this kind, in order."""
+        keys, amounts = self.compute(self._columns(events), len(events))
+        return [
+            Moves(
+                self.slots,
+                keys[row],
+                amounts[row],
+                event.at_ms // MILLISECONDS_PER_SECOND,
+                event.received_at_ms // MILLISECONDS_PER_SECOND,
+            )
+            for row, event in enumerate(events)
         ]
-        return np.array(found, dtype=np.float64)
 
-    def _hold(self, properties: Mapping[str, Scalar]) -> Iterator[bool]:
-        if self._conditions:
-            values = {f"properties.{name}": value for name, value in properties.items()}
-            for condition in self._conditions:
-                yield interpret(condition, values) is True
+    def compute(
+        self, columns: Mapping[str, Column], n: int
+    ) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
+        """Return keys and amounts, ``(n, n_slots)``, of ``n`` events given by their properties.
+
+        A condition that is unknown, and a value or word that is missing, move nothing: NaN.
+        ``columns`` has every declared property.
+        """
+        keys = np.zeros((n, len(self._mine)), dtype=np.uint32)
+        amounts = np.ones((n, len(self._mine)))
+        holds = self._holds(columns, n)
+        for i, slot in enumerate(self._mine):
+            if slot.property is not None:
+                amounts[:, i] = _values(columns[slot.property], slot)
+            if slot.by is not None:
+                is_known, keys[:, i] = _keys(columns[slot.by], self._groups[i])
+                amounts[~is_known, i] = np.nan
+            condition = self._condition_of[i]
+            if condition is not None:
+                amounts[holds[condition] != 1, i] = np.nan
+        return keys, amounts
+
+    def _holds(self, columns: Mapping[str, Column], n: int) -> NDArray[np.int8]:
+        if self._program is None:
+            return np.empty((0, n), dtype=np.int8)
+        rows = np.empty((n, len(self.properties)))
+        for position, name in enumerate(self.properties):
+            column = columns[name]
+            if isinstance(column, Words):
+                other = float(len(self._words))
+                table = np.array([*(self._words.get(word, other) for word in column.words), np.nan])
+                rows[:, position] = table[column.codes]
+            else:
+                rows[:, position] = column
+        return self._program.run_rows(rows)
+
+    def _columns(self, events: Sequence[Event]) -> dict[str, Column]:
+        columns: dict[str, Column] = {}
+        for name, type_ in self.properties.items():
+            if type_ is PropertyType.STRING:
+                words: dict[Any, int] = {}
+                found = [event.properties.get(name) for event in events]
+                codes = [-1 if w is None else words.setdefault(w, len(words)) for w in found]
+                columns[name] = Words(np.array(codes, dtype=np.int64), list(words))
+            else:
+                columns[name] = np.array(
+                    [event.properties.get(name, np.nan) for event in events], dtype=np.float64
+                )
+        return columns
 
 
-def _time_faults(event: Event) -> Iterator[Fault]:
+def _compile(
+    event: EventDefinition, sources: Sequence[str]
+) -> tuple[Program[np.int8] | None, dict[str, float]]:
+    """Compile conditions over properties; strings are told apart only as far as conditions do."""
+    if not sources:
+        return None, {}
+    opened = [parse(text, property_schema(event)) for text in sources]
+    named = {
+        str(node.value)
+        for expression in opened
+        for node in walk(expression.root)
+        if isinstance(node, Literal) and node.type is ValueType.STRING
+    }
+    words = sorted(named)
+    schema = property_schema(event, [*words, _OTHER_WORD])
+    program = compile_program([parse(text, schema) for text in sources])
+    return program, {word: float(code) for code, word in enumerate(words)}
+
+
+def _values(column: Column, slot: Slot) -> NDArray[np.float64]:
+    """Return what a property gives a slot: its value, its code, or 1 where it is there."""
+    if isinstance(column, Words):
+        codes = {word: float(code) for code, word in enumerate(slot.codes)}
+        table = np.array([*(codes.get(word, np.nan) for word in column.words), np.nan])
+        column = table[column.codes]
+    if slot.op is Op.COUNT:
+        return np.where(np.isnan(column), np.nan, 1.0)
+    return column
+
+
+def _keys(
+    column: Column, known: frozenset[int] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
+    """Return which events name a group that counts, and the key of each."""
+    if not isinstance(column, Words):
+        raise TypeError("groups are told apart by strings")
+    table = np.array([*map(word_key, column.words), 0], dtype=np.uint32)
+    counts = np.array([known is None or key in known for key in table.tolist()], dtype=np.bool_)
+    counts[-1] = False
+    return counts[column.codes], table[column.codes]
+
+
+def _is_odd_time(event: Event) -> bool:
+    return event.at_ms < EARLIEST_MS or event.at_ms > event.received_at_ms + MAX_AHEAD_MS
+
+
+def _time_faults(event: Event) -> Iterable[Fault]:
     if event.at_ms < EARLIEST_MS:
         yield Fault("/timestamp", "a time before 1980", "milliseconds since 1970 are expected")
     if event.at_ms > event.received_at_ms + MAX_AHEAD_MS:

@@ -8,16 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.domain.catalog import Action, Placement
+from nba.domain.catalog import Action, Content, Placement
 from nba.expressions import Level, Schema, Symbol, ValueType, member_path
 from nba.features.definitions import (
-    NUMBER_SOURCES,
     ActionFeature,
     ActionSource,
-    parse_term_source,
+    FeatureType,
+    parse_term_flag,
+    source_type,
 )
+from nba.features.words import LAUNCH, word_of, words_of
 
 _TERMS = "action.terms"
+_SYMBOL_TYPES = {
+    FeatureType.NUMBER: ValueType.NUMBER,
+    FeatureType.BOOL: ValueType.BOOL,
+    FeatureType.ENUM: ValueType.STRING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +33,24 @@ class CandidateTable:
 
     ``columns`` is ``(n_actions, n_names) float64``: the features a model may use, by ``names``, an
     enumerated one as its code in ``categories``, NaN where the action has no such term.
-    ``symbols`` is ``(n_actions, n_symbols) float64``: what conditions read, by ``schema``.
+    ``crosses`` are further features by name: for each candidate the column of the customer's row
+    that holds its value, ``(n_actions,)``, -1 where it is missing. ``symbols`` is ``(n_actions,
+    n_symbols) float64``: what conditions read, by ``schema``.
     """
 
     names: tuple[str, ...]
     columns: NDArray[np.float64]
     categories: Mapping[str, tuple[str, ...]]
+    crosses: Mapping[str, NDArray[np.intp]]
     schema: Schema
     symbols: NDArray[np.float64]
+
+    def values(self, candidate: int, row: NDArray[np.float32]) -> dict[str, float]:
+        """Return all features of a candidate by name, given the customer's row; NaN if missing."""
+        fixed = dict(zip(self.names, self.columns[candidate].tolist(), strict=True))
+        places = {name: int(gather[candidate]) for name, gather in self.crosses.items()}
+        read = {name: float(row[at]) if at >= 0 else np.nan for name, at in places.items()}
+        return fixed | read
 
 
 def candidate_schema(
@@ -50,18 +67,10 @@ def candidate_schema(
     actions, placements = tuple(actions), tuple(placements)
     symbols: dict[str, Symbol] = {}
     for path, source in _paths(features).items():
-        column = len(symbols)
-        if source in NUMBER_SOURCES:
-            symbols[path] = Symbol(path, ValueType.NUMBER, Level.CANDIDATE, column)
-            continue
-        if source.startswith("placement."):
-            words: set[str | None] = {
-                _placement_word(source, placement) for placement in placements
-            }
-        else:
-            words = {_action_word(source, action) for action in actions}
-        values = tuple(sorted(word for word in words if word is not None))
-        symbols[path] = Symbol(path, ValueType.STRING, Level.CANDIDATE, column, values)
+        type_ = _SYMBOL_TYPES[source_type(source)]
+        is_word = type_ is ValueType.STRING
+        values = words_of(source, actions, placements) if is_word else ()
+        symbols[path] = Symbol(path, type_, Level.CANDIDATE, len(symbols), values)
     carried = {word for action in actions for term in action.terms for word in _upwards(term)}
     for word in sorted(carried.union(terms)):
         path = member_path(_TERMS, word)
@@ -74,6 +83,9 @@ def build_table(
     actions: Sequence[Action],
     placement: Placement,
     schema: Schema,
+    *,
+    contents: Sequence[Content] = (),
+    crosses: Mapping[str, NDArray[np.intp]],
 ) -> CandidateTable:
     """Return the table of a placement's candidates, its codes those of ``schema``."""
     symbols = np.full((len(actions), len(schema)), np.nan, dtype=np.float64)
@@ -81,29 +93,37 @@ def build_table(
         symbol = schema[path]
         codes = {value: float(code) for code, value in enumerate(symbol.values)}
         for row, action in enumerate(actions):
-            symbols[row, symbol.column] = _number(source, action, placement, codes)
+            if symbol.type is ValueType.STRING:
+                word = word_of(source, action, placement)
+                number = np.nan if word is None else codes[word]
+            else:
+                number = _number(source, action, placement, contents)
+            symbols[row, symbol.column] = number
     for path, symbol in schema.items():
         if path.startswith(f"{_TERMS}["):
-            word = path[len(_TERMS) + 1 : -1]
-            symbols[:, symbol.column] = [float(action.has_term(word)) for action in actions]
-    columns = [schema[f"action.{feature.name}"].column for feature in features]
+            term = path[len(_TERMS) + 1 : -1]
+            symbols[:, symbol.column] = [float(action.has_term(term)) for action in actions]
+    fixed = [feature for feature in features if feature.source != LAUNCH]
+    columns = [schema[f"action.{feature.name}"].column for feature in fixed]
     return CandidateTable(
-        names=tuple(feature.name for feature in features),
+        names=tuple(feature.name for feature in fixed),
         columns=symbols[:, columns],
         categories={
             feature.name: schema[f"action.{feature.name}"].values
-            for feature in features
-            if feature.source not in NUMBER_SOURCES
+            for feature in fixed
+            if feature.source_type is FeatureType.ENUM
         },
+        crosses=crosses,
         schema=schema,
         symbols=symbols,
     )
 
 
 def _paths(features: Sequence[ActionFeature]) -> dict[str, str]:
-    """Return the source of every path, the built-in ones first."""
+    """Return the source of every path, the built-in ones first; none that time moves."""
     built_in = {source.value: source.value for source in ActionSource}
-    return built_in | {f"action.{feature.name}": feature.source for feature in features}
+    named = {f"action.{feature.name}": feature.source for feature in features}
+    return {path: source for path, source in (built_in | named).items() if source != LAUNCH}
 
 
 def _upwards(term: str) -> Iterable[str]:
@@ -114,32 +134,17 @@ def _upwards(term: str) -> Iterable[str]:
         yield f"{dimension}:{'/'.join(levels[:depth])}"
 
 
-def _number(source: str, action: Action, placement: Placement, codes: Mapping[str, float]) -> float:
+def _number(
+    source: str, action: Action, placement: Placement, contents: Sequence[Content]
+) -> float:
+    term = parse_term_flag(source)
+    if term is not None:
+        return float(action.has_term(term))
     match source:
         case ActionSource.ACTION_VALUE:
             return action.value
         case ActionSource.ACTION_COST:
             return action.cost
-    if source.startswith("placement."):
-        return codes[_placement_word(source, placement)]
-    word = _action_word(source, action)
-    return np.nan if word is None else codes[word]
-
-
-def _action_word(source: str, action: Action) -> str | None:
-    match source:
-        case ActionSource.ACTION_ID:
-            return action.id
-        case ActionSource.ACTION_MESSAGE_CLASS:
-            return action.message_class.value
-    dimension, depth = parse_term_source(source)
-    return action.term_in(dimension, depth=depth)
-
-
-def _placement_word(source: str, placement: Placement) -> str:
-    match source:
-        case ActionSource.PLACEMENT_ID:
-            return placement.id
-        case ActionSource.PLACEMENT_CHANNEL:
-            return placement.channel
-    return placement.direction.value
+        case ActionSource.ACTION_PRIORITY:
+            return action.priority
+    return float(sum(c.action == action.id and placement.id in c.placements for c in contents))

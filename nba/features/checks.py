@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 
-from nba.expressions import ExpressionError, parse
-from nba.features.aggregation import property_schema
+from nba.features.aggregate_checks import aggregate_problems, interaction_problems
+from nba.features.aggregates import (
+    INTERACTION_EVENT_PREFIX,
+    MAX_GROUPS,
+    AggregateFeature,
+    InteractionFeature,
+)
 from nba.features.definitions import (
-    MAX_WINDOW_SECONDS,
-    MIN_WINDOW_SECONDS,
-    NUMBER_SOURCES,
+    CROSS_SOURCES,
     ActionFeature,
     ActionSource,
-    AggregateFeature,
-    AggregateFunction,
     AttributeFeature,
     ContextFeature,
+    CrossFeature,
     EventDefinition,
-    FeatureDefinition,
     FeatureType,
-    PropertyType,
+    SegmentDefinition,
+    parse_term_flag,
     parse_term_source,
     parse_window,
 )
+from nba.features.kinds import FeatureDefinition
+from nba.features.problems import Problem, repeated
+from nba.features.row import SEGMENT_PREFIX
 from nba.features.values import BadValueError, ValueSpec
 
-RESERVED_PREFIXES = ("f_", "a_")
+RESERVED_PREFIXES = ("f_", "a_", SEGMENT_PREFIX)
 """The log writes situation features under ``f_`` and action features under ``a_``."""
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -59,19 +63,17 @@ _CEL_WORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong under a key of a definition."""
-
-    key: str
-    found: str
-    expected: str
-
-
 def event_problems(event: EventDefinition) -> Iterator[Problem]:
     """Yield what is wrong with an event."""
     if not event.name.strip():
         yield Problem("name", "the name is empty", "give the name under which it is sent")
+    if event.name.startswith(INTERACTION_EVENT_PREFIX):
+        found = f"name {event.name!r} is of the service's own events"
+        yield Problem("name", found, "declare an interaction to count outcomes")
+    for name in event.sensitive:
+        if name not in event.properties:
+            known = ", ".join(event.properties) or "none"
+            yield Problem("sensitive", f"property {name!r} is not declared", f"one of: {known}")
     for name in event.properties:
         if not _IDENTIFIER.fullmatch(name) or name in _CEL_WORDS:
             yield Problem(
@@ -95,9 +97,13 @@ def feature_problems(
         case AttributeFeature() | ContextFeature():
             yield from _value_problems(feature)
         case AggregateFeature():
-            yield from _aggregate_problems(feature, events)
+            yield from aggregate_problems(feature, events)
+        case InteractionFeature():
+            yield from interaction_problems(feature, dimensions)
         case ActionFeature():
             yield from _action_problems(feature, dimensions)
+        case CrossFeature():
+            yield from _cross_problems(feature, dimensions)
 
 
 def _name_problems(feature: FeatureDefinition) -> Iterator[Problem]:
@@ -117,20 +123,25 @@ def _name_problems(feature: FeatureDefinition) -> Iterator[Problem]:
 
 
 def _value_problems(feature: AttributeFeature | ContextFeature) -> Iterator[Problem]:
-    if feature.type is FeatureType.ENUM:
-        yield from _enum_problems(feature.values)
+    if feature.type in (FeatureType.ENUM, FeatureType.SET):
+        yield from _enum_problems(feature.type, feature.values)
     elif feature.values:
         yield Problem(
             "values", f"values are given for a {feature.type}", "remove them, or use type: enum"
         )
     bounds_are_right = True
     if isinstance(feature, ContextFeature):
-        if feature.type is FeatureType.DATE:
-            yield Problem("type", "a date in the context", "a number of days is expected")
+        if feature.type in (FeatureType.DATE, FeatureType.SET):
+            found = f"a {feature.type} in the context"
+            yield Problem("type", found, "a number, bool or enum is expected")
         problems = list(_bound_problems(feature))
         bounds_are_right = not problems
         yield from problems
-    if feature.default is not None and bounds_are_right:
+    if isinstance(feature, AttributeFeature):
+        yield from _freshness_problems(feature)
+    if feature.default is not None and feature.type is FeatureType.SET:
+        yield Problem("default", "a default for a set", "remove it")
+    elif feature.default is not None and bounds_are_right:
         try:
             _default_spec(feature).encode(feature.default)
         except BadValueError as error:
@@ -143,13 +154,29 @@ def _default_spec(feature: AttributeFeature | ContextFeature) -> ValueSpec:
     return ValueSpec.of(feature)
 
 
-def _enum_problems(values: tuple[str, ...]) -> Iterator[Problem]:
+def _freshness_problems(feature: AttributeFeature) -> Iterator[Problem]:
+    if feature.freshness is None:
+        return
+    try:
+        parse_window(feature.freshness)
+    except ValueError:
+        expected = "a whole number of h, d or w is expected, such as 90d"
+        yield Problem("freshness", f"freshness {feature.freshness!r}", expected)
+
+
+def _enum_problems(type_: FeatureType, values: tuple[str, ...]) -> Iterator[Problem]:
     if not values:
-        yield Problem("values", "an enum without values", "list its values")
-    for value in _repeated(values):
+        yield Problem("values", f"{_an(type_)} without values", "list its values")
+    if type_ is FeatureType.SET and len(values) > MAX_GROUPS:
+        yield Problem("values", f"{len(values)} values", f"at most {MAX_GROUPS}")
+    for value in repeated(values):
         yield Problem("values", f"value {value!r} is listed twice", "list it once")
     if "" in values:
         yield Problem("values", "an empty value", "give it a word; missing needs none")
+
+
+def _an(type_: FeatureType) -> str:
+    return f"an {type_}" if type_ is FeatureType.ENUM else f"a {type_}"
 
 
 def _bound_problems(feature: ContextFeature) -> Iterator[Problem]:
@@ -162,64 +189,6 @@ def _bound_problems(feature: ContextFeature) -> Iterator[Problem]:
         yield Problem("minimum", f"minimum {low:g} is above maximum {high:g}", "swap them")
 
 
-def _aggregate_problems(
-    feature: AggregateFeature, events: Mapping[str, EventDefinition]
-) -> Iterator[Problem]:
-    yield from _window_problems(feature)
-    if feature.default is not None and feature.function is not AggregateFunction.RECENCY:
-        yield Problem(
-            "default", f"a default for a {feature.function}", "remove it: without events it is 0"
-        )
-    event = events.get(feature.event)
-    if event is None:
-        known = ", ".join(sorted(events)) or "none"
-        yield Problem(
-            "event", f"event {feature.event!r} is not declared", f"declared events: {known}"
-        )
-        return
-    yield from _property_problems(feature, event)
-    if feature.where is not None:
-        try:
-            parse(feature.where, property_schema(event))
-        except ExpressionError as error:
-            found = f"where, line {error.line}, column {error.column}: {error.found}"
-            yield Problem("where", found, error.expected)
-
-
-def _property_problems(feature: AggregateFeature, event: EventDefinition) -> Iterator[Problem]:
-    if feature.function is not AggregateFunction.SUM:
-        if feature.property is not None:
-            yield Problem(
-                "property", f"a property for a {feature.function}", "remove it, or use a sum"
-            )
-        return
-    numbers = [name for name, type_ in event.properties.items() if type_ is PropertyType.NUMBER]
-    expected = f"number properties of {event.name!r}: {', '.join(numbers) or 'none'}"
-    if feature.property is None:
-        yield Problem("function", "a sum without a property", expected)
-    elif feature.property not in event.properties:
-        yield Problem("property", f"property {feature.property!r} is not declared", expected)
-    elif feature.property not in numbers:
-        found = event.properties[feature.property]
-        yield Problem("property", f"property {feature.property!r} is a {found}", expected)
-
-
-def _window_problems(feature: AggregateFeature) -> Iterator[Problem]:
-    if feature.window is None:
-        return
-    if feature.function is AggregateFunction.RECENCY:
-        yield Problem("window", "a window for a recency", "remove it: it looks back for ever")
-        return
-    expected = "1h to 365d, as a whole number of h, d or w is expected"
-    try:
-        seconds = parse_window(feature.window)
-    except ValueError:
-        yield Problem("window", f"window {feature.window!r}", expected)
-        return
-    if not MIN_WINDOW_SECONDS <= seconds <= MAX_WINDOW_SECONDS:
-        yield Problem("window", f"window {feature.window!r}", expected)
-
-
 def _action_problems(
     feature: ActionFeature, dimensions: Collection[str] | None
 ) -> Iterator[Problem]:
@@ -227,25 +196,39 @@ def _action_problems(
     if path in set(ActionSource) and feature.source != path:
         yield Problem("name", f"{path} means another thing in conditions", "choose another name")
     if feature.source not in set(ActionSource):
-        try:
-            dimension, _ = parse_term_source(feature.source)
-        except ValueError:
-            sources = ", ".join([*ActionSource, "action.term:<dimension>@<depth>"])
-            yield Problem("source", f"source {feature.source!r}", f"one of {sources}")
-            return
-        if dimensions is not None and dimension not in dimensions:
-            known = ", ".join(sorted(dimensions))
-            yield Problem(
-                "source", f"{dimension!r} is no dimension of the taxonomy", f"one of {known}"
-            )
-    right = FeatureType.NUMBER if feature.source in NUMBER_SOURCES else FeatureType.ENUM
+        yield from _term_problems(feature.source, set(ActionSource), dimensions)
+    right = feature.source_type
     if feature.type is not None and feature.type is not right:
         yield Problem("type", f"{feature.source} as a {feature.type}", f"it is a {right}")
 
 
-def _repeated(values: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            yield value
-        seen.add(value)
+def _cross_problems(feature: CrossFeature, dimensions: Collection[str] | None) -> Iterator[Problem]:
+    if feature.source not in CROSS_SOURCES:
+        yield from _term_problems(feature.source, CROSS_SOURCES, dimensions, flags=False)
+
+
+def _term_problems(
+    source: str,
+    others: Collection[str],
+    dimensions: Collection[str] | None,
+    *,
+    flags: bool = True,
+) -> Iterator[Problem]:
+    flag = parse_term_flag(source) if flags else None
+    try:
+        dimension = flag.partition(":")[0] if flag else parse_term_source(source)[0]
+    except ValueError:
+        forms = ["action.term:<dimension>@<depth>", *(["action.has_term:<term>"] * flags)]
+        sources = ", ".join([*sorted(others), *forms])
+        yield Problem("source", f"source {source!r}", f"one of {sources}")
+        return
+    if dimensions is not None and dimension not in dimensions:
+        known = ", ".join(sorted(dimensions))
+        yield Problem("source", f"{dimension!r} is no dimension of the taxonomy", f"one of {known}")
+
+
+def segment_problems(segment: SegmentDefinition) -> Iterator[Problem]:
+    """Yield what is wrong with a segment by itself."""
+    if not _SNAKE_CASE.fullmatch(segment.name) or segment.name in _CEL_WORDS:
+        expected = "snake_case is expected: a-z, 0-9, _, at most 64 characters"
+        yield Problem("name", f"name {segment.name!r}", expected)

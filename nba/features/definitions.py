@@ -1,6 +1,7 @@
-"""What may be declared in ``features/*.yaml``: events, and four kinds of feature.
+"""What may be declared in ``features/*.yaml``: events, segments, and seven kinds of feature.
 
 These are snapshots of what was written; :mod:`nba.features.checks` says what is wrong with them.
+Aggregates, which events move, are in :mod:`nba.features.aggregates`.
 """
 
 from __future__ import annotations
@@ -13,21 +14,26 @@ from typing import ClassVar, Literal
 
 from nba.domain.ids import FeatureName
 
-MIN_WINDOW_SECONDS = 3_600
-MAX_WINDOW_SECONDS = 365 * 86_400
+SENSITIVE = "sensitive"
+"""Tag of features that no model sees unless its spec says so, and no log shows in clear."""
 
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _WINDOW = re.compile(r"(\d{1,6})([hdw])")
 _TERM_SOURCE = re.compile(r"action\.term:([a-z][a-z0-9_]*)@([1-9])")
+_TERM_FLAG = re.compile(r"action\.has_term:([a-z][a-z0-9_]*:\S+)")
 
 
 class FeatureType(StrEnum):
-    """What a value is; ``date`` is given as ``YYYY-MM-DD`` and read as days since."""
+    """What a value is; a ``date`` is given as ``YYYY-MM-DD`` and read as days since.
+
+    A ``set`` holds any of its listed values, and is read as one bool for each.
+    """
 
     NUMBER = "number"
     BOOL = "bool"
     ENUM = "enum"
     DATE = "date"
+    SET = "set"
 
 
 class PropertyType(StrEnum):
@@ -36,14 +42,6 @@ class PropertyType(StrEnum):
     NUMBER = "number"
     BOOL = "bool"
     STRING = "string"
-
-
-class AggregateFunction(StrEnum):
-    """How events become one number; ``recency`` is days since the last one."""
-
-    COUNT = "count"
-    SUM = "sum"
-    RECENCY = "recency"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +60,18 @@ class EventDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentDefinition:
+    """A named audience: the customers of whom ``condition``, in CEL, is true."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    name: str
+    condition: str
+    description: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """What every feature says about itself."""
 
@@ -73,51 +83,30 @@ class Feature:
     unit: str = ""
     tags: tuple[str, ...] = ()
 
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether it is tagged :data:`SENSITIVE`."""
+        return SENSITIVE in self.tags
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeFeature(Feature):
     """A value kept in the customer's profile; ``default`` stands in for a missing one.
 
-    The default of a ``date`` is a number of days, since that is what is read.
+    The default of a ``date`` is a number of days, since that is what is read. A value set longer
+    ago than ``freshness`` is missing.
     """
 
     kind: Literal["attribute"] = "attribute"
     type: FeatureType
     values: tuple[str, ...] = ()
     default: float | bool | str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AggregateFeature(Feature):
-    """A number computed from the customer's events; without ``window`` it looks back for ever.
-
-    ``where`` is a CEL condition over ``properties.<name>``; an event for which it is unknown,
-    because a property is missing, does not count. ``default`` is for ``recency`` only: a count or
-    sum is 0 for a customer never seen, so never missing.
-    """
-
-    kind: Literal["aggregate"] = "aggregate"
-    type: Literal["number"] = "number"
-    event: str
-    function: AggregateFunction
-    property: str | None = None
-    window: str | None = None
-    where: str | None = None
-    default: float | None = None
-
-    def window_seconds(self) -> int | None:
-        """Length of the window; ``None`` where it looks back for ever."""
-        return None if self.window is None else parse_window(self.window)
-
-    def key(self) -> str:
-        """Say what it computes, whatever it is called: equal keys mean equal stored state."""
-        parts = (self.event, self.function.value, self.property, self.window_seconds(), self.where)
-        return "|".join("" if part is None else str(part) for part in parts)
+    freshness: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextFeature(Feature):
-    """A value that comes with the request and is never kept; any type but ``date``."""
+    """A value that comes with the request and is never kept: number, bool or enum."""
 
     kind: Literal["context"] = "context"
     type: FeatureType
@@ -127,20 +116,31 @@ class ContextFeature(Feature):
     default: float | bool | str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedFeature(Feature):
+    """A value computed by CEL from ``customer.*``, ``request.*`` and other derived features."""
+
+    kind: Literal["derived"] = "derived"
+    type: Literal["number", "bool"] = "number"
+    expression: str
+
+
 class ActionSource(StrEnum):
-    """Where an action feature is taken from, ``action.term:<dimension>@<depth>`` aside."""
+    """Where an action feature is taken from; terms aside, which have sources of their own.
+
+    ``action.term:<dimension>@<depth>`` is a word, ``action.has_term:<term>`` a bool.
+    """
 
     ACTION_ID = "action.id"
     ACTION_VALUE = "action.value"
     ACTION_COST = "action.cost"
+    ACTION_PRIORITY = "action.priority"
     ACTION_MESSAGE_CLASS = "action.message_class"
+    ACTION_DAYS_SINCE_LAUNCH = "action.days_since_launch"
+    CONTENT_VARIANTS = "content.variants"
     PLACEMENT_ID = "placement.id"
     PLACEMENT_CHANNEL = "placement.channel"
     PLACEMENT_DIRECTION = "placement.direction"
-
-
-NUMBER_SOURCES = frozenset({ActionSource.ACTION_VALUE, ActionSource.ACTION_COST})
-"""Sources that are numbers; all others are enumerated by the catalog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,16 +151,42 @@ class ActionFeature(Feature):
     source: str
     type: FeatureType | None = None
 
+    @property
+    def source_type(self) -> FeatureType:
+        """What its source gives."""
+        return source_type(self.source)
 
-FeatureDefinition = AttributeFeature | AggregateFeature | ContextFeature | ActionFeature
 
-KINDS: Mapping[str, type[FeatureDefinition]] = {
-    "attribute": AttributeFeature,
-    "aggregate": AggregateFeature,
-    "context": ContextFeature,
-    "action": ActionFeature,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossFeature(Feature):
+    """What a grouped aggregate ``of`` the customer holds for the candidate's own group.
+
+    ``source`` says which word of the candidate names its group: ``action.id``, ``placement.id``,
+    ``placement.channel`` or ``action.term:<dimension>@<depth>``.
+    """
+
+    kind: Literal["cross"] = "cross"
+    of: FeatureName
+    source: str
+
+
+CROSS_SOURCES = (ActionSource.ACTION_ID, ActionSource.PLACEMENT_ID, ActionSource.PLACEMENT_CHANNEL)
+"""Sources a cross may use, besides terms."""
+
+_SOURCE_TYPES: Mapping[str, FeatureType] = {
+    ActionSource.ACTION_VALUE: FeatureType.NUMBER,
+    ActionSource.ACTION_COST: FeatureType.NUMBER,
+    ActionSource.ACTION_PRIORITY: FeatureType.NUMBER,
+    ActionSource.ACTION_DAYS_SINCE_LAUNCH: FeatureType.NUMBER,
+    ActionSource.CONTENT_VARIANTS: FeatureType.NUMBER,
 }
-"""Definition class by ``kind``."""
+
+
+def source_type(source: str) -> FeatureType:
+    """Return what an action source gives: a number, a bool, or words of the catalog."""
+    if _TERM_FLAG.fullmatch(source):
+        return FeatureType.BOOL
+    return _SOURCE_TYPES.get(source, FeatureType.ENUM)
 
 
 def parse_window(text: str) -> int:
@@ -185,3 +211,13 @@ def parse_term_source(source: str) -> tuple[str, int]:
     if match is None:
         raise ValueError(f"{source!r} is no term")
     return match[1], int(match[2])
+
+
+def parse_term_flag(source: str) -> str | None:
+    """Return the term a bool source asks for, ``None`` where it is another source.
+
+    >>> parse_term_flag("action.has_term:product:credit")
+    'product:credit'
+    """
+    match = _TERM_FLAG.fullmatch(source)
+    return None if match is None else match[1]

@@ -9,43 +9,45 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.domain.catalog import Action, Placement
+from nba.domain.catalog import Action, Catalog, Placement
 from nba.domain.clock import MILLISECONDS_PER_SECOND
-from nba.domain.customer import Consent, Event, ProfileUpdate, Scalar
-from nba.domain.ids import FeatureName
+from nba.domain.customer import AttributeValue, Consent, Event, ProfileUpdate, Scalar
+from nba.domain.history import ContactHistory
+from nba.domain.ids import CustomerId, FeatureName
 from nba.errors import CorruptRecordError, DefinitionError, Fault, InputError
-from nba.expressions import Level, Schema, Symbol, ValueType
-from nba.features.aggregation import EventAggregation
-from nba.features.candidates import CandidateTable, build_table, candidate_schema
-from nba.features.definitions import (
-    KINDS,
-    ActionFeature,
-    AggregateFeature,
-    AttributeFeature,
-    ContextFeature,
-    EventDefinition,
-    FeatureDefinition,
-    FeatureType,
+from nba.expressions import Schema, ValueType
+from nba.features.aggregates import (
+    INTERACTION_EVENT_PREFIX,
+    InteractionFeature,
+    group_property,
+    interaction_events,
 )
-from nba.features.layout import StoredFeatures, StoredLayout
+from nba.features.aggregation import EventAggregation, Moves
+from nba.features.candidates import CandidateTable, build_table, candidate_schema
+from nba.features.cells import Batch, apply_batch, merge_slots
+from nba.features.definitions import (
+    ActionFeature,
+    EventDefinition,
+    FeatureType,
+    SegmentDefinition,
+)
+from nba.features.derived import Derivation
+from nba.features.interactions import read_contacts
+from nba.features.kinds import KINDS, FeatureDefinition
+from nba.features.layout import StoredLayout, layout_of
 from nba.features.migration import migrate
-from nba.features.profile import Profile, ProfileCodec, read_head
+from nba.features.profile import Profile, ProfileCodec, cut, layout_id_of, read_head
+from nba.features.readout import read_row
 from nba.features.request import override
-from nba.features.tiles import RowPlan, add_event, read_row
+from nba.features.row import Declared, Row, RowCompiler
 from nba.features.updates import apply_update
 from nba.features.values import ValueSpec
+from nba.features.words import LAUNCH, gather, group_word
 
 _NOTHING: Mapping[str, Scalar] = {}
 _NO_CONSENTS: Mapping[int, bool] = {}
 _NO_NAMES: Mapping[int, tuple[str, str]] = {}
-_NUMBER = ValueSpec(FeatureType.NUMBER)
 _UNNAMED_CHANNEL = "unknown"
-_VALUE_TYPES = {
-    FeatureType.NUMBER: ValueType.NUMBER,
-    FeatureType.DATE: ValueType.NUMBER,
-    FeatureType.BOOL: ValueType.BOOL,
-    FeatureType.ENUM: ValueType.STRING,
-}
 
 
 class CustomerView(NamedTuple):
@@ -63,17 +65,16 @@ class CustomerView(NamedTuple):
 
 
 class FeatureSet:
-    """Every declared feature and event, compiled. Immutable; no I/O.
-
-    The row holds the attributes, the aggregates (recencies, for ever, windowed) and the context,
-    each by name. It does not depend on where and in which order they were written.
+    """Every declared feature, event and segment, compiled. Immutable; no I/O.
 
     Parameters
     ----------
-    definitions, events
+    definitions, events, segments
         What was declared, already checked (:mod:`nba.features.checks`).
     previous
         Layouts published before; profiles packed under them are read by name and meaning.
+    catalog
+        Gives crosses and interactions their words; without it they have none.
 
     """
 
@@ -82,50 +83,38 @@ class FeatureSet:
         definitions: Iterable[FeatureDefinition],
         events: Iterable[EventDefinition],
         *,
+        segments: Iterable[SegmentDefinition] = (),
         previous: Iterable[StoredLayout] = (),
+        catalog: Catalog | None = None,
     ) -> None:
         self.definitions = tuple(definitions)
         self.events = {event.name: event for event in events}
-        stored = StoredFeatures.of(self.definitions)
-        context = sorted(
-            (item for item in self.definitions if isinstance(item, ContextFeature)),
-            key=lambda item: item.name,
-        )
-        aggregates = (*stored.recencies, *stored.totals, *stored.windows)
-        self._situation: tuple[AttributeFeature | AggregateFeature | ContextFeature, ...] = (
-            *stored.attributes,
-            *aggregates,
-            *context,
-        )
-        self._actions = tuple(item for item in self.definitions if isinstance(item, ActionFeature))
-        self.names: tuple[FeatureName, ...] = tuple(item.name for item in self._situation)
-        self.categories: Mapping[str, tuple[str, ...]] = {
-            item.name: item.values
-            for item in self._situation
-            if isinstance(item, AttributeFeature | ContextFeature) and item.values
+        self.segments = tuple(segments)
+        self._catalog = catalog
+        declared = Declared.of(self.definitions, self.segments)
+        self._declared = declared
+        self._interactions = {
+            item.of: item for item in self.definitions if isinstance(item, InteractionFeature)
         }
-        self.layout = stored.layout()
+        accepted = self._accepted_events()
+        self._slots = declared.slots()
+        self.layout = layout_of(declared.attributes, self._slots)
         self.layout_id = self.layout.layout_id
         self._codec = ProfileCodec(self.layout)
         self._previous = _by_id(previous, self.layout)
-        self._attributes: dict[str, tuple[int, ValueSpec]] = {
-            item.name: (index, ValueSpec.of(item)) for index, item in enumerate(stored.attributes)
-        }
-        first_context = len(self._situation) - len(context)
-        self._context: dict[str, tuple[int, ValueSpec]] = {
-            item.name: (first_context + index, ValueSpec.of(item))
-            for index, item in enumerate(context)
-        }
+        self._row, self._row_plan, self._contact_plan = RowCompiler(
+            declared, accepted, catalog
+        ).compile()
+        self._derivation = Derivation(self._row, declared.derived, declared.segments)
+        self._actions = tuple(item for item in self.definitions if isinstance(item, ActionFeature))
+        self.names: tuple[FeatureName, ...] = tuple(map(FeatureName, self._row.names))
+        self.categories: Mapping[str, tuple[str, ...]] = self._row.categories
+        self.hidden: frozenset[str] = frozenset(self._row.hidden)
+        self._specs = _specs(self._row)
+        self._template = np.array(self._row.defaults, dtype=np.float32)
         self._aggregations = {
-            event.name: EventAggregation(event, aggregates) for event in self.events.values()
+            event.name: EventAggregation(event, self._slots) for event in accepted.values()
         }
-        self._template = np.array([_missing(item) for item in self._situation], dtype=np.float32)
-        self._row_plan = RowPlan(
-            np.array([item.type is FeatureType.DATE for item in stored.attributes], dtype=np.bool_),
-            self._template[: len(stored.attributes) + len(stored.recencies)].copy(),
-            len(stored.totals),
-            self._codec.windows,
-        )
         self._warm()
 
     @property
@@ -133,40 +122,62 @@ class FeatureSet:
         """Older layouts whose profiles this set reads."""
         return tuple(codec.layout for codec in self._previous.values())
 
+    @property
+    def candidate_names(self) -> tuple[FeatureName, ...]:
+        """Names of the features that candidates have, crosses among them."""
+        return tuple(item.name for item in (*self._actions, *self._declared.crosses))
+
+    @property
+    def contact_seconds(self) -> int:
+        """How far back a contact history is looked at."""
+        windows = [item.window_seconds() or 0 for item in self._declared.decisions]
+        return max(windows, default=0)
+
     def to_builtins(self) -> dict[str, Any]:
         """Return plain data, fit for JSON and msgpack."""
         return {
             "definitions": [msgspec.to_builtins(item) for item in self.definitions],
             "events": [msgspec.to_builtins(event) for event in self.events.values()],
+            "segments": [msgspec.to_builtins(segment) for segment in self.segments],
             "previous": [layout.to_builtins() for layout in self.previous],
         }
 
     @classmethod
-    def from_builtins(cls, data: Mapping[str, Any]) -> FeatureSet:
+    def from_builtins(
+        cls, data: Mapping[str, Any], *, catalog: Catalog | None = None
+    ) -> FeatureSet:
         """Return the set that :meth:`to_builtins` made plain."""
         return cls(
             [msgspec.convert(item, KINDS[item["kind"]]) for item in data["definitions"]],
             [msgspec.convert(item, EventDefinition) for item in data["events"]],
+            segments=[msgspec.convert(item, SegmentDefinition) for item in data["segments"]],
             previous=[StoredLayout.from_builtins(item) for item in data["previous"]],
+            catalog=catalog,
         )
 
     def with_previous(self, layouts: Iterable[StoredLayout]) -> FeatureSet:
         """Return the same features, able to read profiles of these layouts too."""
         return FeatureSet(
-            self.definitions, self.events.values(), previous=(*self.previous, *layouts)
+            self.definitions,
+            self.events.values(),
+            segments=self.segments,
+            previous=(*self.previous, *layouts),
+            catalog=self._catalog,
+        )
+
+    def for_catalog(self, catalog: Catalog) -> FeatureSet:
+        """Return the same features, with the words of a catalog for crosses and interactions."""
+        return FeatureSet(
+            self.definitions,
+            self.events.values(),
+            segments=self.segments,
+            previous=self.previous,
+            catalog=catalog,
         )
 
     def schema(self) -> Schema:
-        """Return the symbols of the row: ``customer.<name>`` and ``request.<name>``."""
-        symbols: dict[str, Symbol] = {}
-        for column, item in enumerate(self._situation):
-            path = f"{'request' if item.name in self._context else 'customer'}.{item.name}"
-            if isinstance(item, AggregateFeature):
-                symbols[path] = Symbol(path, ValueType.NUMBER, Level.SITUATION, column)
-            else:
-                type_ = _VALUE_TYPES[item.type]
-                symbols[path] = Symbol(path, type_, Level.SITUATION, column, item.values)
-        return symbols
+        """Return the symbols of the row: ``customer.*``, ``request.*`` and ``segment.*``."""
+        return dict(self._row.symbols)
 
     def read(
         self,
@@ -174,38 +185,36 @@ class FeatureSet:
         *,
         at_ms: int,
         context: Mapping[str, Scalar] = _NOTHING,
-        attributes: Mapping[str, Scalar] = _NOTHING,
+        attributes: Mapping[str, AttributeValue] = _NOTHING,
+        history: ContactHistory | None = None,
     ) -> CustomerView:
         """Return a customer's row at a moment; ``None`` is a customer never seen.
 
-        ``attributes`` override stored ones for this once. Raises :class:`~nba.errors.InputError`
-        where ``context`` or ``attributes`` hold what is not declared or does not fit, with a
-        pointer to each; :class:`~nba.errors.CorruptRecordError` where the profile cannot be read.
+        ``attributes`` override stored ones for this once; ``history`` gives the interactions by
+        decision. Raises :class:`~nba.errors.InputError` where ``context`` or ``attributes`` hold
+        what is not declared or does not fit, with a pointer to each;
+        :class:`~nba.errors.CorruptRecordError` where the profile cannot be read.
         """
         row = self._template.copy()
         consents, time_zone, locale, guard_version = _NO_CONSENTS, None, None, 0
+        now_seconds = at_ms / MILLISECONDS_PER_SECOND
         if profile is not None:
-            head = read_head(profile)
-            if head.layout_id != self.layout_id:
-                profile = self._codec.pack(
-                    self._unpack(profile), now_seconds=at_ms // MILLISECONDS_PER_SECOND
-                )
-            end = read_row(
-                profile,
-                head.end,
-                at_ms / MILLISECONDS_PER_SECOND,
-                self._row_plan,
-                row,
-            )
-            if end != len(profile):
-                raise CorruptRecordError(f"a profile of {len(profile)} bytes is cut")
-            _, _, guard_version, consents, time_zone, locale, _ = head
+            if layout_id_of(profile) != self.layout_id:
+                profile = self._codec.pack(self._unpack(profile))
+            _, _, guard_version, consents, time_zone, locale, _ = read_head(profile)
+            if read_row(profile, now_seconds, self._row_plan, row) != len(profile):
+                raise cut(profile)
+        if history is not None:
+            read_contacts(history, now_seconds, self._contact_plan, row)
         if context or attributes:
             faults: list[Fault] = []
-            override(row, "context", context, self._context, at_ms=at_ms, faults=faults)
-            override(row, "attributes", attributes, self._attributes, at_ms=at_ms, faults=faults)
+            override(row, "context", context, self._row.context, at_ms=at_ms, faults=faults)
+            override(
+                row, "attributes", attributes, self._row.attributes, at_ms=at_ms, faults=faults
+            )
             if faults:
                 raise InputError(faults)
+        self._derivation.fill(row)
         return CustomerView(row, consents, time_zone, locale, guard_version)
 
     def update(
@@ -216,12 +225,13 @@ class FeatureSet:
         Raises :class:`~nba.errors.InputError` with a pointer to every value that does not fit.
         """
         changed = self._unpack(profile)
-        dropped = apply_update(changed, update, self._attributes)
-        return self._codec.pack(changed, now_seconds=at_ms // MILLISECONDS_PER_SECOND), dropped
+        at_seconds = at_ms // MILLISECONDS_PER_SECOND
+        dropped = apply_update(changed, update, self._row.attributes, at_seconds=at_seconds)
+        return self._codec.pack(changed), dropped
 
     def declares(self, event_name: str) -> bool:
         """Say whether an event is declared; others are not kept."""
-        return event_name in self._aggregations
+        return event_name in self.events
 
     def check(self, event: Event) -> tuple[Event, tuple[str, ...]]:
         """Return a declared event with its declared properties only, and the names of the others.
@@ -234,30 +244,108 @@ class FeatureSet:
             raise InputError([Fault("/event", found, "declare it in features/events.yaml")])
         return aggregation.check(event)
 
-    def apply(self, profile: bytes | None, event: Event) -> bytes:
-        """Return the profile with an event added to every aggregate it moves.
+    def interaction(
+        self,
+        kind: str,
+        action: Action,
+        placement: Placement,
+        *,
+        customer_id: CustomerId,
+        message_id: str,
+        at_ms: int,
+        received_at_ms: int,
+    ) -> Event | None:
+        """Return the event that takes an outcome to the profile; ``None`` where no feature asks."""
+        aggregation = self._aggregations.get(INTERACTION_EVENT_PREFIX + kind)
+        if aggregation is None:
+            return None
+        said: dict[str, Scalar] = {
+            "action": action.id,
+            "placement": placement.id,
+            "channel": placement.channel,
+        }
+        for feature in self.definitions:
+            if isinstance(feature, InteractionFeature) and feature.of == kind and feature.by:
+                word = group_word(feature, action, placement)
+                if word is not None:
+                    said[group_property(feature.by)] = word
+        return Event(
+            customer_id=customer_id,
+            name=INTERACTION_EVENT_PREFIX + kind,
+            message_id=message_id,
+            at_ms=at_ms,
+            received_at_ms=received_at_ms,
+            properties=said,
+        )
+
+    def aggregation(self, event_name: str) -> EventAggregation | None:
+        """Return how events of a name move slots; ``None`` where it is not declared."""
+        return self._aggregations.get(event_name)
+
+    def moves(self, events: Sequence[Event]) -> list[Moves]:
+        """Return what checked events move, in order; each name's are computed together."""
+        found: list[Moves | None] = [None] * len(events)
+        by_name: dict[str, list[int]] = {}
+        for position, event in enumerate(events):
+            by_name.setdefault(event.name, []).append(position)
+        for name, positions in by_name.items():
+            moves = self._aggregations[name].moves([events[i] for i in positions])
+            for position, move in zip(positions, moves, strict=True):
+                found[position] = move
+        return [move for move in found if move is not None]
+
+    def apply_moves(self, profile: bytes | None, moves: Sequence[Moves]) -> bytes:
+        """Return one customer's profile with events applied, in order.
 
         Late events land in the tile of their time; where that is older than a window, the window
-        is left as it is. Raises as :meth:`check` does.
+        is left as it is. The version rises by one for each event.
         """
-        checked, _ = self.check(event)
-        return self.apply_checked(profile, checked)
+        if profile is None or layout_id_of(profile) != self.layout_id:
+            profile = self._codec.pack(self._unpack(profile))
+        changed = apply_batch(profile, self._codec.fixed_bytes, self._codec.specs, batch_of(moves))
+        if not len(changed):
+            raise cut(profile)
+        packed: bytes = changed.tobytes()
+        return packed
 
-    def apply_checked(self, profile: bytes | None, event: Event) -> bytes:
-        """Return the profile with an event added that :meth:`check` gave."""
-        changed = self._unpack(profile)
-        aggregation = self._aggregations[event.name]
-        add_event(
-            aggregation.slots,
-            aggregation.amounts(event.properties),
-            event.at_ms // MILLISECONDS_PER_SECOND,
-            changed.sums,
-            self._codec.windows,
+    def apply(self, profile: bytes | None, event: Event) -> bytes:
+        """Check one event and return the profile with it; raises as :meth:`check` does."""
+        checked, _ = self.check(event)
+        return self.apply_moves(profile, self.moves([checked]))
+
+    def merge(self, profile: bytes | None, other: bytes | None, *, at_ms: int) -> bytes:
+        """Return two customers' profiles as one.
+
+        Events of both count. A consent denied by either is denied; attributes, time zone and
+        locale are ``profile``'s, where it has them, else ``other``'s.
+        """
+        mine, theirs = self._unpack(profile), self._unpack(other)
+        guard = (dict(mine.consents), mine.time_zone)
+        missing = np.isnan(mine.attributes)
+        mine.attributes[missing] = theirs.attributes[missing]
+        for slot in self._row.attributes.values():
+            if slot.time >= 0 and missing[slot.numbers].all():
+                mine.times[slot.time] = theirs.times[slot.time]
+        for code, granted in theirs.consents.items():
+            mine.consents[code] = mine.consents.get(code, True) and granted
+        mine.time_zone = mine.time_zone or theirs.time_zone
+        mine.locale = mine.locale or theirs.locale
+        merged = merge_slots(
+            mine.slots,
+            0,
+            theirs.slots,
+            0,
+            self._codec.specs,
+            at_ms // MILLISECONDS_PER_SECOND,
         )
-        changed.version += 1
-        return self._codec.pack(
-            changed, now_seconds=event.received_at_ms // MILLISECONDS_PER_SECOND
-        )
+        if len(self._slots) and not len(merged):
+            raise cut(mine.slots)
+        mine.slots = merged.tobytes()
+        mine.version += 1
+        mine.guard_version = max(mine.guard_version, theirs.guard_version)
+        if guard != (mine.consents, mine.time_zone):
+            mine.guard_version += 1
+        return self._codec.pack(mine)
 
     def describe(
         self,
@@ -272,21 +360,29 @@ class FeatureSet:
         it does not name is listed under channel ``unknown`` in hexadecimal.
         """
         kept = self._unpack(profile)
-        row = zip(self._situation, self.read(profile, at_ms=at_ms).features, strict=True)
+        row = self.read(profile, at_ms=at_ms).features
         return {
             "attributes": {
-                name: spec.decode(float(kept.attributes[index]))
-                for name, (index, spec) in self._attributes.items()
+                name: slot.spec.decode_all(kept.attributes[slot.numbers].tolist())
+                for name, slot in self._row.attributes.items()
             },
             "consents": _named_consents(kept.consents, consent_names),
             "time_zone": kept.time_zone,
             "locale": kept.locale,
             "aggregates": {
-                item.name: _NUMBER.decode(float(value))
-                for item, value in row
-                if isinstance(item, AggregateFeature)
+                item.name: self.decode(item.name, row) for item in self._declared.values
             },
+            "segments": [
+                segment.name
+                for segment in self._declared.segments
+                if row[self._row.symbols[f"segment.{segment.name}"].column] == 1.0
+            ],
         }
+
+    def decode(self, name: str, row: NDArray[np.float32]) -> float | bool | str | None:
+        """Return a feature of a row as it is written: a word, true or false, a number, or None."""
+        column = self._row.names.index(name)
+        return self._specs[column].decode(float(row[column]))
 
     def candidate_schema(
         self,
@@ -312,12 +408,30 @@ class FeatureSet:
         """
         if schema is None:
             schema = self.candidate_schema(actions, [placement])
-        return build_table(self._actions, actions, placement, schema)
+        sources = {item.name: item.source for item in self._declared.crosses}
+        sources |= {item.name: LAUNCH for item in self._declared.launches}
+        return build_table(
+            self._actions,
+            actions,
+            placement,
+            schema,
+            contents=() if self._catalog is None else self._catalog.contents,
+            crosses={
+                name: gather(self._row.crosses.get(name, {}), source, actions, placement)
+                for name, source in sources.items()
+            },
+        )
+
+    def _accepted_events(self) -> dict[str, EventDefinition]:
+        interactions = tuple(
+            item for item in self.definitions if isinstance(item, InteractionFeature)
+        )
+        return {**self.events, **{e.name: e for e in interaction_events(interactions)}}
 
     def _unpack(self, profile: bytes | None) -> Profile:
         if profile is None:
             return self._codec.empty()
-        layout_id = read_head(profile).layout_id
+        layout_id = layout_id_of(profile)
         if layout_id == self.layout_id:
             return self._codec.unpack(profile)
         codec = self._previous.get(layout_id)
@@ -329,24 +443,38 @@ class FeatureSet:
 
     def _warm(self) -> None:
         """Compile the loops now, off the request path, by one pass through each."""
-        packed = self._codec.pack(self._codec.empty(), now_seconds=0)
+        packed = self.apply_moves(None, [])
         self.read(packed, at_ms=0)
-        sums = self._unpack(packed).sums
-        add_event(np.empty(0, dtype=np.int64), np.empty(0), 0, sums, self._codec.windows)
 
 
-def _missing(feature: FeatureDefinition) -> float:
-    """Return what the row holds where nothing is stored."""
-    match feature:
-        case AggregateFeature(function="count" | "sum"):
-            return 0.0
-        case AttributeFeature(type=FeatureType.DATE, default=default) if default is not None:
-            return float(default)
-        case AttributeFeature() | ContextFeature() if feature.default is not None:
-            return ValueSpec.of(feature).encode(feature.default)
-        case AggregateFeature(default=default) if default is not None:
-            return default
-    return float("nan")
+def batch_of(moves: Sequence[Moves]) -> Batch:
+    """Return the moves of several events as one batch, in order."""
+    if len(moves) == 1:
+        (only,) = moves
+        slots, keys, amounts = only.slots, only.keys, only.amounts
+    else:
+        slots = np.concatenate([np.empty(0, np.int64), *(move.slots for move in moves)])
+        keys = np.concatenate([np.empty(0, np.uint32), *(move.keys for move in moves)])
+        amounts = np.concatenate([np.empty(0), *(move.amounts for move in moves)])
+    return Batch(
+        np.cumsum([0, *(len(move.slots) for move in moves)], dtype=np.int64),
+        slots,
+        keys,
+        amounts,
+        np.array([move.at_seconds for move in moves], dtype=np.int64),
+        np.array([move.received_seconds for move in moves], dtype=np.int64),
+    )
+
+
+def _specs(row: Row) -> list[ValueSpec]:
+    """Return what the value in each column is."""
+    specs = [ValueSpec(FeatureType.NUMBER)] * len(row.names)
+    for symbol in row.symbols.values():
+        if symbol.type is ValueType.BOOL:
+            specs[symbol.column] = ValueSpec(FeatureType.BOOL)
+        elif symbol.type is ValueType.STRING:
+            specs[symbol.column] = ValueSpec(FeatureType.ENUM, symbol.values)
+    return specs
 
 
 def _named_consents(

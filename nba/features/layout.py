@@ -11,60 +11,78 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nba.domain.ids import hash32
-from nba.features.definitions import (
-    AggregateFeature,
-    AggregateFunction,
-    AttributeFeature,
-    FeatureDefinition,
-)
+import numpy as np
+from numpy.typing import NDArray
 
-TILES_PER_WINDOW = 12
-"""A window is counted in this many tiles; the shortest window, 1 h, has tiles of 5 minutes."""
+from nba.domain.ids import hash32
+from nba.features.aggregates import AggregateFeature, Slot, slots_of
+from nba.features.definitions import AttributeFeature, FeatureType, parse_window
+
+FORMAT = 2
+"""Version of the packed form; part of every layout id."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAttribute:
-    """One attribute; ``values`` give its codes their words where it is an enum."""
+    """One attribute; ``values`` give its codes their words where it is an enum or a set.
+
+    ``is_timed`` says that when it was set is kept too.
+    """
 
     name: str
     type: str
     values: tuple[str, ...] = ()
+    is_timed: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many numbers it takes: one for each value of a set, else one."""
+        return len(self.values) if self.type == FeatureType.SET else 1
 
 
 @dataclass(frozen=True, slots=True)
-class StoredWindow:
-    """One windowed aggregate, known by what it computes."""
+class StoredSlot:
+    """One slot of aggregates, known by what it computes, and how its bytes are read."""
 
     key: str
+    op: int
     tile_seconds: int
-    is_count: bool
+    limit: int
+    half_life_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLayout:
-    """The order of what is stored; ``layout_id`` is derived from all of it.
-
-    ``recencies`` and ``totals`` (aggregates that look back for ever) are keys of aggregates.
-    """
+    """The order of what is stored; ``layout_id`` is derived from all of it."""
 
     attributes: tuple[StoredAttribute, ...]
-    recencies: tuple[str, ...]
-    totals: tuple[str, ...]
-    windows: tuple[StoredWindow, ...]
+    slots: tuple[StoredSlot, ...]
     layout_id: int = field(init=False)
 
     def __post_init__(self) -> None:
         content = json.dumps(self.to_builtins(), sort_keys=True, separators=(",", ":"))
-        object.__setattr__(self, "layout_id", hash32(content))
+        object.__setattr__(self, "layout_id", hash32(f"{FORMAT}{content}"))
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers the attributes take."""
+        return sum(attribute.width for attribute in self.attributes)
+
+    @property
+    def n_times(self) -> int:
+        """How many times of attributes are kept."""
+        return sum(attribute.is_timed for attribute in self.attributes)
+
+    def specs(self) -> NDArray[np.int64]:
+        """Return the slots as :mod:`nba.features.cells` takes them, ``(n_slots, 4) int64``."""
+        rows = [(s.op, s.tile_seconds, s.limit, s.half_life_seconds) for s in self.slots]
+        return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
     def to_builtins(self) -> dict[str, Any]:
         """Return plain data, fit for JSON and msgpack."""
         return {
             "attributes": [asdict(attribute) for attribute in self.attributes],
-            "recencies": list(self.recencies),
-            "totals": list(self.totals),
-            "windows": [asdict(window) for window in self.windows],
+            "slots": [asdict(slot) for slot in self.slots],
         }
 
     @classmethod
@@ -72,55 +90,38 @@ class StoredLayout:
         """Return the layout that :meth:`to_builtins` made plain."""
         return cls(
             attributes=tuple(
-                StoredAttribute(item["name"], item["type"], tuple(item["values"]))
+                StoredAttribute(**{**item, "values": tuple(item["values"])})
                 for item in data["attributes"]
             ),
-            recencies=tuple(data["recencies"]),
-            totals=tuple(data["totals"]),
-            windows=tuple(
-                StoredWindow(item["key"], item["tile_seconds"], item["is_count"])
-                for item in data["windows"]
-            ),
+            slots=tuple(StoredSlot(**item) for item in data["slots"]),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFeatures:
-    """The features that are stored, each group by name, which is the order of the layout."""
+def sort_slots(features: Iterable[AggregateFeature]) -> tuple[Slot, ...]:
+    """Return the slots that features need, each once, in the order of their keys."""
+    needed = {slot.key: slot for feature in features for slot in slots_of(feature)}
+    return tuple(needed[key] for key in sorted(needed))
 
-    attributes: tuple[AttributeFeature, ...]
-    recencies: tuple[AggregateFeature, ...]
-    totals: tuple[AggregateFeature, ...]
-    windows: tuple[AggregateFeature, ...]
 
-    @classmethod
-    def of(cls, definitions: Iterable[FeatureDefinition]) -> StoredFeatures:
-        """Sort definitions into their groups; the order they are written in has no say."""
-        by_name = sorted(definitions, key=lambda definition: definition.name)
-        aggregates = [item for item in by_name if isinstance(item, AggregateFeature)]
-        recencies = [item for item in aggregates if item.function is AggregateFunction.RECENCY]
-        others = [item for item in aggregates if item.function is not AggregateFunction.RECENCY]
-        return cls(
-            attributes=tuple(item for item in by_name if isinstance(item, AttributeFeature)),
-            recencies=tuple(recencies),
-            totals=tuple(item for item in others if item.window is None),
-            windows=tuple(item for item in others if item.window is not None),
-        )
+def layout_of(attributes: Iterable[AttributeFeature], slots: Iterable[Slot]) -> StoredLayout:
+    """Return the layout of attributes and slots; the order of files has no say."""
+    return StoredLayout(
+        attributes=tuple(
+            StoredAttribute(
+                item.name,
+                item.type.value,
+                item.values,
+                is_timed=item.freshness is not None,
+            )
+            for item in attributes
+        ),
+        slots=tuple(
+            StoredSlot(s.key, int(s.op), s.tile_seconds, s.limit, s.half_life_seconds)
+            for s in slots
+        ),
+    )
 
-    def layout(self) -> StoredLayout:
-        """Return their layout."""
-        return StoredLayout(
-            attributes=tuple(
-                StoredAttribute(item.name, item.type.value, item.values) for item in self.attributes
-            ),
-            recencies=tuple(item.key() for item in self.recencies),
-            totals=tuple(item.key() for item in self.totals),
-            windows=tuple(
-                StoredWindow(
-                    item.key(),
-                    (item.window_seconds() or 0) // TILES_PER_WINDOW,
-                    item.function is AggregateFunction.COUNT,
-                )
-                for item in self.windows
-            ),
-        )
+
+def freshness_seconds(feature: AttributeFeature) -> int:
+    """Return after how many seconds an attribute is missing, 0 for never."""
+    return 0 if feature.freshness is None else parse_window(feature.freshness)

@@ -8,11 +8,14 @@ from typing import Any
 
 from nba.documents import Document, convert, read
 from nba.errors import DefinitionError, Fault
-from nba.features.checks import Problem, event_problems, feature_problems
-from nba.features.definitions import KINDS, EventDefinition, FeatureDefinition
+from nba.features.checks import event_problems, feature_problems, segment_problems
+from nba.features.definitions import EventDefinition, SegmentDefinition
 from nba.features.feature_set import FeatureSet
+from nba.features.kinds import KINDS, FeatureDefinition
+from nba.features.problems import Problem
+from nba.features.references import Located, reference_faults
 
-_SECTIONS = ("features", "events")
+_SECTIONS = ("features", "events", "segments")
 
 
 def load_features(
@@ -52,7 +55,16 @@ def load_features(
         faults.append(Fault(f"{name}:1", "no feature files", "*.yaml with a features: list"))
     events = _load_events(documents, faults)
     features = _load_features(documents, events, dimensions, faults)
-    return None if len(faults) > before else FeatureSet(features, events.values())
+    segments = _load_segments(documents, faults)
+    if len(faults) == before:
+        faults.extend(reference_faults(features, events, segments))
+    if len(faults) > before:
+        return None
+    return FeatureSet(
+        [item.definition for item in features],
+        events.values(),
+        segments=[item.definition for item in segments],
+    )
 
 
 def _read(path: Path, root: Path, faults: list[Fault]) -> Document | None:
@@ -91,8 +103,8 @@ def _load_features(
     events: Mapping[str, EventDefinition],
     dimensions: Collection[str] | None,
     faults: list[Fault],
-) -> list[FeatureDefinition]:
-    features: list[FeatureDefinition] = []
+) -> list[Located[FeatureDefinition]]:
+    features: list[Located[FeatureDefinition]] = []
     places: dict[str, str] = {}
     for document in documents:
         for index, item in document.items("features"):
@@ -102,8 +114,25 @@ def _load_features(
             problems = feature_problems(feature, events, dimensions)
             _report(document, ("features", index), problems, faults)
             if _is_new("feature", feature.name, document.place("features", index), places, faults):
-                features.append(feature)
+                features.append(Located(feature, document, ("features", index)))
     return features
+
+
+def _load_segments(
+    documents: Iterable[Document], faults: list[Fault]
+) -> list[Located[SegmentDefinition]]:
+    segments: list[Located[SegmentDefinition]] = []
+    places: dict[str, str] = {}
+    for document in documents:
+        for index, item in document.items("segments"):
+            segment = convert(document, item, SegmentDefinition, faults, "segments", index)
+            if segment is None:
+                continue
+            _report(document, ("segments", index), segment_problems(segment), faults)
+            place = document.place("segments", index)
+            if _is_new("segment", segment.name, place, places, faults):
+                segments.append(Located(segment, document, ("segments", index)))
+    return segments
 
 
 def _convert(

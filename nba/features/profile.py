@@ -2,8 +2,8 @@
 
 Layout, little-endian, without padding: ``<III`` layout id, version, guard version; consents as a
 count (u8) and ``<u4`` codes whose lowest bit says granted; time zone and locale, each a length (u8)
-and UTF-8; attributes ``<f4``, NaN where missing; recencies ``<u4`` seconds since the epoch, 0 for
-never; aggregates that look back for ever ``<f8``; windows as :mod:`nba.features.tiles` packs them.
+and UTF-8; attributes ``<f4``, NaN where missing; for those whose age counts, ``<u4`` seconds when
+they were set, 0 for never; then the slots of aggregates as :mod:`nba.features.cells` packs them.
 
 ``version`` rises with every write, ``guard_version`` only when consents or the time zone change:
 what was decided on an older guard version is decided again.
@@ -22,15 +22,6 @@ from numpy.typing import NDArray
 from nba.domain.consent import CONSENT_GRANTED_BIT
 from nba.errors import CorruptRecordError
 from nba.features.layout import StoredLayout
-from nba.features.tiles import (
-    CUT,
-    MAX_WINDOW_BYTES,
-    TILES_KEPT,
-    Sums,
-    Windows,
-    pack_tiles,
-    unpack_tiles,
-)
 
 MAX_CONSENTS = 255
 """Consents one profile can hold."""
@@ -62,6 +53,12 @@ def version_of(packed: bytes) -> int:
     return version
 
 
+def layout_id_of(packed: bytes) -> int:
+    """Return the id of the layout a profile is packed under."""
+    layout_id: int = _VERSION.unpack_from(packed)[0]
+    return layout_id
+
+
 def pack_version(version: int) -> bytes:
     """Return a version as a packed profile holds it, at bytes 4 to 7."""
     return _VERSION.pack(version)
@@ -87,16 +84,21 @@ def read_head(packed: bytes) -> Head:
         end = at + 1 + packed[at]
         locale = packed[at + 1 : end].decode() or None
     except (struct.error, IndexError, UnicodeDecodeError) as error:
-        raise _cut(packed) from error
+        raise cut(packed) from error
     return Head(layout_id, version, guard_version, consents, time_zone, locale, end)
 
 
 @dataclass(slots=True)
 class Profile:
-    """A profile unpacked for change; ``attributes (n,) float32`` and ``sums`` as laid out."""
+    """A profile unpacked for change.
+
+    ``attributes (n_numbers,) float32`` and ``times (n_times,) uint32`` as laid out; ``slots`` are
+    the packed aggregates.
+    """
 
     attributes: NDArray[np.float32]
-    sums: Sums
+    times: NDArray[np.uint32]
+    slots: bytes
     version: int = 0
     guard_version: int = 0
     consents: dict[int, bool] = field(default_factory=dict)
@@ -109,52 +111,39 @@ class ProfileCodec:
 
     def __init__(self, layout: StoredLayout) -> None:
         self.layout = layout
-        self.windows = Windows(
-            np.array([window.tile_seconds for window in layout.windows], dtype=np.int64),
-            np.array([window.is_count for window in layout.windows], dtype=np.bool_),
-        )
+        self.specs = layout.specs()
+        self.n_numbers, self.n_times = layout.n_numbers, layout.n_times
+        self.fixed_bytes = 4 * (self.n_numbers + self.n_times)
+        self._no_slots = b"".join(b"\0" if slot.limit else b"\0\0" for slot in layout.slots)
 
     def empty(self) -> Profile:
         """Return the profile of a customer never seen."""
-        layout = self.layout
-        sums = Sums(
-            recencies=np.zeros(len(layout.recencies), dtype=np.uint32),
-            totals=np.zeros(len(layout.totals), dtype=np.float64),
-            cells=np.zeros((len(layout.windows), TILES_KEPT), dtype=np.float64),
-            last=np.zeros(len(layout.windows), dtype=np.int64),
+        return Profile(
+            np.full(self.n_numbers, np.nan, dtype=np.float32),
+            np.zeros(self.n_times, dtype=np.uint32),
+            self._no_slots,
         )
-        return Profile(np.full(len(layout.attributes), np.nan, dtype=np.float32), sums)
 
     def unpack(self, packed: bytes) -> Profile:
         """Unpack; :class:`CorruptRecordError` where the bytes are not of this layout or cut."""
         head = read_head(packed)
-        profile = self.empty()
-        sums = profile.sums
-        n_attributes, n_recencies = len(profile.attributes), len(sums.recencies)
-        at, rest = head.end, len(packed) - head.end
-        if head.layout_id != self.layout.layout_id or rest < (
-            4 * n_attributes + 4 * n_recencies + 8 * len(sums.totals)
-        ):
-            raise _cut(packed)
-        profile.attributes[:] = np.frombuffer(packed, "<f4", n_attributes, at)
-        at += profile.attributes.nbytes
-        sums.recencies[:] = np.frombuffer(packed, "<u4", n_recencies, at)
-        at += sums.recencies.nbytes
-        sums.totals[:] = np.frombuffer(packed, "<f8", len(sums.totals), at)
-        at += sums.totals.nbytes
-        end = unpack_tiles(packed, at, self.windows, sums.cells, sums.last)
-        if end == CUT or end != len(packed):
-            raise _cut(packed)
-        profile.version, profile.guard_version = head.version, head.guard_version
-        profile.consents = dict(head.consents)
-        profile.time_zone, profile.locale = head.time_zone, head.locale
-        return profile
+        slots_at = head.end + self.fixed_bytes
+        if head.layout_id != self.layout.layout_id or slots_at > len(packed):
+            raise cut(packed)
+        times_at = head.end + 4 * self.n_numbers
+        return Profile(
+            attributes=np.frombuffer(packed, "<f4", self.n_numbers, head.end).astype(np.float32),
+            times=np.frombuffer(packed, "<u4", self.n_times, times_at).astype(np.uint32),
+            slots=packed[slots_at:],
+            version=head.version,
+            guard_version=head.guard_version,
+            consents=dict(head.consents),
+            time_zone=head.time_zone,
+            locale=head.locale,
+        )
 
-    def pack(self, profile: Profile, *, now_seconds: int) -> bytes:
-        """Pack, leaving out tiles that no value asked for from ``now_seconds`` on can need."""
-        sums = profile.sums
-        tiles = np.empty(len(sums.last) * MAX_WINDOW_BYTES, dtype=np.uint8)
-        size = pack_tiles(sums.cells, sums.last, self.windows, now_seconds, tiles)
+    def pack(self, profile: Profile) -> bytes:
+        """Pack a profile."""
         codes = [code | granted for code, granted in sorted(profile.consents.items())]
         time_zone = (profile.time_zone or "").encode()
         locale = (profile.locale or "").encode()
@@ -171,12 +160,12 @@ class ProfileCodec:
                 bytes((len(locale),)),
                 locale,
                 profile.attributes.astype("<f4", copy=False).tobytes(),
-                sums.recencies.astype("<u4", copy=False).tobytes(),
-                sums.totals.astype("<f8", copy=False).tobytes(),
-                tiles[:size].tobytes(),
+                profile.times.astype("<u4", copy=False).tobytes(),
+                profile.slots,
             )
         )
 
 
-def _cut(packed: bytes) -> CorruptRecordError:
+def cut(packed: bytes) -> CorruptRecordError:
+    """Return the error for bytes that are no profile of the layout they were read under."""
     return CorruptRecordError(f"a profile of {len(packed)} bytes is cut or of another layout")

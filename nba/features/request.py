@@ -12,14 +12,15 @@ from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY
 from nba.errors import Fault
 from nba.features.definitions import FeatureType
 from nba.features.pointers import pointer
-from nba.features.values import BadValueError, ValueSpec
+from nba.features.updates import AttributeSlot
+from nba.features.values import BadValueError
 
 
 def override(
     row: NDArray[np.float32],
     part: str,
     given: Mapping[str, Any],
-    declared: Mapping[str, tuple[int, ValueSpec]],
+    declared: Mapping[str, AttributeSlot],
     *,
     at_ms: int,
     faults: list[Fault],
@@ -27,7 +28,7 @@ def override(
     """Set what is given in a row, in place; a fault for what is not declared or does not fit.
 
     ``part`` is the member of the request that ``given`` is, ``context`` or ``attributes``;
-    ``declared`` gives each name its column and spec.
+    ``declared`` gives each name its columns and spec.
     """
     for name, value in given.items():
         found = declared.get(name)
@@ -35,12 +36,14 @@ def override(
             known = ", ".join(declared) or "none"
             faults.append(Fault(pointer(part, name), "not declared", f"one of: {known}"))
             continue
-        column, spec = found
+        if value is None:
+            faults.append(Fault(pointer(part, name), "found null", "a value, or leave it out"))
+            continue
         try:
-            number = spec.encode(value)
+            numbers = found.spec.encode_all(value)
         except BadValueError as error:
             faults.append(Fault(pointer(part, name), error.found, error.expected))
             continue
-        if spec.type is FeatureType.DATE:
-            number = at_ms / MILLISECONDS_PER_SECOND / SECONDS_PER_DAY - number
-        row[column] = number
+        if found.spec.type is FeatureType.DATE:
+            numbers = [at_ms / MILLISECONDS_PER_SECOND / SECONDS_PER_DAY - numbers[0]]
+        row[found.numbers] = numbers

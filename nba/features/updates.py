@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nba.domain.consent import consent_code
@@ -17,18 +17,35 @@ from nba.features.values import BadValueError, ValueSpec, shown
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,6}")
 
 
+class AttributeSlot(NamedTuple):
+    """Where an attribute is kept: its first number, its spec, and the place of its time or -1."""
+
+    first: int
+    spec: ValueSpec
+    time: int = -1
+
+    @property
+    def numbers(self) -> slice:
+        """Its numbers among all."""
+        return slice(self.first, self.first + self.spec.width)
+
+
 def apply_update(
-    profile: Profile, update: ProfileUpdate, attributes: Mapping[str, tuple[int, ValueSpec]]
+    profile: Profile,
+    update: ProfileUpdate,
+    attributes: Mapping[str, AttributeSlot],
+    *,
+    at_seconds: int,
 ) -> tuple[str, ...]:
     """Change a profile in place and return the names of attributes that are not declared.
 
-    An empty time zone or locale clears it. ``attributes`` gives each declared attribute's position
-    and spec. Raises :class:`~nba.errors.InputError` with every fault; the profile is then half
+    An empty time zone or locale clears it. ``attributes`` gives each declared attribute's place.
+    Raises :class:`~nba.errors.InputError` with every fault; the profile is then half
     changed and must be thrown away.
     """
     faults: list[Fault] = []
     guard = (dict(profile.consents), profile.time_zone)
-    dropped = _apply_attributes(profile, update.attributes, attributes, faults)
+    dropped = _apply_attributes(profile, update.attributes, attributes, at_seconds, faults)
     _apply_consents(profile, update.consents, faults)
     if update.time_zone is not None:
         profile.time_zone = _checked_zone(update.time_zone, faults) or None
@@ -45,7 +62,8 @@ def apply_update(
 def _apply_attributes(
     profile: Profile,
     given: Mapping[str, Any],
-    declared: Mapping[str, tuple[int, ValueSpec]],
+    declared: Mapping[str, AttributeSlot],
+    at_seconds: int,
     faults: list[Fault],
 ) -> tuple[str, ...]:
     dropped: list[str] = []
@@ -54,11 +72,13 @@ def _apply_attributes(
         if found is None:
             dropped.append(name)
             continue
-        index, spec = found
         try:
-            profile.attributes[index] = float("nan") if value is None else spec.encode(value)
+            profile.attributes[found.numbers] = found.spec.encode_all(value)
         except BadValueError as error:
             faults.append(Fault(pointer("attributes", name), error.found, error.expected))
+            continue
+        if found.time >= 0:
+            profile.times[found.time] = at_seconds
     return tuple(dropped)
 
 

@@ -1,14 +1,14 @@
 """One value in and out of the numbers it is kept as, by its declared type.
 
 Numbers are themselves, bools 0 and 1, enumerated words their position in ``values``, dates days
-since 1970-01-01.
+since 1970-01-01; a set is a bool for each of its values.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -55,8 +55,41 @@ class ValueSpec:
             return cls(feature.type, feature.values, feature.minimum, feature.maximum)
         return cls(feature.type, feature.values)
 
+    @property
+    def width(self) -> int:
+        """How many numbers it takes."""
+        return len(self.values) if self.type is FeatureType.SET else 1
+
+    def encode_all(self, value: Any) -> list[float]:
+        """Return the ``width`` numbers a value is kept as; ``None`` is missing, NaN.
+
+        Raises :class:`BadValueError` where it does not fit.
+        """
+        if value is None:
+            return [math.nan] * self.width
+        if self.type is not FeatureType.SET:
+            return [self.encode(value)]
+        allowed = f"a list of any of: {', '.join(self.values)}"
+        if not isinstance(value, list | tuple):
+            raise BadValueError(f"found {shown(value)}", allowed)
+        for word in value:
+            if not isinstance(word, str) or word not in self.codes:
+                raise BadValueError(f"found {shown(word)}", allowed)
+        return [float(word in value) for word in self.values]
+
+    def decode_all(self, numbers: Sequence[float]) -> float | bool | str | list[str] | None:
+        """Return the value kept as ``width`` float32 numbers; a missing one is ``None``."""
+        if self.type is not FeatureType.SET:
+            return self.decode(numbers[0])
+        if all(math.isnan(number) for number in numbers):
+            return None
+        return [word for word, held in zip(self.values, numbers, strict=True) if held == 1.0]
+
     def encode(self, value: Any) -> float:
-        """Return the number a value is kept as; :class:`BadValueError` where it does not fit."""
+        """Return the number a value is kept as; :class:`BadValueError` where it does not fit.
+
+        A set has no one number: :meth:`encode_all`.
+        """
         match self.type:
             case FeatureType.NUMBER:
                 return self._number(value)
@@ -72,6 +105,8 @@ class ValueSpec:
                 return code
             case FeatureType.DATE:
                 return _days(value)
+            case FeatureType.SET:
+                raise TypeError("a set is no single number")
 
     def decode(self, number: float) -> float | bool | str | None:
         """Return the value kept as a float32 number; a missing one is ``None``."""
@@ -86,6 +121,8 @@ class ValueSpec:
                 return self.values[int(number)]
             case FeatureType.DATE:
                 return (_EPOCH + timedelta(days=number)).isoformat()
+            case FeatureType.SET:
+                raise TypeError("a set is no single number")
 
     def _number(self, value: Any) -> float:
         number = finite_number(value)
