@@ -10,6 +10,7 @@ Order of application is the order in which :meth:`SlowStore.send` is called.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ OUTCOME_PROPERTIES = {"action": "string", "placement": "string", "channel": "str
 
 _SECONDS = {"h": 3_600, "d": DAY_S, "w": 7 * DAY_S}
 _NAN = math.nan
+_ZERO_WITHOUT_EVENTS = frozenset({"count", "sum", "distinct", "decayed_count", "decayed_sum"})
 _TYPES = {
     "number": ValueType.NUMBER,
     "date": ValueType.NUMBER,
@@ -64,12 +66,10 @@ class Entry(NamedTuple):
 
 
 class Contact(NamedTuple):
-    """One decision made for a customer, as the contact history holds it."""
+    """One decision made for a customer, with the properties that an outcome of it would have."""
 
     at_s: int
-    action: str
-    placement: str
-    channel: str
+    said: Mapping[str, str]
 
 
 def seconds_of(length: str) -> int:
@@ -99,6 +99,8 @@ class SlowStore:
     ----------
     features, events, segments
         The documents; taken to be right.
+    words
+        What each source of a cross can be, as the catalog has it.
 
     """
 
@@ -107,7 +109,10 @@ class SlowStore:
         features: Iterable[Document],
         events: Iterable[Document],
         segments: Iterable[Document] = (),
+        *,
+        words: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self._words = words or {}
         self.features = {feature["name"]: feature for feature in features}
         self.segments = {segment["name"]: segment for segment in segments}
         self._properties = {event["name"]: event.get("properties", {}) for event in events}
@@ -201,13 +206,15 @@ class SlowStore:
                 case "aggregate" | "interaction" if _is_column(feature):
                     answer = self._aggregate(customer, feature, at_ms, history)
                     row[name] = _or_default(feature, answer)
+                case "cross":
+                    row |= self._cross(customer, feature, at_ms, history)
         return row
 
     def composed(self, base: Mapping[str, float]) -> dict[str, float]:
         """Return the columns that are computed from other columns, given those."""
         row = dict(base)
         wanted = [name for name, item in self.features.items() if item["kind"] == "derived"]
-        wanted += [f"segment.{name}" for name in self.segments]
+        wanted += [f"segment_{name}" for name in self.segments]
         for name in wanted:
             self._compose(name, row)
         return {name: row[name] for name in wanted}
@@ -229,9 +236,23 @@ class SlowStore:
     # How it is computed
 
     def _declared(self, event_name: str) -> Mapping[str, str] | None:
-        if event_name.startswith("nba."):
-            return OUTCOME_PROPERTIES
+        prefix, _, kind = event_name.partition("nba.")
+        if kind and not prefix:
+            kinds = {feature.get("of") for feature in self.features.values()}
+            return OUTCOME_PROPERTIES if kind in kinds else None
         return self._properties.get(event_name)
+
+    def _cross(
+        self, customer: str, feature: Document, at_ms: int, history: Sequence[Contact]
+    ) -> dict[str, Answer]:
+        """Return the value of every group that a candidate can be of."""
+        of = self.features[feature["of"]]
+        found = self.groups(customer, of["name"], at_ms, history=history)
+        nothing = Answer(of.get("default", 0.0 if of["function"] in _ZERO_WITHOUT_EVENTS else _NAN))
+        return {
+            f"{feature['name']}[{word}]": found.get(word, nothing)
+            for word in self._words[feature["source"]]
+        }
 
     def _attribute(
         self, customer: str, feature: Document, at_ms: int, inline: Mapping[str, Any]
@@ -259,7 +280,7 @@ class SlowStore:
         """Return the events that count for a feature, in order of arrival."""
         if feature.get("of") == "decision":
             arrived = [(i, _as_event(customer, contact)) for i, contact in enumerate(history)]
-            event_name = "decision"
+            event_name = "nba.decision"
         else:
             since = self._since.get(feature["name"], 0)
             arrived = [one for one in self._arrived.get(customer, []) if one[0] >= since]
@@ -282,8 +303,8 @@ class SlowStore:
     def _compose(self, name: str, row: dict[str, float]) -> float:
         if name in row:
             return row[name]
-        if name.startswith("segment."):
-            source, type_ = self.segments[name.removeprefix("segment.")]["condition"], "bool"
+        if name.startswith("segment_"):
+            source, type_ = self.segments[name.removeprefix("segment_")]["condition"], "bool"
         else:
             source, type_ = self.features[name]["expression"], self.features[name]["type"]
         symbols = self.symbols()
@@ -381,18 +402,13 @@ def _or_default(feature: Document, answer: Answer) -> Answer:
 
 def _as_event(customer: Any, contact: Contact) -> Event:
     at_ms = contact.at_s * 1_000
-    said = {
-        "action": contact.action,
-        "placement": contact.placement,
-        "channel": contact.channel,
-    }
     return Event(
         customer_id=customer,
-        name="decision",
+        name="nba.decision",
         message_id="",
         at_ms=at_ms,
         received_at_ms=at_ms,
-        properties=said,
+        properties=contact.said,
     )
 
 
@@ -457,7 +473,10 @@ def _remembered(feature: Document, entries: Iterable[Entry]) -> dict[str, list[E
 
     Of a window only the tiles of a group are known, so how old it is is known in tiles.
     """
-    limit = feature.get("limit", DEFAULT_LIMIT["by"])
+    if feature.get("of") == "decision":
+        limit = sys.maxsize  # the contact history has its own bound
+    else:
+        limit = feature.get("limit", DEFAULT_LIMIT["by"])
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.key, []).append(entry)
@@ -506,7 +525,8 @@ def _answer(feature: Document, entries: list[Entry], at_ms: int) -> Answer:  # n
             half_life = seconds_of(feature["half_life"])
             weights = [2.0 ** (-(now_s - entry.seconds) / half_life) for entry in entries]
             parts = [amount * weight for amount, weight in zip(amounts, weights, strict=True)]
-            return Answer(math.fsum(parts), math.fsum(map(abs, parts)))
+            # However far it has decayed, it is of the sign of what was added.
+            return Answer(math.fsum(parts), max(math.fsum(map(abs, parts)), 5e-324 * len(parts)))
         case "distinct":
             limit = feature.get("limit", DEFAULT_LIMIT["distinct"])
             return Answer(float(min(len({entry.key for entry in entries}), limit)))
@@ -545,7 +565,8 @@ def _top(feature: Document, keys: Sequence[str]) -> float:
 
 def _column(path: str) -> str:
     """Return the column that a symbol reads."""
-    return path if path.startswith("segment.") else path.partition(".")[2]
+    part, _, name = path.partition(".")
+    return f"segment_{name}" if part == "segment" else name
 
 
 def _word(symbol: Symbol, value: float) -> Value:

@@ -253,12 +253,12 @@ def test_derived_features_and_segments_read_what_is_before_them():
     store.send(bought(-1))
     store.update("anna", {"age": 50}, NOW_MS)
     row = store.read("anna", NOW_MS)
-    assert (row["per_year"], row["segment.keen"], row["segment.keener"]) == (0.02, 1.0, 0.0)
+    assert (row["per_year"], row["segment_keen"], row["segment_keener"]) == (0.02, 1.0, 0.0)
     unknown = store.read("bert", NOW_MS)
     assert math.isnan(unknown["per_year"])
-    assert math.isnan(unknown["segment.keen"])
-    assert unknown["segment.keener"] == 0.0
-    assert store.read("bert", NOW_MS, context={"basket": 6})["segment.keen"] == 1.0
+    assert math.isnan(unknown["segment_keen"])
+    assert unknown["segment_keener"] == 0.0
+    assert store.read("bert", NOW_MS, context={"basket": 6})["segment_keen"] == 1.0
 
 
 def test_decisions_are_counted_from_the_contact_history():
@@ -271,9 +271,9 @@ def test_decisions_are_counted_from_the_contact_history():
         "where": 'properties.channel == "email"',
     }
     history = [
-        Contact(NOW_S - 10, "card", "email.body", "email"),
-        Contact(NOW_S - 3_600, "card", "email.body", "email"),
-        Contact(NOW_S - 5, "card", "web.hero", "web"),
+        Contact(NOW_S - 10, {"action": "card", "channel": "email"}),
+        Contact(NOW_S - 3_600, {"action": "card", "channel": "email"}),
+        Contact(NOW_S - 5, {"action": "card", "channel": "web"}),
     ]
     store = SlowStore([feature], [])
     assert store.read("anna", NOW_MS, history=history)["x"] == 1.0
