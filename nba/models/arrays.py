@@ -89,7 +89,8 @@ class Splits(NamedTuple):
         :data:`CLEARING` (n,): ``words[word] &= mask``; the threshold counts for values only.
     sets
         :data:`CATEGORY_SET` (n_sets,): a column, its members among the words of
-        ``category_bits``, and what to clear for every other value.
+        ``category_bits``, and what to clear for every other value. Runs and sets are in order of
+        column.
     category_bits
         (n_words,) uint32.
     """
@@ -125,6 +126,33 @@ class BoundForest(NamedTuple):
     candidate_words: NDArray[np.uint64]
 
 
+class Crosses(NamedTuple):
+    """The features whose value a candidate shares with its group, read from the customer row.
+
+    Features that group the candidates alike form a grouping. The groups of all groupings are
+    numbered through, and each is decided once per decision.
+
+    Attributes
+    ----------
+    splits
+        The splits on cross values, those of a grouping side by side.
+    groupings
+        :data:`GROUPING` (n_groupings,): its runs and sets among the splits, its columns and groups.
+    positions
+        (n_groups, n_columns) int64: where in a row the value of a group lies, -1 where nowhere.
+    groups
+        (n_candidates, n_groupings) int64: the groups of each candidate.
+    candidate_words
+        (n_candidates, n_words) uint64: the leaves that each candidate leaves open by itself.
+    """
+
+    splits: Splits
+    groupings: NDArray[np.void]
+    positions: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    candidate_words: NDArray[np.uint64]
+
+
 def _record(kind: str, *names: str) -> np.dtype[np.void]:
     return np.dtype([(name, kind) for name in names])
 
@@ -133,6 +161,11 @@ RUN = _record("i8", "column", "kind", "begin", "end", "absent_begin", "absent_en
 CLEARING = np.dtype([("threshold", "f8"), ("word", "i8"), ("mask", "u8")])
 CATEGORY_SET = np.dtype(
     [("column", "i8"), ("begin", "i8"), ("end", "i8"), ("word", "i8"), ("mask", "u8")]
+)
+GROUPING = _record(
+    "i8",
+    *("run_begin", "run_end", "set_begin", "set_end"),
+    *("column_begin", "column_end", "group_begin", "group_end"),
 )
 SOURCE = _record("i8", "position", "begin", "end")
 TREE = _record("i8", "word", "n_words", "leaf")

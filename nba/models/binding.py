@@ -59,34 +59,41 @@ def bind_forest(
         The forest's features that come from the customer row, where in the row each lies, and its
         code lookup (empty: take the value as it is).
     candidate, values
-        The forest's other features, and their values (n_candidates, n) float64.
+        The forest's features that the candidate has, and their values (n_candidates, n) float64.
     """
     trees = forest.trees
-    n_words = -(-np.diff(trees.leaf_start) // WORD_BITS)
-    word_start = _starts(n_words)
-    lookup_start = _starts([len(lookup) for lookup in lookups])
+    word_start = words_of(trees)
+    lookup_start = starts([len(lookup) for lookup in lookups])
     table = np.array(values, dtype=np.float64, order="C")
-    fixed = _collect_splits(trees, word_start, candidate)
+    fixed = collect_splits(trees, word_start, candidate)
     return BoundForest(
-        sources=_records(SOURCE, zip(source, lookup_start[:-1], lookup_start[1:], strict=True)),
+        sources=records(SOURCE, zip(source, lookup_start[:-1], lookup_start[1:], strict=True)),
         lookup=np.concatenate([np.empty(0), *lookups]),
-        splits=_collect_splits(trees, word_start, situation),
-        trees=_records(TREE, zip(word_start[:-1], n_words, trees.leaf_start[:-1], strict=True)),
+        splits=collect_splits(trees, word_start, situation),
+        trees=records(
+            TREE, zip(word_start[:-1], np.diff(word_start), trees.leaf_start[:-1], strict=True)
+        ),
         leaf_value=trees.leaf_value,
         candidate_words=candidate_words(table, fixed, word_start[-1]),
     )
 
 
-def _starts(sizes: ArrayLike) -> NDArray[np.int64]:
+def words_of(trees: Trees) -> NDArray[np.int64]:
+    """Return where the words of each tree begin, and where the last end: (n_trees + 1,) int64."""
+    return starts(-(-np.diff(trees.leaf_start) // WORD_BITS))
+
+
+def starts(sizes: ArrayLike) -> NDArray[np.int64]:
     """Return where each of some runs begins, and where the last ends: (n + 1,) int64."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _records(kind: np.dtype[np.void], rows: Iterable[tuple[Any, ...]]) -> NDArray[np.void]:
+def records(kind: np.dtype[np.void], rows: Iterable[tuple[Any, ...]]) -> NDArray[np.void]:
+    """Return an array of records, empty where there are none."""
     return np.array(list(rows), dtype=kind)
 
 
-def _collect_splits(trees: Trees, word_start: NDArray[np.int64], features: Sequence[int]) -> Splits:
+def collect_splits(trees: Trees, word_start: NDArray[np.int64], features: Sequence[int]) -> Splits:
     """Lay out the splits on ``features``, whose values will stand in that order."""
     columns = {feature: column for column, feature in enumerate(features)}
     nodes = np.flatnonzero(np.isin(trees.feature, list(features)))
@@ -114,10 +121,11 @@ def _collect_splits(trees: Trees, word_start: NDArray[np.int64], features: Seque
         end = len(clearings)
         clearings += absent.get(run, [])
         runs.append((*run, begin, end, end, len(clearings)))
+    sets.sort()
     return Splits(
-        runs=_records(RUN, runs),
-        clearings=_records(CLEARING, clearings),
-        sets=_records(CATEGORY_SET, sets),
+        runs=records(RUN, runs),
+        clearings=records(CLEARING, clearings),
+        sets=records(CATEGORY_SET, sets),
         category_bits=trees.category_bits,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.errors import CorruptRecordError, DefinitionError, Fault
-from nba.models.arrays import BoundForest
+from nba.models.arrays import BoundForest, Crosses
 from nba.models.binding import bind_forest
 from nba.models.calibration import Calibration
+from nba.models.crosses import bind_crosses
 from nba.models.forest import Forest
-from nba.models.kernels import score_all, score_some
+from nba.models.kernels import score_all, score_crossed, score_some
 from nba.models.lightgbm_text import parse_lightgbm
 
 FORMAT = 1
@@ -26,7 +28,8 @@ FORMAT = 1
 class ModelInput:
     """One column that a model was trained on.
 
-    ``level`` says whether it has one value for the whole situation or one per candidate.
+    ``level`` says whether it has one value for the whole situation or one per candidate; a cross is
+    of the latter, and only the binding tells it from a candidate's own value.
     ``categories`` are the values behind the codes 0, 1, ... that the model knows, or ``None`` for
     a number.
     """
@@ -116,6 +119,8 @@ class PropensityModel:
         candidate_names: Sequence[str],
         candidate_categories: Mapping[str, tuple[str, ...]],
         candidate_columns: NDArray[np.float64],
+        *,
+        crosses: Mapping[str, NDArray[np.intp]] = MappingProxyType({}),
     ) -> BoundModel:
         """Bind the model to a plan's feature layout and to a placement's candidates.
 
@@ -128,41 +133,66 @@ class PropensityModel:
             The columns of customer rows, and the values of the enumerated ones.
         candidate_names, candidate_categories, candidate_columns
             The same for the candidates, (n_candidates, n_columns) float64, NaN where missing.
+        crosses
+            Further features of the candidates, numbers all, whose values are the customer's: where
+            in the row each candidate's value lies, (n_candidates,) intp, -1 where it has none. They
+            may lie beyond the columns that ``situation_names`` names.
 
         Raises
         ------
         DefinitionError
             The layout lacks an input, or has a number where the model takes an enumeration or the
             other way around; one fault for each.
+        ValueError
+            A cross is not of one position per candidate, or a position is below -1.
         """
+        columns = np.asarray(candidate_columns, dtype=np.float64)
+        _check_crosses(crosses, len(columns))
         situation = _Layout("situation", situation_names, situation_categories)
         candidate = _Layout("candidate", candidate_names, candidate_categories)
-        layouts = {"situation": situation, "candidate": candidate}
+        cross = _Layout("candidate", tuple(crosses), {})
+
+        def layout(item: ModelInput) -> _Layout:
+            if item.level == "situation":
+                return situation
+            return cross if item.name in crosses else candidate
+
         faults = [
             Fault(f"model {self.name}, input {item.name}", *mismatch)
             for item in self.inputs
-            if (mismatch := layouts[item.level].mismatch(item)) is not None
+            if (mismatch := layout(item).mismatch(item)) is not None
         ]
         if faults:
             raise DefinitionError(faults)
-        chosen = {
-            level: [(i, item) for i, item in enumerate(self.inputs) if item.level == level]
-            for level in layouts
+        numbered = list(enumerate(self.inputs))
+        of_situation = [(index, item) for index, item in numbered if layout(item) is situation]
+        of_candidate = [(index, item) for index, item in numbered if layout(item) is candidate]
+        gathers = {
+            index: np.asarray(crosses[item.name], dtype=np.intp)
+            for index, item in numbered
+            if layout(item) is cross
         }
-        columns = np.asarray(candidate_columns, dtype=np.float64)
         values = [
             _translate(columns[:, candidate.position(item)], candidate.lookup(item))
-            for _, item in chosen["candidate"]
+            for _, item in of_candidate
         ]
         forest = bind_forest(
             self.forest,
-            situation=[index for index, _ in chosen["situation"]],
-            source=[situation.position(item) for _, item in chosen["situation"]],
-            lookups=[situation.lookup(item) for _, item in chosen["situation"]],
-            candidate=[index for index, _ in chosen["candidate"]],
+            situation=[index for index, _ in of_situation],
+            source=[situation.position(item) for _, item in of_situation],
+            lookups=[situation.lookup(item) for _, item in of_situation],
+            candidate=[index for index, _ in of_candidate],
             values=np.array(values).T.reshape(len(columns), len(values)),
         )
-        return BoundModel(forest, self.calibration, len(situation_names), len(columns))
+        last = max((int(gather.max(initial=-1)) for gather in gathers.values()), default=-1)
+        n_features = max(len(situation_names), 1 + last)
+        return BoundModel(
+            forest,
+            bind_crosses(self.forest, gathers, forest.candidate_words) if gathers else None,
+            self.calibration,
+            n_features,
+            len(columns),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,13 +201,14 @@ class BoundModel:
 
     Attributes
     ----------
-    forest, calibration
-        The bound forest and the calibration of its raw scores.
+    forest, crosses, calibration
+        The bound forest, its crosses if it has any, and the calibration of its raw scores.
     n_features, n_candidates
-        Length of a customer row; number of candidates.
+        Least length of a customer row; number of candidates.
     """
 
     forest: BoundForest
+    crosses: Crosses | None
     calibration: Calibration
     n_features: int
     n_candidates: int
@@ -190,14 +221,19 @@ class BoundModel:
         Parameters
         ----------
         row
-            (n_features,) float32: the customer, NaN where missing, codes where enumerated.
+            (n,) float32, at least ``n_features``: the customer, NaN where missing, codes where
+            enumerated.
         rows
             (n,) positions of the candidates asked for, which the answer follows; all by default.
         """
-        if row.shape != (self.n_features,):
-            raise ValueError(f"row of shape {row.shape}; ({self.n_features},) is expected")
+        if row.ndim != 1 or len(row) < self.n_features:
+            expected = f"({self.n_features},) or longer is expected"
+            raise ValueError(f"row of shape {row.shape}; {expected}")
         # A copy has one type, layout and writability, so that one compiled kernel serves all.
         values = row.astype(np.float64)
+        if self.crosses is not None:
+            rows = np.arange(self.n_candidates) if rows is None else rows.astype(np.intp)
+            return self.calibration.apply(score_crossed(values, rows, self.forest, self.crosses))
         if rows is None:
             return self.calibration.apply(score_all(values, self.forest))
         return self.calibration.apply(score_some(values, rows.astype(np.intp), self.forest))
@@ -247,6 +283,14 @@ class _Layout:
         codes = {value: float(code) for code, value in enumerate(item.categories)}
         known = [codes.get(value, np.nan) for value in self.categories[item.name]]
         return np.array([*known, np.nan])
+
+
+def _check_crosses(crosses: Mapping[str, NDArray[np.intp]], n_candidates: int) -> None:
+    for name, gather in crosses.items():
+        if np.shape(gather) != (n_candidates,) or np.min(gather, initial=-1) < -1:
+            raise ValueError(
+                f"cross {name}: ({n_candidates},) positions, each -1 or more, are expected"
+            )
 
 
 def _translate(column: NDArray[np.float64], lookup: NDArray[np.float64]) -> NDArray[np.float64]:

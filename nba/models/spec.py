@@ -41,9 +41,11 @@ class ModelSpec:
     ``outcome`` is the kind of outcome whose probability it predicts. It scores the pairs that
     ``applies_to`` selects, from ``customer_features`` (one value for the whole situation: customer
     and request) and ``candidate_features`` (one value per candidate). ``parameters`` are
-    LightGBM's (:data:`PARAMETERS`). It is not trained on fewer than ``min_rows`` rows or
-    ``min_positives`` positives. ``card`` is the path of its model card, relative to the project.
-    The version that serves is the one that ``alias`` points at in the registry.
+    LightGBM's (:data:`PARAMETERS`). A feature that is tagged sensitive may be named only if
+    ``sensitive_features`` allows it too, so that none is used unawares. It is not trained on fewer
+    than ``min_rows`` rows or ``min_positives`` positives. ``card`` is the path of its model card,
+    relative to the project. The version that serves is the one that ``alias`` points at in the
+    registry.
 
     Raises :class:`InputError` naming every field out of range.
     """
@@ -56,6 +58,7 @@ class ModelSpec:
     card: str
     customer_features: tuple[str, ...]
     candidate_features: tuple[str, ...] = ()
+    sensitive_features: tuple[str, ...] = ()
     outcome: str = "convert"
     applies_to: Selector = field(default_factory=Selector)
     parameters: Mapping[str, int | float] = field(default_factory=dict)
@@ -76,6 +79,12 @@ class ModelSpec:
         for name in ("min_rows", "min_positives"):
             if getattr(self, name) < 1:
                 yield Fault(f"/{name}", f"found {getattr(self, name)}", "1 or more is expected")
+        yield from self._feature_faults()
+        for name in sorted(self.parameters.keys() - PARAMETERS):
+            expected = f"one of {', '.join(sorted(PARAMETERS))} is expected"
+            yield Fault(f"/parameters/{name}", "not a parameter that may be set", expected)
+
+    def _feature_faults(self) -> Iterator[Fault]:
         if not self.customer_features + self.candidate_features:
             yield Fault("/customer_features", "no features are named", "name at least one")
         named: set[str] = set()
@@ -84,6 +93,10 @@ class ModelSpec:
                 if feature in named:
                     yield Fault(f"/{key}/{index}", f"{feature!r} is named twice", "name it once")
                 named.add(feature)
-        for name in sorted(self.parameters.keys() - PARAMETERS):
-            expected = f"one of {', '.join(sorted(PARAMETERS))} is expected"
-            yield Fault(f"/parameters/{name}", "not a parameter that may be set", expected)
+        for index, feature in enumerate(self.sensitive_features):
+            if feature not in named:
+                yield Fault(
+                    f"/sensitive_features/{index}",
+                    f"{feature!r} is no feature of this model",
+                    "name it among customer_features or candidate_features, or leave it out",
+                )

@@ -73,6 +73,16 @@ def test_a_fault_is_answered_with_its_line_and_the_spec_left_out(load, old, new,
     assert faults[0].startswith(fault)
 
 
+def test_sensitive_features_are_read_and_a_foreign_one_is_answered_with_its_line(load):
+    specs, faults = load({"a.yaml": GOOD + "  sensitive_features: [age]\n"})
+    assert [spec.sensitive_features for spec in specs] == [("age",)]
+    assert faults == []
+    specs, faults = load({"a.yaml": GOOD + "  sensitive_features: [age, income]\n"})
+    assert specs == ()
+    (fault,) = faults
+    assert fault.startswith("models/a.yaml:13: model.sensitive_features.1: 'income' is no feature")
+
+
 def test_a_file_without_a_model_says_so(load):
     assert load({"a.yaml": "{}\n"}) == ((), ["models/a.yaml:1: key 'model' is missing; add it"])
 

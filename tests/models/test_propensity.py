@@ -102,6 +102,50 @@ def test_logits_are_the_calibrated_scores_of_lightgbm_on_the_models_own_codes(mo
         assert_array_equal(bound.logits(row, chosen), expected[chosen])
 
 
+def test_a_candidates_input_may_be_read_from_the_customers_row(model, fitted):
+    """x3 and x4, trained as the candidate's, lie beyond the five named columns of the row."""
+    rng = np.random.default_rng(9)
+    columns = candidate_columns(rng, 30)
+    gathers = {"x3": rng.integers(-1, 9, 30), "x4": rng.integers(5, 12, 30), "spare": np.arange(30)}
+    bound = model.bind(
+        SITUATION_NAMES,
+        SITUATION_CATEGORIES,
+        ("x7", "idle", "x5"),
+        CANDIDATE_CATEGORIES,
+        columns[:, :3],
+        crosses=gathers,
+    )
+    assert bound.n_features == max(gathers["x3"].max(), gathers["x4"].max()) + 1
+    for _ in range(30):
+        row = np.concatenate([situation_row(rng), rng.normal(size=9).astype(np.float32)])
+        row[5:][rng.random(9) < 0.2] = np.nan
+        values = np.append(row, np.float32(np.nan))
+        columns[:, 3], columns[:, 4] = values[gathers["x3"]], values[gathers["x4"]]
+        expected = 0.75 * fitted.raw(as_trained(row, columns)) - 0.5
+        assert_array_equal(bound.logits(row), expected)
+        chosen = rng.permutation(30)[:7]
+        assert_array_equal(bound.logits(row, chosen), expected[chosen])
+    with pytest.raises(ValueError, match="or longer is expected"):
+        bound.logits(row[:5])
+
+
+def test_a_cross_is_a_number_at_one_position_for_each_candidate(model):
+    columns = np.zeros((2, 5))
+
+    def bind_cross(name, gather):
+        model.bind(
+            *(SITUATION_NAMES, SITUATION_CATEGORIES, CANDIDATE_NAMES, CANDIDATE_CATEGORIES),
+            columns,
+            crosses={name: np.array(gather)},
+        )
+
+    with pytest.raises(DefinitionError, match="input x7: the feature is a number"):
+        bind_cross("x7", [0, 1])
+    for gather in ([0], [0, 1, 2], [[0, 1]], [0, -2]):
+        with pytest.raises(ValueError, match=r"cross x3: \(2,\) positions, each -1 or more"):
+            bind_cross("x3", gather)
+
+
 def test_a_model_read_back_is_the_model_stored(model):
     read = PropensityModel.from_bytes(model.to_bytes())
     assert read.to_bytes() == model.to_bytes()
@@ -118,7 +162,7 @@ def test_a_row_that_is_read_only_is_scored_the_same(model):
     bound = bind(model, candidate_columns(rng, 4))
     packed = np.frombuffer(row.tobytes(), dtype=np.float32)
     assert_array_equal(bound.logits(packed), bound.logits(row))
-    with pytest.raises(ValueError, match=r"row of shape \(4,\); \(5,\) is expected"):
+    with pytest.raises(ValueError, match=r"row of shape \(4,\); \(5,\) or longer is expected"):
         bound.logits(row[:4])
 
 

@@ -47,3 +47,16 @@ def test_every_field_out_of_range_is_named():
 def test_a_model_of_no_features_is_refused():
     with pytest.raises(InputError, match="no features are named; name at least one"):
         ModelSpec(**GOOD | {"customer_features": ()})
+
+
+def test_a_sensitive_feature_is_one_the_model_has():
+    spec = ModelSpec(
+        **GOOD | {"candidate_features": ("value",), "sensitive_features": ("age", "value")}
+    )
+    assert spec.sensitive_features == ("age", "value")
+    assert ModelSpec(**GOOD).sensitive_features == ()
+    with pytest.raises(InputError) as caught:
+        ModelSpec(**GOOD | {"sensitive_features": ("age", "income")})
+    assert [(fault.place, fault.found) for fault in caught.value.faults] == [
+        ("/sensitive_features/1", "'income' is no feature of this model"),
+    ]
