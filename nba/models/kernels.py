@@ -231,6 +231,27 @@ def _cross_words(row: NDArray[np.float64], crosses: Crosses) -> NDArray[np.uint6
 
 
 @numba.njit(cache=True)
+def _meet(
+    words: NDArray[np.uint64],
+    cross_words: NDArray[np.uint64],
+    chosen: NDArray[np.intp],
+    crosses: Crosses,
+    still_open: NDArray[np.uint64],
+) -> None:
+    """Write the leaves still open to each of the ``chosen``: (n_chosen, n_words)."""
+    # Their own words by themselves, so that the processor sees what it must fetch far ahead.
+    for i in range(chosen.size):
+        own = crosses.candidate_words[chosen[i]]
+        for word in range(words.size):
+            still_open[i, word] = words[word] & own[word]
+    for i in range(chosen.size):
+        for group in crosses.groups[chosen[i]]:
+            shared = cross_words[group]
+            for word in range(words.size):
+                still_open[i, word] &= shared[word]
+
+
+@numba.njit(cache=True)
 def score_crossed(
     row: NDArray[np.float64], rows: NDArray[np.intp], forest: BoundForest, crosses: Crosses
 ) -> NDArray[np.float64]:
@@ -248,16 +269,7 @@ def score_crossed(
     for first in range(0, rows.size, _TILE):
         for i in range(_TILE):
             chosen[i] = rows[min(first + i, rows.size - 1)]
-        # By itself, so that the processor sees what it must fetch far ahead.
-        for i in range(_TILE):
-            own = crosses.candidate_words[chosen[i]]
-            for word in range(words.size):
-                still_open[i, word] = words[word] & own[word]
-        for i in range(_TILE):
-            for group in crosses.groups[chosen[i]]:
-                shared = cross_words[group]
-                for word in range(words.size):
-                    still_open[i, word] &= shared[word]
+        _meet(words, cross_words, chosen, crosses, still_open)
         sums[:] = 0.0
         for tree in forest.trees:
             if tree.n_words == 1:
