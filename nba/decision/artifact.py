@@ -23,7 +23,7 @@ from nba.features import FeatureSet
 from nba.models import PropensityModel
 from nba.policies import policies_from_builtins, policies_to_builtins
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +68,10 @@ def unpack_plan(artifact: bytes) -> PlanSource:
         content = msgspec.msgpack.decode(artifact)
         if content["format"] != FORMAT:
             raise CorruptRecordError(f"plan format {content['format']}, expected {FORMAT}")
+        catalog = msgspec.convert(content["catalog"], Catalog)
         return PlanSource(
-            catalog=msgspec.convert(content["catalog"], Catalog),
-            features=FeatureSet.from_builtins(content["features"]),
+            catalog=catalog,
+            features=FeatureSet.from_builtins(content["features"], catalog=catalog),
             policies=policies_from_builtins(content["policies"]),
             bandit=msgspec.convert(content["bandit"], BanditSettings),
             models=tuple(

@@ -146,7 +146,7 @@ def compile_plan(
         placements=placements,
         bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
         updates=learner.updates,
-        history_seconds=max(windows, default=0),
+        history_seconds=max(*windows, source.features.contact_seconds, 0),
         action_ids=frozenset(action.id for action in source.catalog.actions),
     )
 
@@ -225,6 +225,7 @@ def _bind_models(
             table.names,
             table.categories,
             table.columns,
+            crosses=table.crosses,
         )
         bound.append(
             PlacementModel(model.name, model.version, binding, np.array(rows, dtype=np.intp))

@@ -18,11 +18,10 @@ from nba.documents import Document, read
 from nba.domain.catalog import Catalog, Direction, MessageClass
 from nba.domain.policy import Policy
 from nba.errors import DefinitionError, Fault
-from nba.features import ActionFeature, FeatureSet, load_features
+from nba.features import SENSITIVE, FeatureSet, load_features
 from nba.models import ModelSpec, load_models
 from nba.policies import check_policies, load_policies
 
-SENSITIVE = "sensitive"
 """Tag of features that guardrails may use and models may not."""
 
 
@@ -59,7 +58,7 @@ def load_project(root: Path) -> Project:
         root=root,
         faults=faults,
         customer_features=None if features is None else features.names,
-        candidate_features=None if features is None else _candidate_names(features),
+        candidate_features=None if features is None else features.candidate_names,
     )
     bandit = load_bandit(root / "models", root=root, faults=faults)
     for document in _model_documents(root):
@@ -82,14 +81,6 @@ def load_project(root: Path) -> Project:
         policies=policies.policies,
         models=models,
         bandit=bandit,
-    )
-
-
-def _candidate_names(features: FeatureSet) -> tuple[str, ...]:
-    return tuple(
-        definition.name
-        for definition in features.definitions
-        if isinstance(definition, ActionFeature)
     )
 
 

@@ -152,8 +152,13 @@ class DecisionService:
 
     def _inputs(self, plan: Plan, request: DecisionRequest, state: CustomerState) -> DecisionInputs:
         at_ms = self._clock()
+        history = unpack_history(state.history)
         view = plan.features.read(
-            state.profile, at_ms=at_ms, context=request.context, attributes=request.attributes
+            state.profile,
+            at_ms=at_ms,
+            context=request.context,
+            attributes=request.attributes,
+            history=history,
         )
         partition = partition_of(request.customer_id, self._ledger.partitions)
         return DecisionInputs(
@@ -165,7 +170,7 @@ class DecisionService:
             consents=view.consents,
             time_zone=view.time_zone,
             locale=view.locale,
-            history=unpack_history(state.history),
+            history=history,
         )
 
     async def _answered(self, decision_id: DecisionId, packed: bytes) -> bytes:

@@ -184,6 +184,7 @@ class EventAggregation:
         for position, name in enumerate(self.properties):
             column = columns[name]
             if isinstance(column, Words):
+                # A word no condition names is one other word; two are never compared (checks).
                 other = float(len(self._words))
                 table = np.array([*(self._words.get(word, other) for word in column.words), np.nan])
                 rows[:, position] = table[column.codes]
@@ -209,7 +210,7 @@ class EventAggregation:
 def _compile(
     event: EventDefinition, sources: Sequence[str]
 ) -> tuple[Program[np.int8] | None, dict[str, float]]:
-    """Compile conditions over properties; strings are told apart only as far as conditions do."""
+    """Compile conditions over properties; return the codes of the words they name."""
     if not sources:
         return None, {}
     opened = [parse(text, property_schema(event)) for text in sources]

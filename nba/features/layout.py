@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.domain.ids import hash32
+from nba.errors import CorruptRecordError
 from nba.features.aggregates import AggregateFeature, Slot, slots_of
 from nba.features.definitions import AttributeFeature, FeatureType, parse_window
 
@@ -87,7 +88,15 @@ class StoredLayout:
 
     @classmethod
     def from_builtins(cls, data: Mapping[str, Any]) -> StoredLayout:
-        """Return the layout that :meth:`to_builtins` made plain."""
+        """Return the layout that :meth:`to_builtins` made plain.
+
+        Raises :class:`~nba.errors.CorruptRecordError` for one of another format.
+        """
+        if "slots" not in data:
+            raise CorruptRecordError(
+                "profiles are packed in an older format: start with a new data folder, "
+                "and bring customers and events in with `nba ingest`"
+            )
         return cls(
             attributes=tuple(
                 StoredAttribute(**{**item, "values": tuple(item["values"])})

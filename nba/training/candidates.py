@@ -3,10 +3,12 @@
 The log keeps the features of the action chosen, not of those it was chosen from. But the features
 of an action in a placement come from the catalog alone, so they are taken from the last time it was
 chosen there. A candidate never chosen in a placement has none: no policy evaluated here takes it.
+Crosses of customer and action are of the customer, and the log keeps them for every candidate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +41,8 @@ class CandidateTable:
         (n_choices + 1,) where each choice's candidates begin.
     actions
         Names of all actions, sorted.
+    crosses
+        (n,) the values of each cross by name, NaN where missing.
 
     """
 
@@ -50,6 +54,7 @@ class CandidateTable:
     logged: NDArray[np.intp]
     start: NDArray[np.intp]
     actions: tuple[str, ...]
+    crosses: Mapping[str, NDArray[np.float64]]
 
     def totals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum values of candidates (n,) by choice, (n_choices,)."""
@@ -130,4 +135,19 @@ def list_candidates(choices: pl.DataFrame) -> CandidateTable:
         logged=np.flatnonzero(is_taken),
         start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp),
         actions=tuple(names),
+        crosses=_crosses(choices),
     )
+
+
+def _crosses(choices: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Return the logged crosses of all candidates; a choice logged without them has none."""
+    unknown = pl.lit(None, pl.Float32).repeat_by(pl.col("candidates").list.len())
+    return {
+        name.removeprefix("x_"): choices.select(pl.col(name).fill_null(unknown).explode())
+        .to_series()
+        .cast(pl.Float64)
+        .fill_null(np.nan)
+        .to_numpy()
+        for name in choices.columns
+        if name.startswith("x_")
+    }

@@ -115,6 +115,11 @@ class CandidateFeatures:
         self._is_candidate = [entry.level == "candidate" for entry in inputs]
         at_candidate = [entry for entry in inputs if entry.level == "candidate"]
         self._options = encode_rows(at_candidate, table.options)
+        self._crosses = {
+            position: table.crosses[entry.name]
+            for position, entry in enumerate(inputs)
+            if entry.level == "candidate" and entry.name in table.crosses
+        }
         self.of_chosen = encode_rows(inputs, table.choices)
         self.present = np.flatnonzero(table.option >= 0)
 
@@ -122,6 +127,8 @@ class CandidateFeatures:
         """Return rows of candidates (n, n_inputs) float64."""
         matrix = self.of_chosen[self._table.choice[positions]]
         matrix[:, self._is_candidate] = self._options[self._table.option[positions]]
+        for column, values in self._crosses.items():
+            matrix[:, column] = values[positions]
         return matrix
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_features
@@ -19,17 +20,24 @@ from nba.ledger.records import DecisionRecord, Draw, OutcomeEntry, ResolutionEnt
 
 SITUATION_PREFIX = "f_"
 CANDIDATE_PREFIX = "a_"
+CROSS_PREFIX = "x_"
+"""Of every candidate left, in the order of ``candidates``: the values of a cross."""
 
 
 def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[dict[str, Any]]:
     """Return one row for each choice of a decision, with the features it used."""
     answer = msgspec.json.decode(record.answer)
-    named = named_features(plan.features, recorded_features(record))
-    features = {SITUATION_PREFIX + name: value for name, value in named.items()}
+    row = recorded_features(record)
+    named = named_features(plan.features, row)
+    features = {
+        SITUATION_PREFIX + name: value
+        for name, value in named.items()
+        if name not in plan.features.hidden
+    }
     choices = zip(answer["choices"], record.draws, strict=True)
     return [
         {
-            **_choice_row(record, plan, choice, draw),
+            **_choice_row(record, plan, choice, draw, row),
             "choice": position,
             "holdout": answer["holdout"],
             "fallback": answer["fallback"],
@@ -41,7 +49,11 @@ def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[di
 
 
 def _choice_row(
-    record: DecisionRecord, plan: Plan, choice: Mapping[str, Any], draw: Draw
+    record: DecisionRecord,
+    plan: Plan,
+    choice: Mapping[str, Any],
+    draw: Draw,
+    features: NDArray[np.float32],
 ) -> dict[str, Any]:
     slot = plan.placements[choice["placement"]]
     row = slot.action_ids.index(choice["action"])
@@ -64,14 +76,24 @@ def _choice_row(
         "candidates": [slot.action_ids[other] for other in kept],
         "probabilities": np.frombuffer(draw.probabilities, dtype="<f4").tolist(),
         "plan_version": record.plan_version,
-        **_candidate_features(slot, row),
+        **_candidate_features(slot, row, features),
+        **{
+            CROSS_PREFIX + name: _gathered(features, gather[kept])
+            for name, gather in slot.table.crosses.items()
+        },
     }
 
 
-def _candidate_features(slot: PlacementPlan, row: int) -> dict[str, Any]:
+def _gathered(features: NDArray[np.float32], gather: NDArray[np.intp]) -> list[float | None]:
+    values = np.where(gather >= 0, features[gather], np.nan).tolist()
+    return [None if np.isnan(value) else value for value in values]
+
+
+def _candidate_features(
+    slot: PlacementPlan, row: int, features: NDArray[np.float32]
+) -> dict[str, Any]:
     named: dict[str, Any] = {}
-    for column, name in enumerate(slot.table.names):
-        value = float(slot.table.columns[row, column])
+    for name, value in slot.table.values(row, features).items():
         if np.isnan(value):
             named[CANDIDATE_PREFIX + name] = None
         elif name in slot.table.categories:
@@ -86,11 +108,15 @@ def feature_schema(plan: Plan) -> dict[str, pl.DataType]:
     features = plan.features
     table = next(iter(plan.placements.values())).table
     columns = {
-        SITUATION_PREFIX + name: _type(name in features.categories) for name in features.names
+        SITUATION_PREFIX + name: _type(name in features.categories)
+        for name in features.names
+        if name not in features.hidden
     }
-    return columns | {
-        CANDIDATE_PREFIX + name: _type(name in table.categories) for name in table.names
+    columns |= {
+        CANDIDATE_PREFIX + name: _type(name in table.categories)
+        for name in (*table.names, *table.crosses)
     }
+    return columns | {CROSS_PREFIX + name: pl.List(pl.Float32()) for name in table.crosses}
 
 
 def _type(categorical: bool) -> pl.DataType:  # noqa: FBT001  # a private helper of one meaning

@@ -9,10 +9,9 @@ import pytest
 
 from nba.domain.customer import Consent, Event, ProfileUpdate
 from nba.domain.ids import CustomerId, FeatureName
+from nba.features.aggregates import AggregateFeature, AggregateFunction
 from nba.features.definitions import (
     ActionFeature,
-    AggregateFeature,
-    AggregateFunction,
     AttributeFeature,
     ContextFeature,
     EventDefinition,
