@@ -563,7 +563,7 @@ def window_value(
         )
         return 1.0 if is_in else 0.0, np.float64(last)
     if mask == 0:
-        return (0.0 if op in (COUNT, SUM) else np.nan), np.nan
+        return (0.0 if op in (COUNT, SUM, DECAY) else np.nan), np.nan
     if op == LAST:
         return cells[0], np.float64(last)
     if op == DECAY:

@@ -54,9 +54,11 @@ class Derivation:
         )
 
     def fill(self, row: NDArray[np.float32]) -> None:
-        """Set the derived columns of a row from the others."""
+        """Set the derived columns of a row from the others; beyond float32 is infinity."""
         for stage in self._stages:
-            row[stage.columns], _ = stage.program.run(row.astype(np.float64))
+            values, _ = stage.program.run(row.astype(np.float64))
+            with np.errstate(over="ignore"):
+                row[stage.columns] = values
 
 
 def order(parsed: Mapping[str, Expression]) -> list[list[str]]:

@@ -88,7 +88,7 @@ def agree(expected: Answer, found: float) -> bool:
     if math.isinf(wanted) or math.isinf(found):
         return wanted == found
     if wanted == 0.0 and expected.scale == 0.0:
-        return found == 0.0 and math.copysign(1.0, found) > 0.0
+        return found == 0.0 and math.copysign(1.0, found) == math.copysign(1.0, expected.value)
     return abs(wanted - found) <= 1e-6 * abs(wanted) + 1e-12 * expected.scale + 1e-38
 
 
@@ -314,7 +314,8 @@ class SlowStore:
             for symbol in expression.symbols
         }
         found = interpret(expression, values)
-        row[name] = _NAN if found is None else float(found)
+        with np.errstate(over="ignore"):
+            row[name] = float(np.float32(_NAN if found is None else found))
         return row[name]
 
     def symbols(self) -> dict[str, Symbol]:
@@ -509,7 +510,8 @@ def _ratio(above: Answer, below: Answer) -> Answer:
     if not below.value:
         return Answer(_NAN)
     value = above.value / below.value
-    return Answer(value, (above.scale + abs(value) * below.scale) / abs(below.value))
+    scale = (above.scale + abs(value) * below.scale) / abs(below.value)
+    return Answer(value, max(scale, 5e-324) if above.scale or below.scale else 0.0)
 
 
 def _answer(feature: Document, entries: list[Entry], at_ms: int) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one case a function
