@@ -181,30 +181,16 @@ class EventAggregation:
         if self._program is None:
             return np.empty((0, n), dtype=np.int8)
         rows = np.empty((n, len(self.properties)))
-        strings: list[NDArray[np.float64]] = []
-        ids = dict(self._words)
         for position, name in enumerate(self.properties):
             column = columns[name]
-            if not isinstance(column, Words):
+            if isinstance(column, Words):
+                # A word no condition names is one other word; two are never compared (checks).
+                other = float(len(self._words))
+                table = np.array([*(self._words.get(word, other) for word in column.words), np.nan])
+                rows[:, position] = table[column.codes]
+            else:
                 rows[:, position] = column
-                continue
-            known = [ids.setdefault(word, float(len(ids))) for word in column.words]
-            strings.append(np.array([*known, np.nan])[column.codes])
-            rows[:, position] = self._string_codes(strings)
         return self._program.run_rows(rows)
-
-    def _string_codes(self, strings: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the codes of the last of some properties, given the ids of their words.
-
-        A word that no condition names has the code of the first property that holds it, so that
-        properties which hold the same one are equal.
-        """
-        *before, ids = strings
-        n_words = float(len(self._words))
-        codes = np.where(ids >= n_words, n_words + len(before), ids)
-        for i in range(len(before) - 1, -1, -1):
-            codes[(ids >= n_words) & (ids == before[i])] = n_words + i
-        return codes
 
     def _columns(self, events: Sequence[Event]) -> dict[str, Column]:
         columns: dict[str, Column] = {}
@@ -224,10 +210,7 @@ class EventAggregation:
 def _compile(
     event: EventDefinition, sources: Sequence[str]
 ) -> tuple[Program[np.int8] | None, dict[str, float]]:
-    """Compile conditions over properties; return the codes of the words they name.
-
-    After those there is one code more for each property that may hold another word.
-    """
+    """Compile conditions over properties; return the codes of the words they name."""
     if not sources:
         return None, {}
     opened = [parse(text, property_schema(event)) for text in sources]
@@ -238,9 +221,7 @@ def _compile(
         if isinstance(node, Literal) and node.type is ValueType.STRING
     }
     words = sorted(named)
-    n_strings = sum(type_ is PropertyType.STRING for type_ in event.properties.values())
-    others = [_OTHER_WORD * (i + 1) for i in range(n_strings)]
-    schema = property_schema(event, [*words, *others])
+    schema = property_schema(event, [*words, _OTHER_WORD])
     program = compile_program([parse(text, schema) for text in sources])
     return program, {word: float(code) for code, word in enumerate(words)}
 
