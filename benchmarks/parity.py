@@ -25,6 +25,7 @@ from nba.features import FeatureSet, StoredLayout
 from tests.features.slow_store import Answer, Contact, SlowStore, agree
 from tests.features.strategies import (
     CATALOG,
+    CUSTOMERS,
     EVENTS,
     SOURCES,
     Ask,
@@ -34,6 +35,7 @@ from tests.features.strategies import (
     SeededChance,
     Send,
     make_case,
+    make_changed_case,
 )
 
 _SHOWN = 10
@@ -101,8 +103,22 @@ def packed_contacts(contacts: Iterable[Contact]) -> ContactHistory:
     )
 
 
+def expected_base(slow: SlowStore, ask: Ask) -> dict[str, Answer]:
+    """Return what the slow store answers, but for what is computed from other columns."""
+    return slow.base(
+        ask.customer,
+        ask.at_ms,
+        context=ask.context,
+        attributes=ask.attributes,
+        history=ask.history,
+    )
+
+
 class Shop:
     """The slow store and the real one side by side, told and asked the same.
+
+    What is declared in the middle knows events from then on, or all of them, where another
+    aggregate has kept the same already.
 
     Parameters
     ----------
@@ -115,6 +131,7 @@ class Shop:
         self.features = compile_declared(declared)
         self.slow = slow_store(declared)
         self.profiles: dict[str, dict[str, bytes]] = {"one by one": {}, "together": {}}
+        self.new: frozenset[str] = frozenset()
         self.tally = Differences(cases=1)
         self.tally.by_function.update(
             str(one.get("function", one["kind"])) for one in declared.features
@@ -168,45 +185,49 @@ class Shop:
                 profiles.get(change.customer), update, at_ms=change.at_ms
             )
 
+    def redeclare(self, declared: Declared) -> None:
+        """Change what is declared; profiles stay as they were packed until they are written."""
+        self.features = compile_declared(declared, previous=[self.features.layout])
+        before = set(self.slow.features)
+        self.slow.redeclare(declared.features, declared.segments)
+        self.new = frozenset(self.slow.features.keys() - before)
+
+    def merge(self, customer: str, other: str, at_ms: int) -> None:
+        """Make one customer of two."""
+        self.slow.merge(customer, other)
+        for profiles in self.profiles.values():
+            profiles[customer] = self.features.merge(
+                profiles.get(customer), profiles.pop(other, None), at_ms=at_ms
+            )
+
     def ask(self, ask: Ask, number: int = 0) -> None:
         """Read a row from both, and compare it."""
-        expected = self.slow.base(
-            ask.customer,
-            ask.at_ms,
-            context=ask.context,
-            attributes=ask.attributes,
-            history=ask.history,
-        )
+        expected = expected_base(self.slow, ask)
+        always = expected_base(self.slow.since_ever(), ask) if self.new else {}
         for way, profiles in self.profiles.items():
-            view = self.features.read(
-                profiles.get(ask.customer),
-                at_ms=ask.at_ms,
-                context=ask.context,
-                attributes=ask.attributes,
-                history=packed_contacts(ask.history),
-            )
-            found = dict(zip(self.features.names, view.features.tolist(), strict=True))
+            found = self.read(profiles.get(ask.customer), ask)
+            expected |= {
+                name: answer
+                for name, answer in always.items()
+                if name in self.new and agree(answer, found[name])
+            }
             self.tally.reads += 1
             self.tally.values += len(found)
             self.tally.found += [
                 Difference(number, way, *difference)
-                for difference in self._compared(expected, found)
+                for difference in compared(self.slow, expected, found)
             ]
 
-    def _compared(
-        self, base: Mapping[str, Answer], found: Mapping[str, float]
-    ) -> Iterable[tuple[str, float, float]]:
-        """Yield what differs; what is computed from other columns is expected from those found."""
-        known = {name: found[name] for name in base if name in found}
-        expected = dict(base)
-        if len(known) == len(base):
-            composed = self.slow.composed(known)
-            expected |= {name: Answer(value) for name, value in composed.items()}
-        for name in expected.keys() ^ found.keys():
-            yield f"column {name}", float(name in expected), float(name in found)
-        for name in expected.keys() & found.keys():
-            if not agree(expected[name], found[name]):
-                yield name, expected[name].value, found[name]
+    def read(self, profile: bytes | None, ask: Ask) -> dict[str, float]:
+        """Return the row that the real store gives of a profile, by name."""
+        view = self.features.read(
+            profile,
+            at_ms=ask.at_ms,
+            context=ask.context,
+            attributes=ask.attributes,
+            history=packed_contacts(ask.history),
+        )
+        return dict(zip(self.features.names, view.features.tolist(), strict=True))
 
     def _checked(self, event: Event) -> Event | None:
         try:
@@ -215,12 +236,45 @@ class Shop:
             return None
 
 
+def compared(
+    slow: SlowStore, base: Mapping[str, Answer], found: Mapping[str, float]
+) -> Iterable[tuple[str, float, float]]:
+    """Yield what differs; what is computed from other columns is expected from those found."""
+    expected = dict(base)
+    known = {name: found[name] for name in base if name in found}
+    if len(known) == len(base):
+        composed = slow.composed(known)
+        expected |= {name: Answer(value) for name, value in composed.items()}
+    for name in expected.keys() ^ found.keys():
+        yield f"column {name}", float(name in expected), float(name in found)
+    for name in expected.keys() & found.keys():
+        if not agree(expected[name], found[name]):
+            yield name, expected[name].value, found[name]
+
+
+def play_random(seed: int) -> Differences:
+    """Play a case; at its end one in four changes what is declared, one merges two customers."""
+    chance = SeededChance(np.random.default_rng(seed))
+    case = make_case(chance)
+    shop = Shop(case.declared)
+    shop.play(case)
+    match seed % 4:
+        case 1:
+            changed = make_changed_case(chance, case)
+            shop.redeclare(changed.declared)
+            shop.play(changed)
+        case 2:
+            shop.merge(CUSTOMERS[0], CUSTOMERS[1], case.end_ms())
+            for customer in CUSTOMERS:
+                shop.ask(Ask(customer, case.end_ms(), {}, {}, ()), len(case.steps))
+    return shop.tally
+
+
 def run(cases: int, seed: int) -> Differences:
     """Play so many cases, the first from ``seed``, and return all that differed."""
     total = Differences()
     for number in range(seed, seed + cases):
-        case = make_case(SeededChance(np.random.default_rng(number)))
-        one = Shop(case.declared).play(case)
+        one = play_random(number)
         total.cases += 1
         total.reads += one.reads
         total.values += one.values

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -56,13 +57,17 @@ class Answer(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One event as one feature sees it; ``number`` is its place in the order of arrival."""
+    """One event as one feature sees it; ``number`` is its place in the order of arrival.
+
+    ``merged`` says that it came with the profile of another customer.
+    """
 
     seconds: int
     received: int
     number: int
     amount: float
     key: str
+    merged: bool = False
 
 
 class Contact(NamedTuple):
@@ -117,6 +122,7 @@ class SlowStore:
         self.segments = {segment["name"]: segment for segment in segments}
         self._properties = {event["name"]: event.get("properties", {}) for event in events}
         self._arrived: dict[str, list[tuple[int, Event]]] = {}
+        self._merged: set[int] = set()
         self._messages: dict[tuple[str, str], int] = {}
         self._attributes: dict[str, dict[str, tuple[Any, int]]] = {}
         self._since: dict[str, int] = {}
@@ -160,9 +166,13 @@ class SlowStore:
                 kept[name] = (value, at_ms)
 
     def merge(self, customer: str, other: str) -> None:
-        """Give a customer what another has: the other's events arrive after their own."""
+        """Give a customer what another has; of two as good, the customer's own is kept.
+
+        Groups are exact until either customer's next event.
+        """
         for _, event in self._arrived.pop(other, []):
             self._arrived.setdefault(customer, []).append((self._number, event))
+            self._merged.add(self._number)
             self._number += 1
         theirs = self._attributes.pop(other, {})
         mine = self._attributes.setdefault(customer, {})
@@ -171,17 +181,30 @@ class SlowStore:
                 mine[name] = (value, at_ms)
 
     def redeclare(self, features: Iterable[Document], segments: Iterable[Document] = ()) -> None:
-        """Change what is declared: what was not computed before sees only events from now on."""
+        """Change what is declared: what was not computed before sees only events from now on.
+
+        An attribute that is not declared any more, or is of another type, is forgotten.
+        """
         before = {_meaning(feature) for feature in self.features.values()}
         changed = {feature["name"]: feature for feature in features}
         for name, feature in changed.items():
             if _meaning(feature) not in before:
                 self._since[name] = self._number
-        for kept in self._attributes.values():
-            for name in [name for name in kept if name not in changed]:
-                del kept[name]
+        same = {
+            name
+            for name, feature in changed.items()
+            if name in self.features and self.features[name].get("type") == feature.get("type")
+        }
+        for customer, kept in self._attributes.items():
+            self._attributes[customer] = {name: kept[name] for name in kept if name in same}
         self.features = changed
         self.segments = {segment["name"]: segment for segment in segments}
+
+    def since_ever(self) -> SlowStore:
+        """Return the same, as if everything declared now had always been."""
+        other = copy(self)
+        other._since = {}
+        return other
 
     # What is asked
 
@@ -295,7 +318,7 @@ class SlowStore:
             if amount is None or (_key_property(feature) and not _counts_key(feature, event)):
                 continue
             at_s, received_s = event.at_ms // 1_000, event.received_at_ms // 1_000
-            entry = Entry(at_s, received_s, number, amount, str(key))
+            entry = Entry(at_s, received_s, number, amount, str(key), number in self._merged)
             if not _arrived_too_late(feature, entry):
                 entries.append(entry)
         return entries
@@ -478,12 +501,21 @@ def _remembered(feature: Document, entries: Iterable[Entry]) -> dict[str, list[E
         limit = sys.maxsize  # the contact history has its own bound
     else:
         limit = feature.get("limit", DEFAULT_LIMIT["by"])
-    groups: dict[str, list[Entry]] = {}
+    mine: dict[str, list[Entry]] = {}
+    theirs: dict[str, list[Entry]] = {}
     for entry in entries:
+        groups = theirs if entry.merged else mine
         groups.setdefault(entry.key, []).append(entry)
-        if len(groups) > limit:
-            del groups[min(groups, key=lambda key: _age_order(feature, key, groups[key]))]
-    return groups
+        _forget(feature, groups, limit)
+    for key, merged in theirs.items():
+        mine.setdefault(key, []).extend(merged)
+    _forget(feature, mine, limit)
+    return mine
+
+
+def _forget(feature: Document, groups: dict[str, list[Entry]], limit: int) -> None:
+    while len(groups) > limit:
+        del groups[min(groups, key=lambda key: _age_order(feature, key, groups[key]))]
 
 
 def _within_groups(
@@ -545,9 +577,10 @@ def _answer(feature: Document, entries: list[Entry], at_ms: int) -> Answer:  # n
         case "max":
             return Answer(max(amounts))
         case "first":
-            return Answer(min(entries, key=lambda entry: (entry.seconds, entry.number)).amount)
+            return Answer(min(entries, key=lambda one: (one.seconds, one.number)).amount)
         case "last":
-            return Answer(max(entries, key=lambda entry: (entry.seconds, entry.number)).amount)
+            latest = max(entries, key=lambda one: (one.seconds, not one.merged, one.number))
+            return Answer(latest.amount)
         case "recency":
             return Answer(max(now_s - _latest(entries), 0.0) / DAY_S)
         case "since_first":

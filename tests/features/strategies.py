@@ -182,6 +182,17 @@ class Case:
     declared: Declared
     steps: tuple[Step, ...]
 
+    def end_ms(self) -> int:
+        """Return the latest time at which anything happened, but for reads."""
+        times = [
+            event.received_at_ms
+            for step in self.steps
+            if isinstance(step, Send)
+            for event in step.events
+        ]
+        times += [step.at_ms for step in self.steps if isinstance(step, Change)]
+        return max(times, default=_MOMENTS[0])
+
 
 def some(chance: Chance, options: Sequence[Option], most: int) -> list[Option]:
     """Return a few different options, in the order given."""
@@ -197,17 +208,40 @@ def one_in(chance: Chance, n: int) -> bool:
 # Definitions
 
 
-def make_declared(chance: Chance, *, most: int = 10) -> Declared:
-    """Make a set of definitions that is right."""
+def make_declared(chance: Chance, *, most: int = 10, prefix: str = "x") -> Declared:
+    """Make a set of definitions that is right, each named by ``prefix`` and a number."""
     features: list[Document] = []
     for i in range(chance.integer(1, most)):
         make = chance.pick(_MAKERS)
-        features += make(chance, f"x{i}", features)
+        features += make(chance, f"{prefix}{i}", features)
     segments: list[Document] = []
     for i in range(chance.integer(0, 2)):
         condition = _condition(chance, features, segments)
         segments.append({"name": f"s{i}", "description": "", "condition": condition})
     return Declared(tuple(features), tuple(segments))
+
+
+def make_change(chance: Chance, declared: Declared) -> Declared:
+    """Make what is declared next: some of it as it was or renamed, and some new."""
+    kept = [one for one in declared.features if _stands_alone(one) and not one_in(chance, 3)]
+    changed: list[Document] = []
+    for feature in kept:
+        if feature.get("type") == "enum" and one_in(chance, 2):
+            changed.append({**feature, "values": tuple(reversed(feature["values"]))})
+        elif feature["kind"] == "aggregate" and one_in(chance, 3):
+            changed.append({**feature, "name": f"renamed_{feature['name']}"})
+        else:
+            changed.append(feature)
+    new = make_declared(chance, most=4, prefix="y")
+    return Declared((*changed, *new.features), new.segments)
+
+
+def _stands_alone(feature: Document) -> bool:
+    """Say whether a feature needs no other, and none may need it."""
+    if feature["kind"] in {"attribute", "context"}:
+        return True
+    is_moved = feature["kind"] in {"aggregate", "interaction"}
+    return is_moved and feature["function"] != "ratio" and "by" not in feature
 
 
 def _aggregate(chance: Chance, name: str, before: Sequence[Document]) -> list[Document]:
@@ -250,9 +284,9 @@ def _grouped(chance: Chance, name: str, before: Sequence[Document]) -> list[Docu
     words = [key for key, type_ in _properties(feature).items() if type_ == "string"]
     if feature["function"] not in GROUPED_FUNCTIONS or not words:
         return [feature]
-    by = {"by": chance.pick(words), "limit": chance.integer(1, 5)}
-    kept = {key: value for key, value in feature.items() if key != "default"}
-    return _crossed({**kept, **by}, "action.id")
+    return _crossed(
+        {**feature, "by": chance.pick(words), "limit": chance.integer(1, 5)}, "action.id"
+    )
 
 
 def _crossed(feature: Document, source: str) -> list[Document]:
@@ -294,7 +328,7 @@ def _interaction(chance: Chance, name: str, before: Sequence[Document]) -> list[
     }
     if function == "decayed_count":
         feature["half_life"] = chance.pick(HALF_LIVES)
-    elif one_in(chance, 2):
+    if feature["of"] == "decision" or (function != "decayed_count" and one_in(chance, 2)):
         feature["window"] = _window(chance)
     if one_in(chance, 2):
         feature["where"] = chance.pick(
@@ -394,7 +428,9 @@ _FUNCTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("decayed_sum", ("number",)),
 )
 _MISSING = frozenset({"mean", "min", "max", "first", "last", "recency", "since_first", "top"})
-GROUPED_FUNCTIONS = frozenset({"count", "sum", "min", "max", "recency", "decayed_count"})
+GROUPED_FUNCTIONS = frozenset(
+    {"count", "sum", "min", "max", "recency", "decayed_count", "decayed_sum"}
+)
 
 
 def _window(chance: Chance) -> str:
@@ -448,13 +484,13 @@ def _where(chance: Chance, properties: Mapping[str, str], depth: int) -> str:
         case "bool":
             return chance.pick((path, f"!{path}", f"has({path})"))
         case _:
-            other = "properties.brand" if "brand" in properties else chance.pick(quoted)
+            other, word = chance.pick(quoted), f'(has({path}) ? {path} : "home")'
             return chance.pick(
                 (
                     f"{path} == {chance.pick(quoted)}",
                     f"{path} in [{chance.pick(quoted)}, {chance.pick(quoted)}]",
                     f"{path} != {chance.pick(quoted)}",
-                    f"{path} == {other}",
+                    f"{word} == {other}",
                 )
             )
 
@@ -503,9 +539,28 @@ def make_case(chance: Chance, *, most_features: int = 10, most_steps: int = 30) 
     return Case(declared, make_steps(chance, declared, most=most_steps))
 
 
-def make_steps(chance: Chance, declared: Declared, *, most: int = 30) -> tuple[Step, ...]:
-    """Make what happens: the clock only goes forward, and every read is at or after it."""
-    day = _Day(chance, declared)
+def make_changed_case(chance: Chance, before: Case, *, most_steps: int = 20) -> Case:
+    """Make what is declared after a case, and what happens to its customers then."""
+    declared = make_change(chance, before.declared)
+    start_ms = before.end_ms()
+    return Case(
+        declared, make_steps(chance, declared, most=most_steps, start_ms=start_ms, prefix="n")
+    )
+
+
+def make_steps(
+    chance: Chance,
+    declared: Declared,
+    *,
+    most: int = 30,
+    start_ms: int | None = None,
+    prefix: str = "m",
+) -> tuple[Step, ...]:
+    """Make what happens: the clock only goes forward, and every read is at or after it.
+
+    It begins at ``start_ms``, or anywhere; ``prefix`` sets its messages apart from others.
+    """
+    day = _Day(chance, declared, start_ms, prefix)
     for _ in range(chance.integer(1, most)):
         day.step()
     for customer in CUSTOMERS:
@@ -514,13 +569,17 @@ def make_steps(chance: Chance, declared: Declared, *, most: int = 30) -> tuple[S
 
 
 class _Day:
-    """A clock, and what happens as it goes."""
+    """A clock, and what happens as it goes; :func:`make_steps` gives the parameters."""
 
-    def __init__(self, chance: Chance, declared: Declared) -> None:
+    def __init__(
+        self, chance: Chance, declared: Declared, start_ms: int | None, prefix: str
+    ) -> None:
         self.steps: list[Step] = []
         self._chance = chance
         self._features = declared.features
-        self._now_ms = chance.pick(_MOMENTS) + chance.pick((0, 0, -1, 1, 3_600_000, 86_399_999))
+        self._prefix = prefix
+        self._now_ms = chance.pick(_MOMENTS) if start_ms is None else start_ms
+        self._now_ms += chance.pick((0, 1, 3_600_000, 86_399_999))
         windows = {feature["window"] for feature in declared.features if "window" in feature}
         tiles = sorted(seconds_of(window) // _TILES for window in windows) or [300]
         self._tiles_ms = [tile * 1_000 for tile in tiles]
@@ -602,7 +661,7 @@ class _Day:
         event = Event(
             customer_id=CustomerId(customer or chance.pick(CUSTOMERS)),
             name=name,
-            message_id=f"m{len(self._events)}",
+            message_id=f"{self._prefix}{len(self._events)}",
             at_ms=self._event_time(),
             received_at_ms=self._now_ms,
             properties=properties,
@@ -693,6 +752,14 @@ def _outcome(chance: Chance) -> dict[str, str]:
         path = PRODUCTS[action].partition(":")[2]
         said |= {"term_product_1": path.partition("/")[0], "term_product_2": path}
     return said
+
+
+@st.composite
+def changed_cases(draw: st.DrawFn) -> tuple[Case, Case]:
+    """Draw a case, and what happens to its customers once other things are declared."""
+    chance = DrawnChance(draw)
+    before = make_case(chance, most_features=6, most_steps=10)
+    return before, make_changed_case(chance, before, most_steps=8)
 
 
 @st.composite

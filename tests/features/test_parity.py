@@ -1,0 +1,62 @@
+"""The feature store answers what a slow and obvious one answers, whatever happens."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.parity import Shop, compile_declared, run
+from nba.features.checks import event_problems, feature_problems, segment_problems
+from tests.features.strategies import CUSTOMERS, Ask, Case, cases, changed_cases
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases())
+def test_every_read_equals_the_slow_store(case: Case):
+    assert Shop(case.declared).play(case).found == []
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases(most_steps=1))
+def test_the_random_definitions_are_right_as_the_checks_see_it(case: Case):
+    features = compile_declared(case.declared)
+    problems = chain(
+        *(event_problems(event) for event in features.events.values()),
+        *(feature_problems(one, features.events, {"product"}) for one in features.definitions),
+        *(segment_problems(segment) for segment in features.segments),
+    )
+    assert list(problems) == []
+
+
+@settings(deadline=None, max_examples=40)
+@given(changed_cases())
+def test_what_stays_declared_keeps_its_value_when_other_things_change(both: tuple[Case, Case]):
+    before, after = both
+    shop = Shop(before.declared)
+    shop.play(before)
+    shop.redeclare(after.declared)
+    for customer in CUSTOMERS:
+        shop.ask(Ask(customer, before.end_ms(), {}, {}, ()))
+    assert shop.play(after).found == []
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases(), st.integers(0, 1_000))
+def test_two_customers_made_one_have_the_events_of_both(case: Case, later_ms: int):
+    shop = Shop(case.declared)
+    shop.play(case)
+    own, other, third = CUSTOMERS
+    at_ms = case.end_ms() + later_ms
+    shop.merge(own, other, at_ms)
+    for customer in (own, other, third):
+        shop.ask(Ask(customer, at_ms, {}, {}, ()))
+    assert shop.tally.found == []
+
+
+def test_the_run_that_is_measured_finds_no_difference_either():
+    total = run(40, seed=1)
+    assert total.cases == 40
+    assert total.values > 1_000
+    assert total.found == []
