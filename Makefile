@@ -39,7 +39,7 @@ check: $(INSTALLED) ## Lint, formatting, types, layers, and the reference projec
 
 bench: bench-decisions ## Measure decisions against a bare route and a hand-written service
 
-bench-%: $(INSTALLED) ## Run one of benchmarks/: bench-scoring, bench-world
+bench-%: $(INSTALLED) ## Run one of benchmarks/: bench-features, bench-scoring, bench-world
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*) $(ARGS)
 
 docs: $(INSTALLED) ## Write the generated pages again: settings, commands, policies, openapi.json

@@ -1,0 +1,237 @@
+"""The feature store's figures: reads, writes, scale, offline rows and parity, in one run.
+
+What is compared takes turns, so that a slow minute of the machine falls on all; ratios are of
+medians over rounds. Feast is installed into an environment of its own under ``benchmarks/.peers``.
+
+``--only`` runs some of the parts, ``--quick`` a small version of those that need neither Feast nor
+a process of the service; neither overwrites the results of a full run. ``BENCH_CUSTOMERS`` scales
+the million customers down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks import parity
+from benchmarks.features import api, applying, offline, reading, replaying, scale
+from benchmarks.features.datasets import MissingDatasetError
+from benchmarks.features.definitions import FIFTY, load
+from benchmarks.features.feast_process import FeastProcess, PeerUnavailableError, install
+from benchmarks.features.population import packed_profiles
+from benchmarks.features.rounds import Samples, on_cores
+from benchmarks.features.service import settings_for
+from benchmarks.report import figure, write
+from nba.bootstrap import system_clock
+from nba.storage import Connection, Keys
+from nba.storage.valkey import start_valkey
+
+Figures = list[dict[str, Any]]
+
+CLIENT_CORE, STORE_CORE = 0, 1
+HTTP_PORT = 18_090
+_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    customers: int = 10_000
+    many_customers: int = 1_000_000
+    events_per_customer: float = 12.0
+    many_events_per_customer: float = 4.0
+    rounds: int = 7
+    seconds: float = 1.0
+    http_seconds: float = 10.0
+    offline_rounds: int = 3
+    households: int | None = None
+    people: int | None = None
+    cases: int = 10_000
+
+
+FULL = Size()
+QUICK = Size(
+    customers=100,
+    rounds=1,
+    seconds=0.02,
+    offline_rounds=1,
+    households=3,
+    people=20,
+    cases=3,
+)
+
+
+@contextmanager
+def store(folder: Path) -> Iterator[str]:
+    """Run a server on the second core and everything else here on the first; gives its URL."""
+    with on_cores(STORE_CORE):
+        server = start_valkey(folder / "valkey")
+    try:
+        with on_cores(CLIENT_CORE):
+            yield f"redis://127.0.0.1:{server.port}"
+    finally:
+        server.stop()
+
+
+def read_and_apply(size: Size, python: Path | None, folder: Path) -> Figures:
+    """Measure reads beside Feast and writes beside SET, on one server."""
+    features = load(FIFTY)
+    now_ms = system_clock()
+    profiles = packed_profiles(
+        features, size.customers, size.events_per_customer, seed=_SEED, now_ms=now_ms
+    )
+    customer_ids = list(profiles)
+
+    async def run(url: str, feast: FeastProcess | None) -> tuple[Samples, list[str], Samples]:
+        connection = Connection(url)
+        await connection.connect()
+        try:
+            keys = Keys()
+            for customer_id, packed in profiles.items():
+                await connection.execute("SET", keys.profile(customer_id), packed)
+            reader = reading.Reader(connection, features, customer_ids, system_clock, seed=_SEED)
+            read, variants = await reading.measure(
+                reader, feast, customer_ids, rounds=size.rounds, seconds=size.seconds
+            )
+            writer = applying.Writer(
+                connection,
+                features,
+                customer_ids,
+                system_clock,
+                profile=profiles[customer_ids[0]],
+                seed=_SEED,
+            )
+            applied = await applying.measure(writer, rounds=size.rounds, seconds=size.seconds)
+        finally:
+            await connection.close()
+        return read, variants, applied
+
+    with ExitStack() as stack:
+        url = stack.enter_context(store(folder))
+        feast, versions = None, ""
+        if python is not None:
+            feast = stack.enter_context(FeastProcess(python, cores=str(CLIENT_CORE)))
+            told = reading.introduce(features, profiles, feast, folder, url=url, at_ms=now_ms)
+            versions = f"; Feast {told['feast']}, redis-py {told['redis']}"
+        read, variants, applied = uvloop.run(run(url, feast))
+    how = (
+        f"{size.customers:,} customers, clients on one core, the same server on the other; ratio "
+        f"of medians of {size.rounds} interleaved rounds of {size.seconds:g} s"
+    )
+    return reading.figures(read, variants, how + versions) + applying.figures(applied, how)
+
+
+def http(size: Size, _python: Path | None, folder: Path) -> Figures:
+    """Measure events through HTTP."""
+    with on_cores(STORE_CORE):
+        server = start_valkey(folder / "valkey")
+        try:
+            settings = settings_for(folder, f"redis://127.0.0.1:{server.port}", port=HTTP_PORT)
+            runs = api.measure(
+                settings,
+                load(FIFTY),
+                system_clock,
+                customer_count=size.customers,
+                rounds=size.offline_rounds,
+                seconds=size.http_seconds,
+            )
+        finally:
+            server.stop()
+    how = f"median of {size.offline_rounds} rounds of {size.http_seconds:g} s"
+    return api.figures(runs, how)
+
+
+def million(size: Size, _python: Path | None, folder: Path) -> Figures:
+    """Measure loading, keeping and reading many customers."""
+    found = scale.measure(
+        folder,
+        load(FIFTY),
+        system_clock,
+        customer_count=size.many_customers,
+        few_count=min(size.customers, size.many_customers),
+        per_customer=size.many_events_per_customer,
+        rounds=size.rounds,
+        seconds=size.seconds,
+    )
+    how = f"ratio of medians of {size.rounds} interleaved rounds of {size.seconds:g} s"
+    return scale.figures(found, how)
+
+
+def receipts(size: Size, python: Path | None, folder: Path) -> Figures:
+    """Measure offline rows beside Feast's join."""
+    found = offline.measure(folder, python, rounds=size.offline_rounds, households=size.households)
+    return offline.figures(found)
+
+
+def random_parity(size: Size, _python: Path | None, _folder: Path) -> Figures:
+    """Count differences in random cases."""
+    found = parity.run(size.cases, _SEED)
+    how = f"{found.values:,} values, {found.events:,} events, online against a slow reference"
+    name = f"parity: differences in {found.cases:,} random cases"
+    return [figure(name, float(found.differences), "values", how, at_most=0)]
+
+
+def replay(size: Size, _python: Path | None, _folder: Path) -> Figures:
+    """Count differences in a replay of a public stream."""
+    return replaying.figures(replaying.measure(size.people))
+
+
+PARTS: dict[str, Callable[[Size, Path | None, Path], Figures]] = {
+    "online": read_and_apply,
+    "http": http,
+    "million": million,
+    "offline": receipts,
+    "parity": random_parity,
+    "replay": replay,
+}
+NEED_FEAST = ("online", "offline")
+NEED_PROCESSES = ("http", "million")
+
+
+def measure(size: Size, parts: list[str], python: Path | None) -> Figures:
+    """Run parts in turn; what cannot run here is told and left out."""
+    found: Figures = []
+    for name in parts:
+        print(f"measuring: {name}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found += PARTS[name](size, python, Path(folder))
+            except MissingDatasetError as error:
+                print(f"skipped: {name}: {error}")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=FULL.rounds)
+    parser.add_argument("--seconds", type=float, default=FULL.seconds)
+    given = parser.parse_args()
+    if given.quick:
+        write("features_quick", measure(QUICK, [n for n in PARTS if n not in NEED_PROCESSES], None))
+        return
+    parts = given.only or list(PARTS)
+    many = int(os.environ.get("BENCH_CUSTOMERS", FULL.many_customers))
+    size = Size(many_customers=many, rounds=given.rounds, seconds=given.seconds)
+    python = None
+    if set(parts) & set(NEED_FEAST):
+        try:
+            python = install()
+        except PeerUnavailableError as error:
+            print(f"skipped: {error}")
+    whole = parts == list(PARTS) and many == FULL.many_customers
+    write("features" if whole else "features_partial", measure(size, parts, python))
+
+
+if __name__ == "__main__":
+    main()
