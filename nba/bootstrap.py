@@ -172,7 +172,9 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 record_ttl_ms=settings.record_ttl_ms,
                 history_ttl_ms=settings.history_ttl_ms,
             ),
-            profiles=RedisProfileStore(connection, keys, clock),
+            profiles=RedisProfileStore(
+                connection, keys, clock, history_ttl_ms=settings.history_ttl_ms
+            ),
             control=control,
             repository=PlanRepository(control),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -81,6 +82,20 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(
         default=1_000_000, gt=0, description="Largest request body accepted; larger answers 413."
+    )
+    undeclared: Literal["drop", "refuse"] = Field(
+        default="drop",
+        description="What becomes of events, properties and attributes no file declares.",
+    )
+    max_items_in_flight: int = Field(
+        default=20_000,
+        ge=1,
+        description="Events an API process takes in at once; more answer 429.",
+    )
+    max_ledger_backlog: int = Field(
+        default=2_000_000,
+        ge=1,
+        description="Ledger entries that may wait for the worker; beyond it, events answer 429.",
     )
     clock_scale: float = Field(
         default=1.0,

@@ -19,8 +19,9 @@ import yaml
 
 from nba.catalog.reference import copy_reference
 from nba.cli import app
+from nba.ingestion.segment import SegmentBody
 from nba.serving.openapi import openapi_document
-from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody, SegmentBody
+from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody
 from nba.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -30,6 +30,7 @@ LABELS = {
     "result": {"answered", "refused"},
     "status": {str(status) for status in (*OutcomeStatus, *ItemStatus)},
     "stage": set(STAGES),
+    "what": {"event", "property", "attribute"},
     "digest": set(),
     "le": set(),
 }

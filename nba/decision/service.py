@@ -7,19 +7,22 @@ that looks at the history holds under any concurrency, without a word of policy 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbiter
 from nba.decision.pipeline import DecisionInputs, decide
 from nba.decision.plan import Plan
 from nba.decision.recording import pack_record, pack_request, read_record
+from nba.domain.alias import Forward
 from nba.domain.clock import Clock
 from nba.domain.decision import DecisionRequest, Mode
 from nba.domain.history import unpack_history
-from nba.domain.ids import DecisionId, new_decision_id, partition_of
+from nba.domain.ids import CustomerId, DecisionId, new_decision_id, partition_of
 from nba.errors import (
     ConflictError,
+    CorruptRecordError,
     Fault,
     InputError,
     NotFoundError,
@@ -37,6 +40,12 @@ StageTimer = Callable[[str], None]
 StageTimers = Callable[[], StageTimer]
 """Starts a timer for one decision."""
 
+Follow = Callable[[CustomerId, Forward], Awaitable[CustomerId]]
+"""Returns where a former id leads."""
+
+MAX_HOPS = 64
+"""Former ids followed from one to the next."""
+
 MAX_ATTEMPTS = 16
 """How often a decision is made again because its customer changed meanwhile."""
 
@@ -50,6 +59,12 @@ def _no_stage(_: str) -> None:
     """Note nothing."""
 
 
+async def _follow_merged(customer_id: CustomerId, forward: Forward) -> CustomerId:
+    if not forward.merged:
+        raise UnavailableError(f"customer {customer_id!r} is being merged with another")
+    return forward.target
+
+
 class DecisionService:
     """Decides.
 
@@ -61,6 +76,8 @@ class DecisionService:
         Where customers are read and decisions recorded.
     clock, random_bits
         Time and chance.
+    follow
+        Returns where a former id of a customer leads, once what was kept under it is there.
     arbiter
         Replaces the plan's arbitration (never its guardrails); for baselines and simulation.
     timers
@@ -75,6 +92,7 @@ class DecisionService:
         *,
         clock: Clock,
         random_bits: RandomBits,
+        follow: Follow = _follow_merged,
         arbiter: Arbiter | None = None,
         timers: StageTimers = _untimed,
     ) -> None:
@@ -82,6 +100,7 @@ class DecisionService:
         self._ledger = ledger
         self._clock = clock
         self._random_bits = random_bits
+        self._follow = follow
         self._arbiter = arbiter
         self._timers = timers
 
@@ -98,20 +117,30 @@ class DecisionService:
         if plan is None:
             raise UnavailableError("no plan is live yet")
         check_request(plan, request)
-        packed = pack_request(request)
-        state = await self._ledger.read(request.customer_id, request.request_id)
+        request, state = await self._read(request)
         stage("read")
         for _ in range(MAX_ATTEMPTS):
+            packed = pack_request(request)
             if state.answered is not None:
                 return await self._answered(state.answered, packed)
             answer, reserved = await self._attempt(plan, request, packed, state, stage)
             if reserved is Reserved.RECORDED:
                 return answer
-            state = await self._ledger.read(request.customer_id, request.request_id)
+            request, state = await self._read(request)
         raise OverloadedError(
             f"customer {request.customer_id!r} changed {MAX_ATTEMPTS} times while deciding",
             retry_after_seconds=1,
         )
+
+    async def _read(self, request: DecisionRequest) -> tuple[DecisionRequest, CustomerState]:
+        """Read the customer, and ask for them under the id they go on under."""
+        for _ in range(MAX_HOPS):
+            state = await self._ledger.read(request.customer_id, request.request_id)
+            if state.forward is None or state.answered is not None:
+                return request, state
+            target = await self._follow(request.customer_id, state.forward)
+            request = replace(request, customer_id=target)
+        raise CorruptRecordError(f"the aliases of customer {request.customer_id!r} never end")
 
     async def _attempt(
         self,

@@ -75,6 +75,21 @@ class ContactHistory:
             body = body[surplus:]
         return ContactHistory(_HEADER.pack(self.version + 1, since_s) + body)
 
+    def united(self, other: ContactHistory) -> ContactHistory:
+        """Return the contacts of both, oldest first, as one customer's.
+
+        A count over them is never lower than either's, and what either does not know is not known.
+        """
+        table = np.concatenate([self.table, other.table])
+        table = table[np.argsort(table[:, AT_S], kind="stable")]
+        since_s = max(self.complete_since_s, other.complete_since_s)
+        if len(table) > MAX_CONTACTS:
+            surplus = len(table) - MAX_CONTACTS
+            since_s = max(since_s, int(table[surplus - 1, AT_S]) + 1)
+            table = table[surplus:]
+        version = max(self.version, other.version) + 1
+        return ContactHistory(_HEADER.pack(version, since_s) + table.astype("<u4").tobytes())
+
     def _kept(self, keep_since_s: int) -> tuple[bytes, int]:
         since_s = self.complete_since_s
         oldest = _CONTACT.unpack_from(self.packed, _HEADER.size)[AT_S] if len(self) else None

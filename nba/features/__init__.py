@@ -14,12 +14,13 @@ from nba.features.definitions import (
     SegmentDefinition,
 )
 from nba.features.feature_set import CustomerView, FeatureSet
-from nba.features.ingest import ItemResult, ItemStatus, ProfileService
+from nba.features.ingest import ProfileService
+from nba.features.items import ItemResult, ItemStatus
 from nba.features.kinds import FeatureDefinition
 from nba.features.layout import StoredLayout
 from nba.features.loader import load_features
 from nba.features.memory import MemoryProfileStore
-from nba.features.store import ForUpdate, ProfileStore, WriteResult
+from nba.features.store import ForUpdate, ProfileStore, ProfileWrite, Wanted, WriteResult
 
 __all__ = [
     "SENSITIVE",
@@ -42,8 +43,10 @@ __all__ = [
     "Moves",
     "ProfileService",
     "ProfileStore",
+    "ProfileWrite",
     "SegmentDefinition",
     "StoredLayout",
+    "Wanted",
     "WriteResult",
     "load_features",
 ]

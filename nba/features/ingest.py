@@ -1,66 +1,90 @@
-"""Take in events and profile updates: checked one by one, written once per customer."""
+"""Take in events and profile updates: checked one by one, written once per customer.
+
+Items are taken a batch at a time. Each round reads the profiles of all its customers at once,
+applies what is theirs, and writes all of them at once. A customer changed by somebody else in
+between is in the next round again, and one who goes on under another id is looked for there.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
-import msgspec
-
+from nba.domain.alias import Alias, Forward, read_forward
 from nba.domain.clock import Clock
-from nba.domain.customer import Event, EventEntry, ProfileUpdate, UpdateEntry
-from nba.domain.ids import MAX_ID_LENGTH, CustomerId
-from nba.errors import Fault, InputError, OverloadedError
+from nba.domain.customer import Event, ProfileUpdate
+from nba.domain.ids import CustomerId
+from nba.errors import InputError, NbaError, OverloadedError
+from nba.features.aggregation import Moves
+from nba.features.aliases import Aliases
+from nba.features.entries import event_entry, update_entry
 from nba.features.feature_set import FeatureSet
+from nba.features.items import (
+    DUPLICATE,
+    RECORDED,
+    Item,
+    ItemResult,
+    ItemStatus,
+    Undeclared,
+    check_event,
+    check_update,
+    id_faults,
+    rejected,
+    undeclared_faults,
+)
 from nba.features.profile import version_of
-from nba.features.sensitivity import named_in, sensitive_names, sensitive_properties
 from nba.features.store import (
-    EVENT_ENTRY,
-    UPDATE_ENTRY,
     ForUpdate,
     LogEntry,
     ProfileStore,
+    ProfileWrite,
+    Wanted,
     WriteResult,
+    message_key,
 )
-from nba.features.values import shown
 
 MAX_ATTEMPTS = 100
 """Attempts to write before giving up; each one lost means that another process landed a write."""
 
-MAX_ITEMS_PER_WRITE = 200
-"""Items of one customer written at once; more would hold up everyone else at the store."""
-
-Item = Event | ProfileUpdate
+MAX_ITEMS_AT_ONCE = 256
+"""Items of one batch; more would hold up everyone else in the process and at the store."""
 
 
-class ItemStatus(StrEnum):
-    """What became of an item; ``ignored`` is an event that is not declared."""
+@dataclass(slots=True)
+class _Task:
+    """One good item on its way to a profile.
 
-    RECORDED = "recorded"
-    DUPLICATE = "duplicate"
-    IGNORED = "ignored"
-    REJECTED = "rejected"
+    ``key`` is what its message is remembered by, under the id it was sent for; empty where it may
+    be applied any number of times.
+    """
+
+    position: int
+    item: Event | ProfileUpdate
+    key: bytes
+    moves: Moves | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ItemResult:
-    """What became of an item, what was wrong with it, and the undeclared names left out of it."""
+@dataclass(slots=True)
+class _Group:
+    """What is to be applied to one customer, in order."""
 
-    status: ItemStatus
-    faults: tuple[Fault, ...] = ()
-    dropped: tuple[str, ...] = ()
+    customer_id: CustomerId
+    tasks: list[_Task]
+    attempts: int = 0
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """One customer's items applied to the profile as read, not yet written."""
+    """One customer's tasks applied to the profile as read, not yet written."""
 
     profile: bytes | None
-    results: list[ItemResult] = field(default_factory=list)
-    message_ids: list[str] = field(default_factory=list)
+    expected_version: int | None = None
+    version: int = 0
+    results: list[tuple[int, ItemResult]] = field(default_factory=list)
+    messages: list[bytes] = field(default_factory=list)
     log_entries: list[LogEntry] = field(default_factory=list)
     changed: bool = False
 
@@ -76,15 +100,24 @@ class ProfileService:
         Returns the feature set of the live plan.
     clock
         When a profile update happens.
+    undeclared
+        What becomes of what is not declared.
 
     """
 
     def __init__(
-        self, store: ProfileStore, features: Callable[[], FeatureSet], clock: Clock
+        self,
+        store: ProfileStore,
+        features: Callable[[], FeatureSet],
+        clock: Clock,
+        *,
+        undeclared: Undeclared = Undeclared.DROP,
     ) -> None:
+        self.aliases = Aliases(store.aliases, features, clock)
         self._store = store
         self._features = features
         self._clock = clock
+        self._undeclared = undeclared
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def put(self, update: ProfileUpdate) -> ItemResult:
@@ -95,164 +128,288 @@ class ProfileService:
         """Take in one event; :class:`~nba.errors.InputError` where anything in it is wrong."""
         return await self._single(event)
 
-    async def ingest(self, items: Sequence[Item]) -> list[ItemResult]:
+    async def ingest(
+        self, items: Sequence[Item], *, once: str | None = None, log: bool = True
+    ) -> list[ItemResult]:
         """Take in many; one result for each, in order.
 
-        Items of one customer are applied in order. Raises :class:`~nba.errors.OverloadedError`
-        where a customer is changed by others too fast, :class:`~nba.errors.UnavailableError` where
-        the store is away; everything else has landed then, and the whole may be sent again.
-        """
-        features = self._features()
-        results: dict[int, ItemResult] = {}
-        by_customer: dict[CustomerId, list[tuple[int, Item]]] = {}
-        dropped: dict[int, tuple[str, ...]] = {}
-        for index, item in enumerate(items):
-            checked, result = _checked(features, item)
-            if checked is None:
-                results[index] = result
-                continue
-            dropped[index] = result.dropped
-            by_customer.setdefault(item.customer_id, []).append((index, checked))
-        outcomes = await asyncio.gather(
-            *[
-                self._customer(features, customer_id, [item for _, item in group])
-                for customer_id, group in by_customer.items()
-            ],
-            return_exceptions=True,
-        )
-        for group, outcome in zip(by_customer.values(), outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-            for (index, _), result in zip(group, outcome, strict=True):
-                left_out = dropped[index] + result.dropped
-                results[index] = ItemResult(result.status, result.faults, left_out)
-        return [results[index] for index in range(len(items))]
+        Items of one customer are applied in order. Where ``once`` is given, it stands for the ids
+        of all messages: what a customer has in a batch is applied once under this name. Without
+        ``log`` nothing goes to the ledger; whoever says so keeps the log themselves.
 
-    async def _single(self, item: Item) -> ItemResult:
+        Raises :class:`~nba.errors.OverloadedError` where a customer is changed by others too fast,
+        :class:`~nba.errors.UnavailableError` where the store is away; everything else has landed
+        then, and the whole may be sent again.
+        """
+        results: list[ItemResult] = []
+        for batch in _batches(items):
+            first = batch[0]
+            if isinstance(first, Alias):
+                results.append(await self._make(first))
+            else:
+                name = None if once is None else f"{once}:{len(results)}"
+                results += await self._take(batch, name, log=log)
+        return results
+
+    async def _single(self, item: Event | ProfileUpdate) -> ItemResult:
         (result,) = await self.ingest([item])
         if result.status is ItemStatus.REJECTED:
             raise InputError(result.faults)
         return result
 
-    async def _customer(
-        self, features: FeatureSet, customer_id: CustomerId, items: Sequence[Item]
+    async def _make(self, alias: Alias) -> ItemResult:
+        faults = id_faults("previous_id", alias.previous_id)
+        faults += id_faults("customer_id", alias.customer_id)
+        if faults:
+            return rejected(faults)
+        try:
+            made = await self.aliases.make(alias)
+        except InputError as error:
+            return rejected(error.faults)
+        return RECORDED if made else DUPLICATE
+
+    async def _take(
+        self, items: Sequence[Item], once: str | None, *, log: bool
     ) -> list[ItemResult]:
-        # Writers in this process queue here rather than compete at the store.
-        lock = self._locks.setdefault(customer_id, asyncio.Lock())
-        results: list[ItemResult] = []
-        async with lock:
-            for start in range(0, len(items), MAX_ITEMS_PER_WRITE):
-                part = items[start : start + MAX_ITEMS_PER_WRITE]
-                results += await self._write(features, customer_id, part)
+        features = self._features()
+        results, groups = self._checked(features, items, once)
+        run = _Run(self._store, self.aliases, features, self._clock, self._undeclared, results)
+        run.once, run.log = once is not None, log
+        async with AsyncExitStack() as stack:
+            # Writers in this process queue here rather than compete at the store; in order, so that
+            # no two wait for each other.
+            for customer_id in sorted(groups):
+                lock = self._locks.setdefault(customer_id, asyncio.Lock())
+                await stack.enter_async_context(lock)
+            while groups:
+                groups = await run.round(groups)
+        if run.broken:
+            raise run.broken[0]
         return results
 
-    async def _write(
-        self, features: FeatureSet, customer_id: CustomerId, items: Sequence[Item]
-    ) -> list[ItemResult]:
-        message_ids = [item.message_id for item in items if isinstance(item, Event)]
-        for _ in range(MAX_ATTEMPTS):
-            found = await self._store.read_for_update(customer_id, message_ids)
-            attempt = self._apply(features, found, items)
-            if not attempt.changed or attempt.profile is None:
-                return attempt.results
-            written = await self._store.write(
-                customer_id,
-                expected_version=None if found.profile is None else version_of(found.profile),
-                profile=attempt.profile,
-                log_entries=attempt.log_entries,
-                message_ids=attempt.message_ids,
-            )
-            if written is WriteResult.WRITTEN:
-                return attempt.results
-        raise OverloadedError(
-            f"customer {customer_id!r} was changed by others {MAX_ATTEMPTS} times meanwhile",
-            retry_after_seconds=1,
-        )
-
-    def _apply(self, features: FeatureSet, found: ForUpdate, items: Sequence[Item]) -> _Attempt:
-        attempt = _Attempt(found.profile)
-        seen = set(found.seen)
-        for item in items:
+    def _checked(
+        self, features: FeatureSet, items: Sequence[Item], once: str | None
+    ) -> tuple[list[ItemResult], dict[CustomerId, _Group]]:
+        """Return what becomes of each item if it lands, and what is to land by customer."""
+        results: list[ItemResult] = []
+        groups: dict[CustomerId, _Group] = {}
+        events: list[Event] = []
+        moving: list[_Task] = []
+        for position, item in enumerate(items):
+            good: Event | ProfileUpdate | None
             if isinstance(item, Event):
-                attempt.results.append(_apply_event(features, attempt, item, seen))
+                good, result = check_event(features, item, self._undeclared)
+            else:
+                good, result = check_update(item)
+            results.append(result)
+            if good is None:
                 continue
+            task = _Task(position, good, _key(good, once))
+            if isinstance(good, Event):
+                events.append(good)
+                moving.append(task)
+            _join(groups, good.customer_id, [task])
+        for task, moves in zip(moving, features.moves(events), strict=True):
+            task.moves = moves
+        return results, groups
+
+
+@dataclass(slots=True)
+class _Run:
+    """One batch on its way: rounds of reading, applying and writing until all has landed."""
+
+    store: ProfileStore
+    aliases: Aliases
+    features: FeatureSet
+    clock: Clock
+    undeclared: Undeclared
+    results: list[ItemResult]
+    once: bool = False
+    log: bool = True
+    broken: list[NbaError] = field(default_factory=list)
+
+    async def round(self, groups: dict[CustomerId, _Group]) -> dict[CustomerId, _Group]:
+        """Try each group once; return those left, by the id to try next."""
+        wanted = [Wanted(group.customer_id, _keys(group.tasks)) for group in groups.values()]
+        found = await self.store.read_many(wanted)
+        left: dict[CustomerId, _Group] = {}
+        attempts: list[tuple[_Group, _Attempt]] = []
+        for group, state in zip(groups.values(), found, strict=True):
             try:
-                attempt.results.append(_apply_update(features, attempt, item, self._clock()))
-            except InputError as error:
-                attempt.results.append(ItemResult(ItemStatus.REJECTED, error.faults))
+                forward = read_forward(state.profile)
+                if forward is not None:
+                    await self._redirect(group, state, forward, left)
+                    continue
+                attempt = self._apply(group, state)
+            except NbaError as error:
+                self.broken.append(error)
+                continue
+            if attempt.changed:
+                attempts.append((group, attempt))
+            else:
+                self._note(attempt)
+        await self._write(attempts, left)
+        return left
+
+    async def _redirect(
+        self,
+        group: _Group,
+        state: ForUpdate,
+        forward: Forward,
+        left: dict[CustomerId, _Group],
+    ) -> None:
+        """Hand what was not applied under a former id on to the id that goes on."""
+        target = await self.aliases.follow(group.customer_id, forward)
+        handed = []
+        for task in group.tasks:
+            if task.key in state.seen:
+                self.results[task.position] = DUPLICATE
+            else:
+                task.item = replace(task.item, customer_id=target)
+                handed.append(task)
+        if handed:
+            _join(left, target, handed)
+
+    async def _write(
+        self, attempts: list[tuple[_Group, _Attempt]], left: dict[CustomerId, _Group]
+    ) -> None:
+        writes = [
+            ProfileWrite(
+                customer_id=group.customer_id,
+                expected_version=attempt.expected_version,
+                profile=attempt.profile,
+                messages=attempt.messages,
+                log_entries=attempt.log_entries,
+            )
+            for group, attempt in attempts
+            if attempt.profile is not None
+        ]
+        written = await self.store.write_many(writes)
+        for (group, attempt), result in zip(attempts, written, strict=True):
+            if result is WriteResult.WRITTEN:
+                self._note(attempt)
+                continue
+            group.attempts += 1
+            if group.attempts < MAX_ATTEMPTS:
+                _join(left, group.customer_id, group.tasks, attempts=group.attempts)
+                continue
+            message = (
+                f"customer {group.customer_id!r} was changed by others {MAX_ATTEMPTS} times "
+                "meanwhile"
+            )
+            self.broken.append(OverloadedError(message, retry_after_seconds=1))
+
+    def _note(self, attempt: _Attempt) -> None:
+        for position, result in attempt.results:
+            self.results[position] = result
+
+    def _apply(self, group: _Group, state: ForUpdate) -> _Attempt:
+        attempt = _Attempt(state.profile)
+        if state.profile is not None:
+            attempt.expected_version = attempt.version = version_of(state.profile)
+        applied: set[bytes] = set()
+        moves: list[Moves] = []
+        for task in group.tasks:
+            if task.key in state.seen or (task.key in applied and not self.once):
+                attempt.results.append((task.position, DUPLICATE))
+                continue
+            if isinstance(task.item, ProfileUpdate):
+                self._move(attempt, moves)
+                if not self._update(attempt, task.position, task.item):
+                    continue
+            elif task.moves is not None:
+                moves.append(task.moves)
+                attempt.version += 1
+                if self.log:
+                    entry = event_entry(self.features, task.item, version=attempt.version)
+                    attempt.log_entries.append(entry)
+            attempt.changed = True
+            if task.key:
+                applied.add(task.key)
+        self._move(attempt, moves)
+        attempt.messages = list(applied)
         return attempt
 
+    def _move(self, attempt: _Attempt, moves: list[Moves]) -> None:
+        if moves:
+            attempt.profile = self.features.apply_moves(attempt.profile, moves)
+            moves.clear()
 
-def _apply_update(
-    features: FeatureSet, attempt: _Attempt, update: ProfileUpdate, now_ms: int
-) -> ItemResult:
-    attempt.profile, dropped = features.update(attempt.profile, update, at_ms=now_ms)
-    attempt.changed = True
-    kept = {name: value for name, value in update.attributes.items() if name not in dropped}
-    entry = UpdateEntry(
-        customer_id=update.customer_id,
-        attributes=kept,
-        consents=update.consents,
-        time_zone=update.time_zone,
-        locale=update.locale,
-        source=update.source,
-        received_at_ms=now_ms,
-        version=version_of(attempt.profile),
-        sensitive=named_in(kept, sensitive_names(features)),
-    )
-    attempt.log_entries.append((UPDATE_ENTRY, msgspec.msgpack.encode(entry)))
-    return ItemResult(ItemStatus.RECORDED, dropped=dropped)
-
-
-def _apply_event(
-    features: FeatureSet, attempt: _Attempt, event: Event, seen: set[str]
-) -> ItemResult:
-    if event.message_id in seen:
-        return ItemResult(ItemStatus.DUPLICATE)
-    attempt.profile = features.apply_checked(attempt.profile, event)
-    attempt.changed = True
-    seen.add(event.message_id)
-    attempt.message_ids.append(event.message_id)
-    sensitive = sensitive_properties(features).get(event.name, frozenset())
-    entry = EventEntry(
-        customer_id=event.customer_id,
-        name=event.name,
-        message_id=event.message_id,
-        at_ms=event.at_ms,
-        received_at_ms=event.received_at_ms,
-        properties=event.properties,
-        version=version_of(attempt.profile),
-        sensitive=named_in(event.properties, sensitive),
-    )
-    attempt.log_entries.append((EVENT_ENTRY, msgspec.msgpack.encode(entry)))
-    return ItemResult(ItemStatus.RECORDED)
-
-
-def _checked(features: FeatureSet, item: Item) -> tuple[Item | None, ItemResult]:
-    """Return the item with what is declared only, or ``None`` and what became of it."""
-    faults = list(_id_faults("/customer_id", item.customer_id))
-    if isinstance(item, ProfileUpdate):
-        if faults:
-            return None, ItemResult(ItemStatus.REJECTED, tuple(faults))
-        return item, ItemResult(ItemStatus.RECORDED)
-    faults += _id_faults("/message_id", item.message_id)
-    if not faults and not features.declares(item.name):
-        return None, ItemResult(ItemStatus.IGNORED)
-    if not faults:
+    def _update(self, attempt: _Attempt, position: int, update: ProfileUpdate) -> bool:
+        now_ms = self.clock()
         try:
-            event, dropped = features.check(item)
+            profile, dropped = self.features.update(attempt.profile, update, at_ms=now_ms)
         except InputError as error:
-            return None, ItemResult(ItemStatus.REJECTED, error.faults)
-        return event, ItemResult(ItemStatus.RECORDED, dropped=dropped)
-    return None, ItemResult(ItemStatus.REJECTED, tuple(faults))
+            attempt.results.append((position, rejected(error.faults)))
+            return False
+        if dropped and self.undeclared is Undeclared.REFUSE:
+            faults = undeclared_faults("attributes", dropped)
+            attempt.results.append((position, rejected(faults)))
+            return False
+        attempt.profile, attempt.version = profile, version_of(profile)
+        if dropped:
+            result = ItemResult(ItemStatus.RECORDED, dropped=dropped)
+            attempt.results.append((position, result))
+        if self.log:
+            entry = update_entry(
+                self.features,
+                update,
+                undeclared=dropped,
+                received_at_ms=now_ms,
+                version=attempt.version,
+            )
+            attempt.log_entries.append(entry)
+        return True
 
 
-def _id_faults(place: str, identifier: str) -> list[Fault]:
-    expected = f"1 to {MAX_ID_LENGTH} characters are expected"
-    if not 0 < len(identifier) <= MAX_ID_LENGTH:
-        return [Fault(place, f"an id of {len(identifier)} characters", expected)]
-    try:
-        identifier.encode()
-    except UnicodeEncodeError:
-        return [Fault(place, f"found {shown(identifier)}", "text that UTF-8 can hold is expected")]
-    return []
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Cut items into batches; an alias comes on its own, as those after it depend on it."""
+    start = 0
+    for position, item in enumerate(items):
+        if isinstance(item, Alias) or position - start == MAX_ITEMS_AT_ONCE:
+            if position > start:
+                yield items[start:position]
+            start = position
+            if isinstance(item, Alias):
+                yield items[position : position + 1]
+                start = position + 1
+    if start < len(items):
+        yield items[start:]
+
+
+def _join(
+    groups: dict[CustomerId, _Group],
+    customer_id: CustomerId,
+    tasks: list[_Task],
+    *,
+    attempts: int = 0,
+) -> None:
+    """Add tasks to a customer's group, all of them in the order they were sent."""
+    group = groups.get(customer_id)
+    if group is None:
+        groups[customer_id] = _Group(customer_id, tasks, attempts)
+        return
+    in_order = group.tasks[-1].position < tasks[0].position
+    group.tasks += tasks
+    group.attempts = max(group.attempts, attempts)
+    if not in_order:
+        group.tasks.sort(key=_position)
+
+
+def _position(task: _Task) -> int:
+    return task.position
+
+
+def _key(item: Event | ProfileUpdate, once: str | None) -> bytes:
+    if once is not None:
+        return message_key(item.customer_id, once)
+    if isinstance(item, Event):
+        return message_key(item.customer_id, item.message_id)
+    return b""
+
+
+def _keys(tasks: list[_Task]) -> list[bytes]:
+    """Return the keys to look for, each once."""
+    if len(tasks) == 1:
+        return [tasks[0].key] if tasks[0].key else []
+    return list(dict.fromkeys(task.key for task in tasks if task.key))

@@ -1,22 +1,26 @@
-"""Profiles on Redis or Valkey: one round trip to read, one script to write."""
+"""Profiles on Redis or Valkey: one round trip to read, one script a partition to write."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
-from hashlib import blake2b
 from importlib.resources import files
 
 from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY, Clock
 from nba.domain.ids import CustomerId
+from nba.features.alias_redis import RedisAliasStore
 from nba.features.profile import pack_version
-from nba.features.store import SEEN_DAYS, ForUpdate, LogEntry, WriteResult
+from nba.features.store import SEEN_DAYS, ForUpdate, ProfileWrite, Wanted, WriteResult
 from nba.storage import Connection, Keys, Script
 
-_WRITE = Script((files("nba.features") / "lua" / "write_profile.lua").read_text())
-_RESULTS = {0: WriteResult.STALE, 1: WriteResult.WRITTEN}
+MAX_WRITES_PER_SCRIPT = 64
+"""Profiles that one script writes; more would hold up everyone else at the server."""
+
+_WRITE = Script((files("nba.features") / "lua" / "write_profiles.lua").read_text())
+_RESULTS = (WriteResult.STALE, WriteResult.WRITTEN)
 _MS_PER_DAY = SECONDS_PER_DAY * MILLISECONDS_PER_SECOND
-_MESSAGE_DIGEST_BYTES = 8
+_HISTORY_TTL_MS = 400 * _MS_PER_DAY
 
 
 class RedisProfileStore:
@@ -27,15 +31,25 @@ class RedisProfileStore:
     connection, keys
         Where, and under which names.
     clock
-        Decides the day under which a message id is remembered; the server forgets a day's ids
-        48 hours after the last of them.
+        Decides the day under which a message is remembered; the server forgets a day's messages 48
+        hours after the last of them.
+    history_ttl_ms
+        How long the contact history of an alias outlives its last contact.
 
     """
 
-    def __init__(self, connection: Connection, keys: Keys, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        clock: Clock,
+        *,
+        history_ttl_ms: int = _HISTORY_TTL_MS,
+    ) -> None:
         self._connection = connection
         self._keys = keys
         self._clock = clock
+        self.aliases = RedisAliasStore(connection, keys, history_ttl_ms=history_ttl_ms)
 
     async def get(self, customer_id: CustomerId) -> bytes | None:
         """Return a packed profile, ``None`` for a customer never seen."""
@@ -44,66 +58,91 @@ class RedisProfileStore:
         )
         return profile
 
-    async def read_for_update(
-        self, customer_id: CustomerId, message_ids: Sequence[str]
-    ) -> ForUpdate:
-        """Return a packed profile and which messages were applied, in one round trip."""
-        if not message_ids:
-            return ForUpdate(await self.get(customer_id), frozenset())
-        digests = [_digest(customer_id, message_id) for message_id in message_ids]
-        profile, *days = await asyncio.gather(
-            self._connection.execute("GET", self._keys.profile(customer_id)),
+    async def read_many(self, wanted: Sequence[Wanted]) -> list[ForUpdate]:
+        """Return profiles and which messages were applied, in one round trip."""
+        found: list[ForUpdate | None] = [None] * len(wanted)
+        await asyncio.gather(
             *[
-                self._connection.execute("SMISMEMBER", name, *digests)
-                for name in self._seen(customer_id)
-            ],
+                self._read(partition, wanted, positions, found)
+                for partition, positions in self._by_partition([w.customer_id for w in wanted])
+            ]
         )
-        seen = {
-            message_id
-            for flags in days
-            for message_id, flag in zip(message_ids, flags, strict=True)
-            if flag
-        }
-        return ForUpdate(profile, frozenset(seen))
+        return [one for one in found if one is not None]
 
-    async def write(
+    async def _read(
         self,
-        customer_id: CustomerId,
-        *,
-        expected_version: int | None,
-        profile: bytes,
-        log_entries: Sequence[LogEntry],
-        message_ids: Sequence[str],
-    ) -> WriteResult:
-        """Write profile, ledger entries and message ids together, or nothing."""
-        partition = self._keys.partition_of(customer_id)
-        names = [
-            self._keys.profile(customer_id),
-            self._keys.ledger(partition),
-            *self._seen(customer_id),
+        partition: int,
+        wanted: Sequence[Wanted],
+        positions: Sequence[int],
+        found: list[ForUpdate | None],
+    ) -> None:
+        execute = self._connection.execute
+        names = [self._keys.profile(wanted[position].customer_id) for position in positions]
+        messages = [message for position in positions for message in wanted[position].messages]
+        # Profiles first: whatever is applied in between shows among the messages, never only in
+        # a profile.
+        replies = [execute("MGET", *names)]
+        if messages:
+            replies += [execute("SMISMEMBER", name, *messages) for name in self._seen(partition)]
+        profiles, *days = await asyncio.gather(*replies)
+        seen = {m for flags in days for m, flag in zip(messages, flags, strict=True) if flag}
+        for position, profile in zip(positions, profiles, strict=True):
+            mine = seen.intersection(wanted[position].messages) if seen else ()
+            found[position] = ForUpdate(profile, frozenset(mine))
+
+    async def write_many(self, writes: Sequence[ProfileWrite]) -> list[WriteResult]:
+        """Write profiles of different customers, in one round trip."""
+        results = [WriteResult.STALE] * len(writes)
+        groups = [
+            (partition, positions[start : start + MAX_WRITES_PER_SCRIPT])
+            for partition, positions in self._by_partition([w.customer_id for w in writes])
+            for start in range(0, len(positions), MAX_WRITES_PER_SCRIPT)
         ]
-        arguments: list[bytes | str | int | float] = [
-            b"" if expected_version is None else pack_version(expected_version),
-            profile,
-            SEEN_DAYS * SECONDS_PER_DAY,
-            len(message_ids),
-            *[_digest(customer_id, message_id) for message_id in message_ids],
-            *[part for entry in log_entries for part in entry],
-        ]
-        return _RESULTS[await self._connection.script(_WRITE, names, arguments)]
+        written = await asyncio.gather(
+            *[self._write(partition, [writes[p] for p in mine]) for partition, mine in groups],
+            return_exceptions=True,
+        )
+        for (_, positions), flags in zip(groups, written, strict=True):
+            if isinstance(flags, BaseException):
+                raise flags
+            for position, flag in zip(positions, flags, strict=True):
+                results[position] = _RESULTS[flag]
+        return results
+
+    async def _write(self, partition: int, writes: Sequence[ProfileWrite]) -> list[int]:
+        names = [self._keys.ledger(partition), *self._seen(partition)]
+        arguments: list[bytes | str | int | float] = [SEEN_DAYS * SECONDS_PER_DAY]
+        for write in writes:
+            names.append(self._keys.profile(write.customer_id))
+            version = write.expected_version
+            arguments += (
+                b"" if version is None else pack_version(version),
+                write.profile,
+                len(write.messages),
+                *write.messages,
+                len(write.log_entries),
+            )
+            for entry in write.log_entries:
+                arguments += entry
+        flags: list[int] = await self._connection.script(_WRITE, names, arguments)
+        return flags
 
     async def erase(self, customer_id: CustomerId) -> None:
-        """Forget a profile; digests of message ids are forgotten within 48 hours by themselves."""
-        await self._connection.execute("DEL", self._keys.profile(customer_id))
+        """Forget a profile and which aliases it had.
 
-    def _seen(self, customer_id: str) -> list[str]:
-        """Return the keys of remembered message ids, today's first."""
-        partition = self._keys.partition_of(customer_id)
+        Keys of messages are forgotten within 48 hours by themselves.
+        """
+        await self.aliases.erase(customer_id)
+
+    def _by_partition(self, customer_ids: Sequence[CustomerId]) -> list[tuple[int, list[int]]]:
+        """Return the positions of customers by their partition."""
+        positions: dict[int, list[int]] = defaultdict(list)
+        partition_of = self._keys.partition_of
+        for position, customer_id in enumerate(customer_ids):
+            positions[partition_of(customer_id)].append(position)
+        return list(positions.items())
+
+    def _seen(self, partition: int) -> list[str]:
+        """Return the names of remembered messages, today's first."""
         today = self._clock() // _MS_PER_DAY
         return [self._keys.seen(partition, today - back) for back in range(SEEN_DAYS)]
-
-
-def _digest(customer_id: str, message_id: str) -> bytes:
-    """Return what a message is remembered by: small, and one customer's never another's."""
-    content = f"{customer_id}\x00{message_id}".encode()
-    return blake2b(content, digest_size=_MESSAGE_DIGEST_BYTES).digest()

@@ -19,6 +19,7 @@ from nba.ledger.store import (
     Reservation,
     Reserved,
     Written,
+    customer_state,
 )
 
 _GUARD_VERSION = slice(8, 12)
@@ -29,8 +30,8 @@ class MemoryLedger:
 
     def __init__(self, profiles: MutableMapping[str, bytes], *, partitions: int = 16) -> None:
         self.partitions = partitions
+        self.histories: dict[str, bytes] = {}
         self._profiles = profiles
-        self._histories: dict[str, bytes] = {}
         self._requests: dict[tuple[str, str], DecisionId] = {}
         self._records: dict[str, bytes] = {}
         self._fields: dict[str, dict[str, tuple[bytes, OutcomeEntry | ResolutionEntry]]] = (
@@ -45,7 +46,7 @@ class MemoryLedger:
         """Read what deciding needs of one customer."""
         answered = self._requests.get((customer_id, request_id)) if request_id else None
         profile = self._profiles.get(customer_id)
-        return CustomerState(profile, self._histories.get(customer_id), answered)
+        return customer_state(profile, self.histories.get(customer_id), answered)
 
     async def reserve(self, reservation: Reservation) -> Reserved:
         """Record a decision and its contacts, or change nothing."""
@@ -54,13 +55,13 @@ class MemoryLedger:
         if request in self._requests:
             return Reserved.ANSWERED
         seen = reservation.seen
-        if self._histories.get(customer_id) != seen.history:
+        if self.histories.get(customer_id) != seen.history:
             return Reserved.STALE
         guard = (self._profiles.get(customer_id) or b"")[_GUARD_VERSION]
         if guard != (seen.profile or b"")[_GUARD_VERSION]:
             return Reserved.STALE
         if reservation.history is not None:
-            self._histories[customer_id] = reservation.history
+            self.histories[customer_id] = reservation.history
         self._records[decision_id] = reservation.record
         partition = self._partition(decision_id)
         self._append(partition, EntryType.DECISION, decision_id.encode())
@@ -120,6 +121,10 @@ class MemoryLedger:
             found += self._streams[partition][start : start + limit]
         return found
 
+    async def backlog(self) -> int:
+        """Return how many entries are kept."""
+        return sum(len(stream) for stream in self._streams.values())
+
     async def trim(self, partition: int, before: str) -> None:
         """Forget a partition's entries before a position."""
         gone = max(_ordinal(before) - 1 - self._trimmed[partition], 0)
@@ -128,7 +133,7 @@ class MemoryLedger:
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
         """Forget a customer's contact history and requests, and everything about decisions."""
-        self._histories.pop(customer_id, None)
+        self.histories.pop(customer_id, None)
         for request in [r for r in self._requests if r[0] == customer_id]:
             del self._requests[request]
         for decision_id in decision_ids:

@@ -23,6 +23,7 @@ from nba.ledger.store import (
     Reservation,
     Reserved,
     Written,
+    customer_state,
 )
 from nba.storage import Connection, Keys, Script
 
@@ -65,10 +66,10 @@ class RedisLedger:
         keys = [self._keys.profile(customer_id), self._keys.history(customer_id)]
         if request_id is None:
             profile, history = await self._connection.execute("MGET", *keys)
-            return CustomerState(profile, history)
+            return customer_state(profile, history, None)
         keys.append(self._keys.request(customer_id, request_id))
         profile, history, answered = await self._connection.execute("MGET", *keys)
-        return CustomerState(profile, history, DecisionId(answered.decode()) if answered else None)
+        return customer_state(profile, history, DecisionId(answered.decode()) if answered else None)
 
     async def reserve(self, reservation: Reservation) -> Reserved:
         """Record a decision and its contacts atomically, or change nothing."""
@@ -172,6 +173,11 @@ class RedisLedger:
             for p, reply in found
             for position, fields in reply
         ]
+
+    async def backlog(self) -> int:
+        """Return how many entries are kept."""
+        names = [self._keys.ledger(partition) for partition in range(self.partitions)]
+        return sum(await asyncio.gather(*[self._connection.execute("XLEN", n) for n in names]))
 
     async def trim(self, partition: int, before: str) -> None:
         """Forget a partition's entries before a position."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from nba.domain.alias import Forward, read_forward
 from nba.domain.ids import CustomerId, DecisionId
 from nba.ledger.records import OutcomeEntry, ResolutionEntry
 
@@ -35,11 +36,26 @@ class Written(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CustomerState:
-    """What one read brings: packed profile and contact history, and the answer to a repeat."""
+    """What one read brings: packed profile and contact history, and the answer to a repeat.
+
+    ``forward`` is set where the id is a former one, which leads elsewhere; nothing else is there
+    then but an answer given before.
+    """
 
     profile: bytes | None
     history: bytes | None
     answered: DecisionId | None = None
+    forward: Forward | None = None
+
+
+def customer_state(
+    profile: bytes | None, history: bytes | None, answered: DecisionId | None
+) -> CustomerState:
+    """Return what was read of a customer, where they go on if it is a former id."""
+    forward = read_forward(profile)
+    if forward is not None:
+        return CustomerState(None, None, answered, forward)
+    return CustomerState(profile, history, answered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +136,10 @@ class LedgerStore(Protocol):
 
     async def entries(self, positions: Mapping[int, str], limit: int) -> list[LedgerEntry]:
         """Return what follows a position in each partition, at most ``limit`` of each, in order."""
+        ...
+
+    async def backlog(self) -> int:
+        """Return how many entries are kept, most of which nobody took to the log yet."""
         ...
 
     async def trim(self, partition: int, before: str) -> None:

@@ -25,6 +25,9 @@ from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, new_decision_id
 from nba.features import ProfileService
+from nba.features.items import Undeclared
+from nba.ingestion.segment import TYPES
+from nba.serving.admission import Admission
 from nba.serving.customers import CustomerRecords
 from nba.serving.decisions import DecisionEndpoints
 from nba.serving.docs import docs_routes
@@ -69,13 +72,20 @@ def create_app(settings: Settings) -> Application:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runtime(settings) as runtime:
             metrics = Metrics()
+            admission = Admission(
+                runtime.ledger,
+                metrics,
+                max_in_flight=settings.max_items_in_flight,
+                max_backlog=settings.max_ledger_backlog,
+                poll_seconds=settings.poll_seconds,
+            )
             follower = PlanFollower(
                 runtime.ledger,
                 runtime.repository,
                 poll_seconds=settings.poll_seconds,
                 swapped=_warm,
             )
-            handlers = _handlers(runtime, follower, metrics)
+            handlers = _handlers(runtime, follower, admission, metrics)
             for path, by_method in handlers.items():
                 endpoint = Endpoint(by_method, max_body_bytes=settings.max_body_bytes)
                 app.router.routes.append(Route(path, endpoint))
@@ -83,9 +93,10 @@ def create_app(settings: Settings) -> Application:
                     application.direct[path] = endpoint
             app.router.routes.extend(docs_routes(openapi_document()))
             await follower.start()
-            task = asyncio.create_task(follower.run())
+            tasks = [asyncio.create_task(follower.run()), asyncio.create_task(admission.run())]
             yield
-            task.cancel()
+            for task in tasks:
+                task.cancel()
 
     app = FastAPI(
         title="NBA",
@@ -113,22 +124,37 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
     return Response(reply.body, reply.status, headers, media_type=reply.content_type)
 
 
-def _handlers(runtime: Runtime, follower: PlanFollower, metrics: Metrics) -> Handlers:
+def _handlers(
+    runtime: Runtime, follower: PlanFollower, admission: Admission, metrics: Metrics
+) -> Handlers:
     clock = runtime.clock
+    profiles = ProfileService(
+        runtime.profiles,
+        lambda: follower.require().features,
+        clock,
+        undeclared=Undeclared(runtime.settings.undeclared),
+    )
     service = DecisionService(
         follower.plan,
         runtime.ledger,
         clock=clock,
         random_bits=runtime.random_bits,
+        follow=profiles.aliases.follow,
         timers=metrics.timer,
     )
     decisions = DecisionEndpoints(service, runtime.ledger, runtime.repository, metrics)
     outcomes = OutcomeEndpoints(OutcomeService(runtime.ledger, clock=clock), clock, metrics)
     customers = EventEndpoints(
-        ProfileService(runtime.profiles, lambda: follower.require().features, clock),
+        profiles,
         runtime.profiles,
-        CustomerRecords(runtime.ledger, runtime.profiles, lambda: open_log(runtime.settings)),
+        CustomerRecords(
+            runtime.ledger,
+            runtime.profiles,
+            profiles.aliases,
+            lambda: open_log(runtime.settings),
+        ),
         follower,
+        admission=admission,
         clock=clock,
         random_bits=runtime.random_bits,
         metrics=metrics,
@@ -153,7 +179,9 @@ def _handlers(runtime: Runtime, follower: PlanFollower, metrics: Metrics) -> Han
     return {
         "/v1/decisions": {"POST": decisions.decide},
         "/v1/outcomes": {"POST": outcomes.report},
-        "/v1/events": {"POST": customers.ingest},
+        "/v1/events": {"POST": customers.taking()},
+        "/v1/batch": {"POST": customers.taking()},
+        **{f"/v1/{type_}": {"POST": customers.taking(type_)} for type_ in TYPES},
         "/v1/decisions/{decision_id}": {"GET": decisions.get},
         "/v1/decisions/{decision_id}/explain": {"GET": decisions.explain},
         "/v1/decisions/{decision_id}/replay": {"GET": decisions.replay},

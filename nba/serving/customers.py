@@ -12,6 +12,7 @@ from nba.domain.clock import to_rfc3339
 from nba.domain.customer import Event
 from nba.domain.ids import CustomerId, DecisionId, partition_of
 from nba.features import ProfileStore
+from nba.features.aliases import Aliases
 from nba.ledger.records import DecisionRecord, OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
 
@@ -32,32 +33,49 @@ class CustomerRecords:
     """
 
     def __init__(
-        self, ledger: LedgerStore, profiles: ProfileStore, open_log: Callable[[], DecisionLog]
+        self,
+        ledger: LedgerStore,
+        profiles: ProfileStore,
+        aliases: Aliases,
+        open_log: Callable[[], DecisionLog],
     ) -> None:
         self._ledger = ledger
         self._profiles = profiles
+        self._aliases = aliases
         self._open_log = open_log
 
     async def timeline(self, customer_id: CustomerId, *, limit: int | None) -> list[dict[str, Any]]:
-        """Return decisions, outcomes and events of a customer, newest first."""
+        """Return decisions, outcomes and events of a customer under all their ids, newest first."""
+        family = await self._aliases.family(customer_id)
+        found = [entry for member in family for entry in await self._of(member)]
+        found.sort(key=lambda entry: entry["at"], reverse=True)
+        return found if limit is None else found[:limit]
+
+    async def _of(self, customer_id: CustomerId) -> list[dict[str, Any]]:
         logged = await asyncio.to_thread(self._logged, customer_id)
         mine = {entry["id"] for entry in logged if entry["type"] == "decision"}
         recent = await self._recent(customer_id, mine)
         known = {(entry["type"], entry["id"]) for entry in logged}
         fresh = [entry for entry in recent if (entry["type"], entry["id"]) not in known]
-        both = sorted([*fresh, *logged], key=lambda entry: entry["at"], reverse=True)
-        return both if limit is None else both[:limit]
+        return [*fresh, *logged]
 
     async def erase(self, customer_id: CustomerId) -> int:
-        """Erase a customer online; return how many decisions went with them.
+        """Erase a customer online, all their ids; return how many decisions went with them.
 
-        The worker erases them from the log when it reaches the ledger's erasure entry.
+        The worker erases them from the log when it reaches the ledger's erasure entries.
         """
-        timeline = await self.timeline(customer_id, limit=None)
-        decisions = [DecisionId(e["id"]) for e in timeline if e["type"] == "decision"]
-        await self._profiles.erase(customer_id)
-        await self._ledger.erase(customer_id, decisions)
-        return len(decisions)
+        count = 0
+        # The id that goes on comes last: it knows the others, should this have to be done again.
+        for member in reversed(await self._aliases.family(customer_id)):
+            decisions = [
+                DecisionId(entry["id"])
+                for entry in await self._of(member)
+                if entry["type"] == "decision"
+            ]
+            await self._profiles.erase(member)
+            await self._ledger.erase(member, decisions)
+            count += len(decisions)
+        return count
 
     def _logged(self, customer_id: CustomerId) -> list[dict[str, Any]]:
         from nba.measurement.timeline import logged_timeline

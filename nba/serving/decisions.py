@@ -7,6 +7,7 @@ import time
 
 import msgspec
 
+from nba.bodies import parse
 from nba.decision.explain import explain, replay
 from nba.decision.plans import PlanRepository, parse_version
 from nba.decision.recording import read_record
@@ -18,7 +19,7 @@ from nba.ledger.store import LedgerStore
 from nba.serving.endpoint import Call
 from nba.serving.metrics import Metrics
 from nba.serving.problems import Reply
-from nba.serving.schemas import DecisionBody, parse
+from nba.serving.schemas import DecisionBody
 
 
 class DecisionEndpoints:

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import msgspec
 
+from nba.bodies import parse
 from nba.decision.plan import Plan
 from nba.decision.service import RandomBits
 from nba.domain.catalog import Catalog
 from nba.domain.clock import Clock
 from nba.domain.consent import consent_code
-from nba.domain.customer import Event, ProfileUpdate
 from nba.domain.ids import CustomerId
 from nba.errors import Fault, InputError, NotFoundError
 from nba.features import ItemResult, ItemStatus, ProfileService, ProfileStore
+from nba.features.items import Item, rejected
+from nba.ingestion.segment import MAX_BATCH, as_sent, open_envelope, read_message
+from nba.serving.admission import Admission
 from nba.serving.customers import CustomerRecords
-from nba.serving.endpoint import Call
+from nba.serving.endpoint import Call, Handler
 from nba.serving.follower import PlanFollower
 from nba.serving.metrics import Metrics
 from nba.serving.problems import Reply
-from nba.serving.schemas import MAX_BATCH, ProfileBody, SegmentBody, parse, parse_value
+from nba.serving.schemas import ProfileBody
 
 _MESSAGE_BITS = 96
-_SEGMENT_PLACES = {
-    "customer_id": "userId",
-    "message_id": "messageId",
-    "attributes": "traits",
-    "time_zone": "context/timezone",
-    "locale": "context/locale",
-}
-"""Where a message has what the domain knows by another name."""
 
 
 class EventEndpoints:
@@ -47,6 +43,7 @@ class EventEndpoints:
         records: CustomerRecords,
         follower: PlanFollower,
         *,
+        admission: Admission,
         clock: Clock,
         random_bits: RandomBits,
         metrics: Metrics,
@@ -56,32 +53,61 @@ class EventEndpoints:
         self._store = store
         self._records = records
         self._follower = follower
+        self._admission = admission
         self._clock = clock
         self._metrics = metrics
 
-    async def ingest(self, call: Call) -> Reply:
-        """Answer ``POST /v1/events``: one Segment message or a batch, each with its result."""
-        body = parse(call.body, dict[str, Any])
-        messages = _messages(body)
+    def taking(self, type_: str = "") -> Handler:
+        """Return the handler of a path that takes messages; ``type_`` where it is for one type."""
+
+        async def ingest(call: Call) -> Reply:
+            return await self._ingest(call.body, type_)
+
+        return ingest
+
+    async def _ingest(self, body: bytes, type_: str) -> Reply:
+        envelope = open_envelope(body)
         results: list[ItemResult | None] = []
-        good: list[Event | ProfileUpdate] = []
+        good: list[Item] = []
         now_ms = self._clock()
-        for message in messages:
+        for index in range(len(envelope.messages)):
             try:
-                typed = parse_value(message, SegmentBody)
-                fallback = f"{self._random_bits(_MESSAGE_BITS):x}"
-                good.append(typed.to_domain(received_at_ms=now_ms, fallback_id=fallback))
+                item = read_message(
+                    envelope,
+                    index,
+                    received_at_ms=now_ms,
+                    fallback_id=self._fallback_id,
+                    type_=type_,
+                )
+                good.append(item)
                 results.append(None)
             except InputError as error:
-                results.append(ItemResult(ItemStatus.REJECTED, error.faults))
-        taken = iter(await self._profiles.ingest(good))
-        complete = [result if result is not None else _as_sent(next(taken)) for result in results]
-        for result in complete:
-            self._metrics.events.labels(result.status.value).inc()
-        if "batch" not in body and complete[0].status is ItemStatus.REJECTED:
+                results.append(rejected(error.faults))
+        with self._admission.admit(len(good)):
+            taken = iter(await self._profiles.ingest(good))
+        complete = [
+            _as_sent(next(taken), message, type_) if result is None else result
+            for result, message in zip(results, envelope.messages, strict=True)
+        ]
+        self._count(complete, envelope.messages, type_)
+        if not envelope.batched and complete[0].status is ItemStatus.REJECTED:
             raise InputError(complete[0].faults)
         answers = [_answer(result, index) for index, result in enumerate(complete)]
         return Reply(msgspec.json.encode({"results": answers}))
+
+    def _fallback_id(self) -> str:
+        return f"{self._random_bits(_MESSAGE_BITS):x}"
+
+    def _count(self, results: Sequence[ItemResult], messages: Sequence[Any], type_: str) -> None:
+        for status, count in Counter(result.status for result in results).items():
+            self._metrics.events.labels(status.value).inc(count)
+        for result, message in zip(results, messages, strict=True):
+            if result.status is ItemStatus.IGNORED:
+                self._metrics.undeclared.labels("event").inc()
+            elif result.dropped:
+                kind = message.get("type") or type_
+                what = "attribute" if kind in {"identify", "group"} else "property"
+                self._metrics.undeclared.labels(what).inc(len(result.dropped))
 
     async def put(self, call: Call) -> Reply:
         """Answer ``PUT /v1/customers/{id}``."""
@@ -91,7 +117,7 @@ class EventEndpoints:
 
     async def get(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}``."""
-        customer_id = CustomerId(call.path["customer_id"])
+        customer_id = await self._known(call)
         profile = await self._described(customer_id)
         if profile is None:
             raise NotFoundError(f"there is no customer {customer_id!r}")
@@ -99,7 +125,7 @@ class EventEndpoints:
 
     async def export(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}/export``: everything kept about a customer."""
-        customer_id = CustomerId(call.path["customer_id"])
+        customer_id = await self._known(call)
         profile = await self._described(customer_id)
         timeline = await self._records.timeline(customer_id, limit=None)
         if profile is None and not timeline:
@@ -111,16 +137,20 @@ class EventEndpoints:
         text = call.query.get("limit", "50")
         if not text.isdecimal() or not 1 <= int(text) <= MAX_BATCH:
             raise InputError([Fault("/limit", f"found {text!r}", f"1 to {MAX_BATCH}")])
-        customer_id = CustomerId(call.path["customer_id"])
+        customer_id = await self._known(call)
         timeline = await self._records.timeline(customer_id, limit=int(text))
         return Reply(msgspec.json.encode({"customer_id": customer_id, "timeline": timeline}))
 
     async def delete(self, call: Call) -> Reply:
         """Answer ``DELETE /v1/customers/{id}``: forgotten online at once, then in the log."""
-        customer_id = CustomerId(call.path["customer_id"])
+        customer_id = await self._known(call)
         erased = await self._records.erase(customer_id)
         content = {"status": "erased", "log": "erased by the worker", "decisions": erased}
         return Reply(msgspec.json.encode(content), status=202)
+
+    async def _known(self, call: Call) -> CustomerId:
+        """Return the id under which the customer asked for goes on."""
+        return await self._profiles.aliases.resolve(CustomerId(call.path["customer_id"]))
 
     async def _described(self, customer_id: CustomerId) -> dict[str, Any] | None:
         packed = await self._store.get(customer_id)
@@ -140,25 +170,11 @@ def consent_names(plan: Plan) -> Mapping[int, tuple[str, str]]:
     return {consent_code(c, p): (c, p) for c, p in product(sorted(channels), sorted(purposes))}
 
 
-def _messages(body: Mapping[str, Any]) -> list[Any]:
-    if "batch" not in body:
-        return [body]
-    messages = body["batch"]
-    if not isinstance(messages, list) or not messages:
-        raise InputError([Fault("/batch", f"found {messages!r}"[:80], "a list of messages")])
-    if len(messages) > MAX_BATCH:
-        raise InputError([Fault("/batch", f"{len(messages)} items", f"at most {MAX_BATCH}")])
-    return messages
-
-
-def _as_sent(result: ItemResult) -> ItemResult:
+def _as_sent(result: ItemResult, message: Any, type_: str) -> ItemResult:
     """Return a result whose faults point into the message, not into what it was read as."""
-    faults = []
-    for fault in result.faults:
-        name, *rest = fault.place.removeprefix("/").split("/")
-        place = "/" + "/".join([_SEGMENT_PLACES.get(name, name), *rest])
-        faults.append(replace(fault, place=place))
-    return replace(result, faults=tuple(faults))
+    if not result.faults:
+        return result
+    return replace(result, faults=tuple(as_sent(f, message, type_) for f in result.faults))
 
 
 def _answer(result: ItemResult, index: int) -> dict[str, Any]:

@@ -27,6 +27,20 @@ class Metrics:
             "nba_outcomes", "Outcomes taken in", ["status"], registry=self.registry
         )
         self.events = Counter("nba_events", "Events taken in", ["status"], registry=self.registry)
+        self.undeclared = Counter(
+            "nba_undeclared",
+            "Events, properties and attributes left out because no file declares them",
+            ["what"],
+            registry=self.registry,
+        )
+        self.items_in_flight = Gauge(
+            "nba_items_in_flight", "Events being taken in", registry=self.registry
+        )
+        self.ledger_backlog = Gauge(
+            "nba_ledger_backlog",
+            "Ledger entries the worker has yet to take to the log",
+            registry=self.registry,
+        )
         self.plan = Gauge(
             "nba_plan_snapshot", "Bandit snapshot that is live", ["digest"], registry=self.registry
         )

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from nba.domain.ids import MAX_ID_LENGTH
+from nba.ingestion.segment import TYPES, SegmentBody
 from nba.serving.problems import PROBLEM_TYPE
-from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody, SegmentBody
+from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody
 
 _ID = {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -136,6 +137,7 @@ def _paths() -> dict[str, Any]:
                 "Take in events (Segment spec)", _OBJECT, body={"anyOf": messages}, tag="customers"
             )
         },
+        **{f"/v1/{name}": _taking(name) for name in ("batch", *TYPES)},
         "/v1/customers/{customer_id}": {
             "get": _operation("A customer's profile", _OBJECT, [customer], tag="customers"),
             "put": _operation(
@@ -157,6 +159,13 @@ def _paths() -> dict[str, Any]:
         "/readyz": {"get": _operation("Whether it can decide", _OBJECT, tag="operations")},
         "/metrics": {"get": _metrics()},
     }
+
+
+def _taking(name: str) -> dict[str, Any]:
+    """Return the operation of one of Segment's own paths."""
+    body = _ref("SegmentBatch" if name == "batch" else "SegmentBody")
+    summary = f"Take in Segment's {name}, as its libraries send it"
+    return {"post": _operation(summary, _OBJECT, body=body, tag="customers")}
 
 
 def _metrics() -> dict[str, Any]:

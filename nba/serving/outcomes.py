@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from nba.bodies import parse, parse_value
 from nba.decision.outcomes import OutcomeResult, OutcomeService, OutcomeStatus
 from nba.domain.clock import Clock
 from nba.domain.ids import OutcomeId
@@ -15,7 +16,7 @@ from nba.errors import Fault, InputError
 from nba.serving.endpoint import Call
 from nba.serving.metrics import Metrics
 from nba.serving.problems import Reply
-from nba.serving.schemas import MAX_BATCH, OutcomeBody, parse, parse_value
+from nba.serving.schemas import MAX_BATCH, OutcomeBody
 
 
 class OutcomeEndpoints:

@@ -64,7 +64,9 @@ class InProcessService:
         self._rng = np.random.default_rng(seed)
         profiles: dict[str, bytes] = {}
         self._ledger = MemoryLedger(profiles)
-        store = MemoryProfileStore(profiles, self._ledger.append_entry, clock)
+        store = MemoryProfileStore(
+            profiles, self._ledger.append_entry, clock, histories=self._ledger.histories
+        )
         self._profiles = ProfileService(store, lambda: self._plan.features, clock)
         self._outcomes = OutcomeService(self._ledger, clock=clock)
         self._decisions = DecisionService(

@@ -49,6 +49,18 @@ class Keys:
         """Return the key of a customer's contact history."""
         return self._key(self.partition_of(customer_id), "h:", customer_id)
 
+    def aliases(self, customer_id: str) -> str:
+        """Return the key of the former ids that lead to a customer (a hash)."""
+        return self._key(self.partition_of(customer_id), "a:", customer_id)
+
+    def frozen_profile(self, customer_id: str) -> str:
+        """Return the key of a former id's profile until it is merged."""
+        return self._key(self.partition_of(customer_id), "fp:", customer_id)
+
+    def frozen_history(self, customer_id: str) -> str:
+        """Return the key of a former id's contact history until it is merged."""
+        return self._key(self.partition_of(customer_id), "fh:", customer_id)
+
     def request(self, customer_id: str, request_id: str) -> str:
         """Return the key that remembers which decision answered a ``request_id``."""
         return self._key(self.partition_of(customer_id), "q:", f"{customer_id}\x00{request_id}")
@@ -76,6 +88,11 @@ class Keys:
     def seen(self, partition: int, day: int) -> str:
         """Return the key of the message ids seen on a day."""
         return self._key(partition, "seen:", str(day))
+
+    @property
+    def alias_claims(self) -> str:
+        """The aliases being made right now, by former id (a hash)."""
+        return f"{self.prefix}:aliasing"
 
     @property
     def plan(self) -> str:

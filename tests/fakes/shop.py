@@ -284,7 +284,11 @@ class Shop:
         profiles: dict[str, bytes] = {}
         self.ledger = MemoryLedger(profiles, partitions=partitions)
         store = MemoryProfileStore(
-            profiles, self.ledger.append_entry, self.clock, partitions=partitions
+            profiles,
+            self.ledger.append_entry,
+            self.clock,
+            partitions=partitions,
+            histories=self.ledger.histories,
         )
         self.store = store
         self.plan: Plan = self.publish()

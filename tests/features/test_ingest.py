@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -23,9 +23,11 @@ from nba.features import (
     ItemStatus,
     MemoryProfileStore,
     ProfileService,
+    ProfileWrite,
+    Wanted,
     WriteResult,
 )
-from nba.features.ingest import MAX_ATTEMPTS, MAX_ITEMS_PER_WRITE
+from nba.features.ingest import MAX_ATTEMPTS, MAX_ITEMS_AT_ONCE
 from nba.features.redis import RedisProfileStore
 from nba.storage import Connection, Keys
 
@@ -140,7 +142,7 @@ def test_single_items_raise_what_is_wrong(fixture: Fixture, make: SimpleNamespac
 
 
 def test_a_long_batch_of_one_customer_lands_whole(fixture: Fixture, make: SimpleNamespace) -> None:
-    count = 2 * MAX_ITEMS_PER_WRITE + 1
+    count = 2 * MAX_ITEMS_AT_ONCE + 1
     events = [make.event(message_id=f"m{i}", amount=0.5) for i in range(count)]
     assert set(fixture.ingest(*events, *events)) == {"recorded", "duplicate"}
     assert fixture.row()["orders"] == count
@@ -159,12 +161,16 @@ class AlwaysStale(MemoryProfileStore):
 
     writes = 0
 
-    async def write(self, customer_id: CustomerId, **more: Any) -> WriteResult:
+    async def write_many(self, writes: Sequence[ProfileWrite]) -> list[WriteResult]:
         """Write anybody but Anna."""
-        if customer_id != ANNA:
-            return await super().write(customer_id, **more)
-        self.writes += 1
-        return WriteResult.STALE
+        results = []
+        for write in writes:
+            if write.customer_id == ANNA:
+                self.writes += 1
+                results.append(WriteResult.STALE)
+            else:
+                results += await super().write_many([write])
+        return results
 
 
 def test_contention_without_end_says_try_again_and_the_rest_lands(make: SimpleNamespace) -> None:
@@ -181,7 +187,7 @@ def test_contention_without_end_says_try_again_and_the_rest_lands(make: SimpleNa
 class Away(MemoryProfileStore):
     """A store that cannot be reached."""
 
-    async def read_for_update(self, *_: Any) -> ForUpdate:
+    async def read_many(self, _: Sequence[Wanted]) -> list[ForUpdate]:
         """Raise."""
         raise UnavailableError("the store cannot be reached")
 

@@ -15,11 +15,15 @@ from nba.domain.clock import ManualClock
 from nba.domain.ids import CustomerId
 from nba.features import (
     FeatureSet,
+    ForUpdate,
     MemoryProfileStore,
     ProfileStore,
+    ProfileWrite,
+    Wanted,
     WriteResult,
 )
 from nba.features.redis import RedisProfileStore
+from nba.features.store import message_key
 from nba.storage import Connection, Keys
 
 ANNA = CustomerId("anna 🎁 שלום\n")
@@ -96,11 +100,16 @@ def profile(make: SimpleNamespace) -> Callable[[int], bytes]:
 
 
 async def write(opened: Opened, profile: bytes, expected: int | None, **more: Any) -> WriteResult:
-    given = {"log_entries": [], "message_ids": [], **more}
-    customer_id = given.pop("customer_id", ANNA)
-    return await opened.store.write(
-        customer_id, expected_version=expected, profile=profile, **given
+    given = {"customer_id": ANNA, **more}
+    (result,) = await opened.store.write_many(
+        [ProfileWrite(expected_version=expected, profile=profile, **given)]
     )
+    return result
+
+
+async def read(opened: Opened, *messages: bytes, customer_id: CustomerId = ANNA) -> ForUpdate:
+    (found,) = await opened.store.read_many([Wanted(customer_id, messages)])
+    return found
 
 
 def test_what_is_written_is_read(
@@ -111,7 +120,7 @@ def test_what_is_written_is_read(
         assert await write(opened, profile(1), None) is WriteResult.WRITTEN
         assert await opened.store.get(ANNA) == profile(1)
         assert await opened.store.get(BORIS) is None
-        found = await opened.store.read_for_update(ANNA, ["m1", "m2"])
+        found = await read(opened, b"m1", b"m2")
         assert (found.profile, found.seen) == (profile(1), frozenset())
 
     run(check)
@@ -121,14 +130,14 @@ def test_a_write_on_another_version_changes_nothing(
     run: Callable[[Check], None], profile: Callable[[int], bytes]
 ) -> None:
     async def check(opened: Opened) -> None:
-        more = {"log_entries": [("e", b"e1")], "message_ids": ["m1"]}
+        more = {"log_entries": [("e", b"e1")], "messages": [b"m1"]}
         assert await write(opened, profile(2), 1, **more) is WriteResult.STALE
         assert await opened.store.get(ANNA) is None
         assert await write(opened, profile(2), None) is WriteResult.WRITTEN
         for expected in (None, 1, 3):
             assert await write(opened, profile(9), expected, **more) is WriteResult.STALE
         assert await opened.store.get(ANNA) == profile(2)
-        assert (await opened.store.read_for_update(ANNA, ["m1"])).seen == frozenset()
+        assert (await read(opened, b"m1")).seen == frozenset()
         assert await opened.ledger(ANNA) == []
         assert await write(opened, profile(3), 2, **more) is WriteResult.WRITTEN
 
@@ -139,11 +148,11 @@ def test_a_message_is_applied_once(
     run: Callable[[Check], None], profile: Callable[[int], bytes]
 ) -> None:
     async def check(opened: Opened) -> None:
-        more = {"log_entries": [("e", b"\0\xff"), ("u", b"e2")], "message_ids": ["m1", "📨"]}
+        more = {"log_entries": [("e", b"\0\xff"), ("u", b"e2")], "messages": [b"m1", b"\xff"]}
         assert await write(opened, profile(1), None, **more) is WriteResult.WRITTEN
-        found = await opened.store.read_for_update(ANNA, ["m0", "📨", "m1", "m2"])
-        assert found.seen == {"m1", "📨"}
-        again = {"log_entries": [("e", b"e3")], "message_ids": ["m2", "m1"]}
+        found = await read(opened, b"m0", b"\xff", b"m1", b"m2")
+        assert found.seen == {b"m1", b"\xff"}
+        again = {"log_entries": [("e", b"e3")], "messages": [b"m2", b"m1"]}
         assert await write(opened, profile(2), 1, **again) is WriteResult.STALE
         assert await opened.store.get(ANNA) == profile(1)
         assert await opened.ledger(ANNA) == [(b"e", b"\0\xff"), (b"u", b"e2")]
@@ -151,32 +160,56 @@ def test_a_message_is_applied_once(
     run(check)
 
 
-def test_message_ids_are_one_customers_own(
+def test_many_customers_are_read_and_written_at_once_each_on_its_own(
     run: Callable[[Check], None], profile: Callable[[int], bytes]
 ) -> None:
     async def check(opened: Opened) -> None:
-        same = [CustomerId(f"c{i}") for i in range(20)]  # of 16 partitions: some share one
-        for customer_id in same:
-            result = await write(
-                opened, profile(1), None, customer_id=customer_id, message_ids=["1"]
+        ids = [CustomerId(f"c{i}") for i in range(300)]  # of 16 partitions: many share one
+        writes = [
+            ProfileWrite(
+                customer_id=customer_id,
+                # Every third is expected to be there already, and is not.
+                expected_version=7 if i % 3 == 0 else None,
+                profile=profile(1 + i % 2),
+                messages=[message_key(customer_id, "m")],
+                log_entries=[("e", b"%d" % i)],
             )
-            assert result is WriteResult.WRITTEN
+            for i, customer_id in enumerate(ids)
+        ]
+        results = await opened.store.write_many(writes)
+        assert [result is WriteResult.WRITTEN for result in results] == [
+            i % 3 > 0 for i in range(300)
+        ]
+        wanted = [Wanted(customer_id, [message_key(customer_id, "m"), b"x"]) for customer_id in ids]
+        for i, found in enumerate(await opened.store.read_many(wanted)):
+            kept = i % 3 > 0
+            assert found.profile == (profile(1 + i % 2) if kept else None)
+            assert found.seen == ({message_key(ids[i], "m")} if kept else set())
+        logged = {body for customer_id in ids for _, body in await opened.ledger(customer_id)}
+        assert logged == {b"%d" % i for i in range(300) if i % 3 > 0}
+        assert await opened.store.read_many([]) == []
+        assert await opened.store.write_many([]) == []
 
     run(check)
+
+
+def test_the_key_of_a_message_is_one_customers_own() -> None:
+    assert len(message_key("a", "b")) == 8
+    assert len({message_key("a", "b"), message_key("b", "a"), message_key("ab", "")}) == 3
 
 
 def test_messages_are_remembered_today_and_tomorrow(
     run: Callable[[Check], None], profile: Callable[[int], bytes]
 ) -> None:
     async def check(opened: Opened) -> None:
-        await write(opened, profile(1), None, message_ids=["m1"])
+        await write(opened, profile(1), None, messages=[b"m1"])
         opened.clock.advance(seconds=DAY_SECONDS)
-        assert (await opened.store.read_for_update(ANNA, ["m1"])).seen == {"m1"}
-        assert await write(opened, profile(2), 1, message_ids=["m1"]) is WriteResult.STALE
-        assert await write(opened, profile(2), 1, message_ids=["m2"]) is WriteResult.WRITTEN
+        assert (await read(opened, b"m1")).seen == {b"m1"}
+        assert await write(opened, profile(2), 1, messages=[b"m1"]) is WriteResult.STALE
+        assert await write(opened, profile(2), 1, messages=[b"m2"]) is WriteResult.WRITTEN
         opened.clock.advance(seconds=DAY_SECONDS)
-        assert (await opened.store.read_for_update(ANNA, ["m1", "m2"])).seen == {"m2"}
-        assert await write(opened, profile(3), 2, message_ids=["m1"]) is WriteResult.WRITTEN
+        assert (await read(opened, b"m1", b"m2")).seen == {b"m2"}
+        assert await write(opened, profile(3), 2, messages=[b"m1"]) is WriteResult.WRITTEN
 
     run(check)
 
@@ -202,7 +235,7 @@ def test_of_many_writers_at_once_exactly_one_wins(
         await write(opened, profile(1), None)
         results = await asyncio.gather(
             *[
-                write(opened, profile(2), 1, log_entries=[("e", b"%d" % i)], message_ids=[f"m{i}"])
+                write(opened, profile(2), 1, log_entries=[("e", b"%d" % i)], messages=[b"m%d" % i])
                 for i in range(20)
             ]
         )
@@ -220,13 +253,10 @@ def test_the_server_forgets_message_ids_by_itself(
         await connection.connect()
         clock = ManualClock()
         store = RedisProfileStore(connection, keys, clock)
-        await store.write(
-            BORIS,
-            expected_version=None,
-            profile=profile(1),
-            log_entries=[],
-            message_ids=["m1"],
+        write = ProfileWrite(
+            customer_id=BORIS, expected_version=None, profile=profile(1), messages=[b"m1"]
         )
+        assert await store.write_many([write]) == [WriteResult.WRITTEN]
         name = keys.seen(keys.partition_of(BORIS), clock() // (DAY_SECONDS * 1_000))
         assert 0 < await connection.execute("TTL", name) <= 2 * DAY_SECONDS
         assert await connection.execute("TTL", keys.profile(BORIS)) == -1

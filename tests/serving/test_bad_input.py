@@ -97,7 +97,7 @@ def test_every_fault_of_a_request_is_named_at_once(api: httpx.Client) -> None:
         b'{"customer_id": "\xff"}',
         b"[" * 100_000,
         b'{"customer_id": "a", "placements": [{"id": "web.home.hero"}]} trailing',
-        b'{"customer_id": "a", "attributes": {"age": NaN}}',
+        b'{"customer_id": "a", "attributes": {"age": NaN}',
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/decisions", "/v1/outcomes", "/v1/events"])
@@ -223,9 +223,9 @@ def test_a_customer_id_of_more_than_128_characters_is_refused(api: httpx.Client)
 @pytest.mark.parametrize(
     ("message", "pointer"),
     [
-        ({"type": "page", "userId": "a"}, "/type"),
+        ({"type": "pageant", "userId": "a"}, "/type"),
         ({"type": "track", "userId": "a"}, "/event"),
-        ({"type": "track", "event": "App Opened"}, ""),
+        ({"type": "track", "event": "App Opened"}, "/userId"),
         ({"type": "track", "userId": LONG, "event": "App Opened"}, "/userId"),
         ({"type": "track", "userId": "a", "event": "App Opened", "timestamp": "x"}, "/timestamp"),
         (

@@ -1,0 +1,1 @@
+"""How events and profiles come in, whatever carries them: Segment's spec, files, Kafka."""
