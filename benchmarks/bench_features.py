@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from benchmarks.features.rounds import Samples, on_cores
 from benchmarks.features.service import settings_for
 from benchmarks.report import figure, write
 from nba.bootstrap import system_clock
+from nba.features import FeatureSet
 from nba.storage import Connection, Keys
 from nba.storage.valkey import start_valkey
 
@@ -82,52 +83,76 @@ def store(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def read_and_apply(size: Size, python: Path | None, folder: Path) -> Figures:
-    """Measure reads beside Feast and writes beside SET, on one server."""
-    features = load(FIFTY)
-    now_ms = system_clock()
-    profiles = packed_profiles(
-        features, size.customers, size.events_per_customer, seed=_SEED, now_ms=now_ms
+def filled(size: Size) -> tuple[FeatureSet, dict[str, bytes], int]:
+    """Return the 50 features, packed profiles by customer, and when these were made."""
+    features, now_ms = load(FIFTY), system_clock()
+    each = size.events_per_customer
+    return (
+        features,
+        packed_profiles(features, size.customers, each, seed=_SEED, now_ms=now_ms),
+        now_ms,
     )
-    customer_ids = list(profiles)
 
-    async def run(url: str, feast: FeastProcess | None) -> tuple[Samples, list[str], Samples]:
-        connection = Connection(url)
-        await connection.connect()
-        try:
-            keys = Keys()
-            for customer_id, packed in profiles.items():
-                await connection.execute("SET", keys.profile(customer_id), packed)
-            reader = reading.Reader(connection, features, customer_ids, system_clock, seed=_SEED)
-            read, variants = await reading.measure(
-                reader, feast, customer_ids, rounds=size.rounds, seconds=size.seconds
+
+@asynccontextmanager
+async def connected(url: str, profiles: Mapping[str, bytes]) -> AsyncIterator[Connection]:
+    """Connect to a server and put the profiles where the service keeps them."""
+    keys = Keys()
+    connection = Connection(url)
+    await connection.connect()
+    try:
+        for customer_id, packed in profiles.items():
+            await connection.execute("SET", keys.profile(customer_id), packed)
+        yield connection
+    finally:
+        await connection.close()
+
+
+def told(size: Size) -> str:
+    """Say how ratios were measured."""
+    return (
+        f"{size.customers:,} customers, clients on one core, the same server on the other; ratio "
+        f"of medians of {size.rounds} interleaved rounds of {size.seconds:g} s"
+    )
+
+
+def read(size: Size, python: Path | None, folder: Path) -> Figures:
+    """Measure reads beside a bare GET and Feast, on one server."""
+    features, profiles, now_ms = filled(size)
+    ids = list(profiles)
+
+    async def run(url: str, feast: FeastProcess | None) -> tuple[Samples, list[str]]:
+        async with connected(url, profiles) as connection:
+            reader = reading.Reader(connection, features, ids, system_clock, seed=_SEED)
+            return await reading.measure(
+                reader, feast, ids, rounds=size.rounds, seconds=size.seconds
             )
-            writer = applying.Writer(
-                connection,
-                features,
-                customer_ids,
-                system_clock,
-                profile=profiles[customer_ids[0]],
-                seed=_SEED,
-            )
-            applied = await applying.measure(writer, rounds=size.rounds, seconds=size.seconds)
-        finally:
-            await connection.close()
-        return read, variants, applied
 
     with ExitStack() as stack:
         url = stack.enter_context(store(folder))
         feast, versions = None, ""
         if python is not None:
             feast = stack.enter_context(FeastProcess(python, cores=str(CLIENT_CORE)))
-            told = reading.introduce(features, profiles, feast, folder, url=url, at_ms=now_ms)
-            versions = f"; Feast {told['feast']}, redis-py {told['redis']}"
-        read, variants, applied = uvloop.run(run(url, feast))
-    how = (
-        f"{size.customers:,} customers, clients on one core, the same server on the other; ratio "
-        f"of medians of {size.rounds} interleaved rounds of {size.seconds:g} s"
-    )
-    return reading.figures(read, variants, how + versions) + applying.figures(applied, how)
+            found = reading.introduce(features, profiles, feast, folder, url=url, at_ms=now_ms)
+            versions = f"; Feast {found['feast']}, redis-py {found['redis']}"
+        samples, variants = uvloop.run(run(url, feast))
+    return reading.figures(samples, variants, told(size) + versions)
+
+
+def apply(size: Size, _python: Path | None, folder: Path) -> Figures:
+    """Measure writes beside a bare SET."""
+    features, profiles, _ = filled(size)
+    ids = list(profiles)
+
+    async def run(url: str) -> Samples:
+        async with connected(url, profiles) as connection:
+            writer = applying.Writer(
+                connection, features, ids, system_clock, profile=profiles[ids[0]], seed=_SEED
+            )
+            return await applying.measure(writer, rounds=size.rounds, seconds=size.seconds)
+
+    with store(folder) as url:
+        return applying.figures(uvloop.run(run(url)), told(size))
 
 
 def http(size: Size, _python: Path | None, folder: Path) -> Figures:
@@ -186,14 +211,15 @@ def replay(size: Size, _python: Path | None, _folder: Path) -> Figures:
 
 
 PARTS: dict[str, Callable[[Size, Path | None, Path], Figures]] = {
-    "online": read_and_apply,
+    "read": read,
+    "apply": apply,
     "http": http,
     "million": million,
     "offline": receipts,
     "parity": random_parity,
     "replay": replay,
 }
-NEED_FEAST = ("online", "offline")
+NEED_FEAST = ("read", "offline")
 NEED_PROCESSES = ("http", "million")
 
 
