@@ -101,10 +101,16 @@ class EventAggregation:
         self.slots: NDArray[np.int64] = np.array([position for position, _ in mine], dtype=np.int64)
         self._mine = tuple(slot for _, slot in mine)
         sources = list(dict.fromkeys(slot.where for slot in self._mine if slot.where is not None))
-        self._condition_of = [
-            None if s.where is None else sources.index(s.where) for s in self._mine
-        ]
-        self._program, self._words = _compile(event, sources)
+        self._conditions = np.array(
+            [len(sources) if s.where is None else sources.index(s.where) for s in self._mine],
+            dtype=np.intp,
+        )
+        self._valued = [(i, s) for i, s in enumerate(self._mine) if s.property is not None]
+        self._grouped = [(i, s) for i, s in enumerate(self._mine) if s.by is not None]
+        self._program, self._words, tested = _compile(event, sources)
+        self._tested = [(i, name) for i, name in enumerate(event.properties) if name in tested]
+        read = [s.property for _, s in self._valued] + [s.by for _, s in self._grouped]
+        self._needed = sorted(tested.union(name for name in read if name is not None))
         self._groups = [
             None if not slot.words else frozenset(map(word_key, slot.words)) for slot in self._mine
         ]
@@ -161,27 +167,26 @@ class EventAggregation:
         """Return keys and amounts, ``(n, n_slots)``, of ``n`` events given by their properties.
 
         A condition that is unknown, and a value or word that is missing, move nothing: NaN.
-        ``columns`` has every declared property.
+        ``columns`` has every declared property that a slot or a condition reads.
         """
         keys = np.zeros((n, len(self._mine)), dtype=np.uint32)
         amounts = np.ones((n, len(self._mine)))
-        holds = self._holds(columns, n)
-        for i, slot in enumerate(self._mine):
-            if slot.property is not None:
-                amounts[:, i] = _values(columns[slot.property], slot)
-            if slot.by is not None:
-                is_known, keys[:, i] = _keys(columns[slot.by], self._groups[i])
-                amounts[~is_known, i] = np.nan
-            condition = self._condition_of[i]
-            if condition is not None:
-                amounts[holds[condition] != 1, i] = np.nan
+        for i, slot in self._valued:
+            amounts[:, i] = _values(columns[slot.property or ""], slot)
+        for i, slot in self._grouped:
+            is_known, keys[:, i] = _keys(columns[slot.by or ""], self._groups[i])
+            amounts[~is_known, i] = np.nan
+        if self._program is not None:
+            holds = self._holds(self._program, columns, n)
+            amounts[holds[self._conditions].T != 1] = np.nan
         return keys, amounts
 
-    def _holds(self, columns: Mapping[str, Column], n: int) -> NDArray[np.int8]:
-        if self._program is None:
-            return np.empty((0, n), dtype=np.int8)
-        rows = np.empty((n, len(self.properties)))
-        for position, name in enumerate(self.properties):
+    def _holds(
+        self, program: Program[np.int8], columns: Mapping[str, Column], n: int
+    ) -> NDArray[np.int8]:
+        """Return the verdict of each condition and of having none, ``(n_conditions + 1, n)``."""
+        rows = np.full((n, len(self.properties)), np.nan)
+        for position, name in self._tested:
             column = columns[name]
             if isinstance(column, Words):
                 # A word no condition names is one other word; two are never compared (checks).
@@ -190,12 +195,12 @@ class EventAggregation:
                 rows[:, position] = table[column.codes]
             else:
                 rows[:, position] = column
-        return self._program.run_rows(rows)
+        return program.run_rows(rows)
 
     def _columns(self, events: Sequence[Event]) -> dict[str, Column]:
         columns: dict[str, Column] = {}
-        for name, type_ in self.properties.items():
-            if type_ is PropertyType.STRING:
+        for name in self._needed:
+            if self.properties[name] is PropertyType.STRING:
                 words: dict[Any, int] = {}
                 found = [event.properties.get(name) for event in events]
                 codes = [-1 if w is None else words.setdefault(w, len(words)) for w in found]
@@ -209,10 +214,13 @@ class EventAggregation:
 
 def _compile(
     event: EventDefinition, sources: Sequence[str]
-) -> tuple[Program[np.int8] | None, dict[str, float]]:
-    """Compile conditions over properties; return the codes of the words they name."""
+) -> tuple[Program[np.int8] | None, dict[str, float], set[str]]:
+    """Compile conditions over properties, and after them one that always holds.
+
+    Returns the codes of the words they name too, and the properties they read.
+    """
     if not sources:
-        return None, {}
+        return None, {}, set()
     opened = [parse(text, property_schema(event)) for text in sources]
     named = {
         str(node.value)
@@ -222,8 +230,9 @@ def _compile(
     }
     words = sorted(named)
     schema = property_schema(event, [*words, _OTHER_WORD])
-    program = compile_program([parse(text, schema) for text in sources])
-    return program, {word: float(code) for code, word in enumerate(words)}
+    program = compile_program([parse(text, schema) for text in (*sources, "true")])
+    tested = {symbol.path.partition(".")[2] for read in opened for symbol in read.symbols}
+    return program, {word: float(code) for code, word in enumerate(words)}, tested
 
 
 def _values(column: Column, slot: Slot) -> NDArray[np.float64]:

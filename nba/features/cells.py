@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from nba.features.aggregates import MAX_GROUPS, TILES_PER_WINDOW, Op
@@ -41,8 +43,8 @@ OP, TILE_SECONDS, LIMIT, HALF_LIFE = range(4)
 """Columns of the specification of slots, ``(n_slots, 4) int64``."""
 
 COUNT, SUM, MIN, MAX, FIRST, LAST, DECAY, SEEN = map(int, Op)
-_ALL_TILES = (1 << TILES_KEPT) - 1
-_CONTINUES = 0x80
+ALL_TILES = (1 << TILES_KEPT) - 1
+CONTINUES = 0x80
 _HEADER_BYTES = 12
 _VERSION_AT = 4
 
@@ -64,25 +66,31 @@ class Batch(NamedTuple):
     now_seconds: NDArray[np.int64]
 
 
-@numba.njit(cache=True)
-def integer(packed: Any, at: int, size: int) -> Any:
-    """Read a little-endian integer of ``size`` bytes."""
-    found = np.uint64(0)
-    for k in range(size):
-        found |= np.uint64(packed[at + k]) << np.uint64(8 * k)
-    return found
+def _loader(kind: Any) -> Any:
+    """Return what reads one number at a byte of a buffer, wherever it lies: one instruction.
+
+    The processors numba compiles for are little-endian, as the packed form is.
+    """
+
+    @intrinsic
+    def load(_context: Any, packed: Any, _at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            buffer = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+            place = builder.gep(buffer.data, [arguments[1]])
+            pointer = builder.bitcast(place, context.get_data_type(kind).as_pointer())
+            loaded = builder.load(pointer)
+            loaded.align = 1
+            return loaded
+
+        return kind(packed, types.intp), generate
+
+    return load
 
 
-@numba.njit(cache=True)
-def as_double(bits: int) -> Any:
-    """Return the float64 of 64 bits."""
-    return np.uint64(bits).view(np.float64)
-
-
-@numba.njit(cache=True)
-def as_single(bits: int) -> Any:
-    """Return the float32 of 32 bits, widened."""
-    return np.float64(np.uint32(bits).view(np.float32))
+load_u16 = _loader(types.uint16)
+load_u32 = _loader(types.uint32)
+load_f32 = _loader(types.float32)
+load_f64 = _loader(types.float64)
 
 
 @numba.njit(cache=True)
@@ -117,28 +125,28 @@ def decode(packed: Any, end: int, at: int, op: int, cells: Any, times: Any) -> A
     if op == SEEN:
         if at + 4 > end:
             return 0, 0, CUT
-        return 1, np.int64(integer(packed, at, 4)), at + 4
+        return 1, np.int64(load_u32(packed, at)), at + 4
     if at + 2 > end:
         return 0, 0, CUT
-    mask = np.int64(integer(packed, at, 2))
+    mask = np.int64(load_u16(packed, at))
     at += 2
     if mask == 0:
         return 0, 0, at
-    if mask > _ALL_TILES or at + 4 > end:
+    if mask > ALL_TILES or at + 4 > end:
         return 0, 0, CUT
-    last = np.int64(integer(packed, at, 4))
+    last = np.int64(load_u32(packed, at))
     at += 4
     for k in range(TILES_KEPT):
         if not (mask >> k) & 1:
             continue
         if op == COUNT:
-            found, shift, byte = np.uint64(0), np.uint64(0), np.uint64(_CONTINUES)
-            while byte >= _CONTINUES:
+            found, shift, byte = np.uint64(0), np.uint64(0), np.uint64(CONTINUES)
+            while byte >= CONTINUES:
                 if at >= end:
                     return 0, 0, CUT
                 byte = np.uint64(packed[at])
                 at += 1
-                found |= (byte & np.uint64(_CONTINUES - 1)) << shift
+                found |= (byte & np.uint64(CONTINUES - 1)) << shift
                 shift += np.uint64(7)
             cells[k] = np.float64(found)
             continue
@@ -146,12 +154,12 @@ def decode(packed: Any, end: int, at: int, op: int, cells: Any, times: Any) -> A
         if at + size > end:
             return 0, 0, CUT
         if op == LAST:
-            cells[k] = as_single(integer(packed, at, 4))
+            cells[k] = load_f32(packed, at)
         elif op == FIRST:
-            times[k] = np.int64(integer(packed, at, 4))
-            cells[k] = as_single(integer(packed, at + 4, 4))
+            times[k] = np.int64(load_u32(packed, at))
+            cells[k] = load_f32(packed, at + 4)
         else:
-            cells[k] = as_double(integer(packed, at, 8))
+            cells[k] = load_f64(packed, at)
         at += size
     return mask, last, at
 
@@ -170,9 +178,9 @@ def _encode(out: Any, at: int, op: int, mask: int, last: int, cells: Any, times:
             continue
         if op == COUNT:
             rest = np.uint64(cells[k])
-            while rest >= np.uint64(_CONTINUES):
-                low = rest & np.uint64(_CONTINUES - 1)
-                out[at] = np.uint8(low | np.uint64(_CONTINUES))
+            while rest >= np.uint64(CONTINUES):
+                low = rest & np.uint64(CONTINUES - 1)
+                out[at] = np.uint8(low | np.uint64(CONTINUES))
                 at += 1
                 rest >>= np.uint64(7)
             out[at] = np.uint8(rest)
@@ -253,7 +261,7 @@ def _advance(mask: int, last: int, tile: int, cells: Any, times: Any) -> Any:
     for k in range(TILES_KEPT - 1, ahead - 1, -1):
         cells[k] = cells[k - ahead]
         times[k] = times[k - ahead]
-    return ((mask << ahead) & _ALL_TILES) if ahead < TILES_KEPT else 0, tile
+    return ((mask << ahead) & ALL_TILES) if ahead < TILES_KEPT else 0, tile
 
 
 @numba.njit(cache=True)
@@ -276,126 +284,172 @@ def _goes_first(last: int, key: int, other_last: int, other_key: int) -> bool:
 
 
 @numba.njit(cache=True)
-def _apply_group(
-    source: Any, end: int, at: int, out: Any, to: int, spec: Any, now_seconds: int, move: Any
-) -> Any:
-    """Copy a grouped slot with one move ``(key, amount, second)`` made; key -1 for none."""
-    moved, amount, second = move
-    cells, times = np.empty(TILES_KEPT), np.zeros(TILES_KEPT, np.int64)
-    keys, lasts = np.empty(MAX_GROUPS + 1, np.int64), np.empty(MAX_GROUPS + 1, np.int64)
-    starts = np.empty(MAX_GROUPS + 1, np.int64)
-    if at >= end:
-        return CUT, to
-    n_entries, n, is_known = packed_count(source, at), 0, False
-    at += 1
-    for _ in range(n_entries):
-        if at + 4 > end or n > MAX_GROUPS - 1:
-            return CUT, to
-        key = np.int64(integer(source, at, 4))
-        start = at + 4
-        mask, last, at = decode(source, end, start, spec[OP], cells, times)
-        if at == CUT:
-            return CUT, to
-        if key == moved:
-            is_known = True
-        if key == moved or _without_old(spec, mask, last, now_seconds):
-            keys[n], lasts[n], starts[n] = key, last, start
-            n += 1
-    if moved >= 0 and not is_known:
-        mask, last = _add(spec, 0, 0, cells, times, second, amount)
-        if _without_old(spec, mask, last, now_seconds):
-            n = _insert(keys, lasts, starts, n, moved, last)
-    if n > spec[LIMIT]:
-        n = _forget_one(keys, lasts, starts, n)
-    count_at, written = to, 0
-    to += 1
-    for i in range(n):
-        mask, last = 0, 0
-        if starts[i] != CUT:
-            mask, last, _ = decode(source, end, starts[i], spec[OP], cells, times)
-        if keys[i] == moved:
-            mask, last = _add(spec, mask, last, cells, times, second, amount)
-        mask = _without_old(spec, mask, last, now_seconds)
-        if mask:
-            to = _put(out, to, keys[i], 4)
-            to = _encode(out, to, spec[OP], mask, last, cells, times)
-            written += 1
-    out[count_at] = written
-    return at, to
-
-
-@numba.njit(cache=True)
 def packed_count(packed: Any, at: int) -> Any:
     """Return the number of entries of a grouped slot."""
     return np.int64(packed[at])
 
 
-@numba.njit(cache=True)
-def _insert(keys: Any, lasts: Any, starts: Any, n: int, key: int, last: int) -> Any:
-    """Insert a key that has no entry yet (its start is ``CUT``) in order; return the new count."""
-    i = n
-    while i > 0 and keys[i - 1] > key:
-        keys[i], lasts[i], starts[i] = keys[i - 1], lasts[i - 1], starts[i - 1]
-        i -= 1
-    keys[i], lasts[i], starts[i] = key, last, CUT
-    return n + 1
+class _Groups(NamedTuple):
+    """Entries of one grouped slot while events are applied, in no order; room for one too many.
+
+    ``keys``, ``masks``, ``lasts`` ``(limit + 1,) int64``; ``cells``, ``times`` ``(limit + 1, 13)``
+    float64 and int64.
+    """
+
+    keys: NDArray[np.int64]
+    masks: NDArray[np.int64]
+    lasts: NDArray[np.int64]
+    cells: NDArray[np.float64]
+    times: NDArray[np.int64]
 
 
 @numba.njit(cache=True)
-def _forget_one(keys: Any, lasts: Any, starts: Any, n: int) -> Any:
-    """Take out the group that is forgotten first; return the new count."""
+def _read_groups(source: Any, at: int, spec: Any, groups: Any) -> Any:
+    """Read a grouped slot; return how many entries it has and where it ends, or ``CUT``."""
+    end = len(source)
+    if at >= end:
+        return 0, CUT
+    n = packed_count(source, at)
+    at += 1
+    if n > spec[LIMIT]:
+        return 0, CUT
+    for i in range(n):
+        if at + 4 > end:
+            return 0, CUT
+        groups.keys[i] = np.int64(load_u32(source, at))
+        groups.masks[i], groups.lasts[i], at = decode(
+            source, end, at + 4, spec[OP], groups.cells[i], groups.times[i]
+        )
+        if at == CUT:
+            return 0, CUT
+    return n, at
+
+
+@numba.njit(cache=True)
+def _write_groups(out: Any, to: int, spec: Any, groups: Any, n: int) -> Any:
+    """Write the entries by rising key; return where they end."""
+    order = np.empty(n, np.int64)
+    for i in range(n):
+        k = i
+        while k > 0 and groups.keys[order[k - 1]] > groups.keys[i]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = i
+    out[to] = n
+    at = to + 1
+    for entry in order:
+        at = _put(out, at, groups.keys[entry], 4)
+        mask, last = groups.masks[entry], groups.lasts[entry]
+        at = _encode(out, at, spec[OP], mask, last, groups.cells[entry], groups.times[entry])
+    return at
+
+
+@numba.njit(cache=True)
+def _copy_group(groups: Any, source: int, to: int) -> None:
+    if source != to:
+        groups.keys[to], groups.masks[to] = groups.keys[source], groups.masks[source]
+        groups.lasts[to] = groups.lasts[source]
+        groups.cells[to], groups.times[to] = groups.cells[source], groups.times[source]
+
+
+@numba.njit(cache=True)
+def _drop_old(spec: Any, groups: Any, n: int, now_seconds: int) -> int:
+    """Drop groups that no value asked for from now on can need; return how many stay."""
+    left = 0
+    for i in range(n):
+        mask = _without_old(spec, groups.masks[i], groups.lasts[i], now_seconds)
+        if mask:
+            groups.masks[i] = mask
+            _copy_group(groups, i, left)
+            left += 1
+    return left
+
+
+@numba.njit(cache=True)
+def _move_group(
+    spec: Any, groups: Any, n: int, now_seconds: int, key: int, second: int, amount: float
+) -> Any:
+    """Take one event into its group, which may push another out; return how many there are."""
+    mine = 0
+    while mine < n and groups.keys[mine] != key:
+        mine += 1
+    mask, last = (groups.masks[mine], groups.lasts[mine]) if mine < n else (0, 0)
+    mask, last = _add(spec, mask, last, groups.cells[mine], groups.times[mine], second, amount)
+    groups.masks[mine], groups.keys[mine], groups.lasts[mine] = mask, key, last
+    n = max(n, mine + 1)
+    if n <= spec[LIMIT]:
+        return n  # what is old by now makes room when room is needed, and goes at the end
+    n = _drop_old(spec, groups, n, now_seconds)
+    if n <= spec[LIMIT]:
+        return n
     gone = 0
     for i in range(1, n):
-        if _goes_first(lasts[i], keys[i], lasts[gone], keys[gone]):
+        if _goes_first(groups.lasts[i], groups.keys[i], groups.lasts[gone], groups.keys[gone]):
             gone = i
-    for i in range(gone, n - 1):
-        keys[i], lasts[i], starts[i] = keys[i + 1], lasts[i + 1], starts[i + 1]
+    _copy_group(groups, n - 1, gone)
     return n - 1
 
 
 @numba.njit(cache=True)
-def apply_event(
-    source: Any, size: int, out: Any, first: int, specs: Any, batch: Batch, event: int
-) -> Any:
-    """Copy a profile of ``size`` bytes into ``out`` with one event applied and its version risen.
+def _take_move(batch: Batch, cursors: Any, event: int, slot: int) -> Any:
+    """Return key and amount of an event's move of a slot and step past it; NaN where none."""
+    move = cursors[event]
+    if move == batch.begins[event + 1] or batch.slots[move] != slot:
+        return 0, np.nan
+    cursors[event] += 1
+    return np.int64(batch.keys[move]), batch.amounts[move]
 
-    ``first`` is where its slots begin. Returns the new size, or ``CUT``.
-    """
-    out[:first] = source[:first]
-    _put(out, _VERSION_AT, integer(source, _VERSION_AT, 4) + np.uint64(1), 4)
+
+@numba.njit(cache=True)
+def _apply_value(
+    source: Any, at: int, out: Any, to: int, slot: int, specs: Any, batch: Batch, cursors: Any
+) -> Any:
+    """Copy a slot of one value with all its moves made; return where it ended in both."""
+    spec = specs[slot]
     cells, times = np.empty(TILES_KEPT), np.zeros(TILES_KEPT, np.int64)
-    at, to = first, first
-    second, now_seconds = batch.at_seconds[event], batch.now_seconds[event]
-    move, last_move = batch.begins[event], batch.begins[event + 1]
-    for slot in range(len(specs)):
-        spec = specs[slot]
-        is_moved = move < last_move and batch.slots[move] == slot
-        amount, key = np.nan, np.int64(-1)
-        if is_moved:
-            amount, key = batch.amounts[move], np.int64(batch.keys[move])
-            move += 1
-        if np.isnan(amount):
-            key = np.int64(-1)
-        if spec[LIMIT] > 0:
-            at, to = _apply_group(
-                source, size, at, out, to, spec, now_seconds, (key, amount, second)
-            )
-            if at == CUT:
-                return CUT
-            continue
-        mask, last, at = decode(source, size, at, spec[OP], cells, times)
-        if at == CUT:
-            return CUT
+    mask, last, at = decode(source, len(source), at, spec[OP], cells, times)
+    if at == CUT:
+        return CUT, to
+    for event in range(len(batch.at_seconds)):
+        _, amount = _take_move(batch, cursors, event, slot)
         if not np.isnan(amount):
-            mask, last = _add(spec, mask, last, cells, times, second, amount)
-        mask = _without_old(spec, mask, last, now_seconds)
-        to = _encode(out, to, spec[OP], mask, last, cells, times)
-    return to if at == size else CUT
+            mask, last = _add(spec, mask, last, cells, times, batch.at_seconds[event], amount)
+        mask = _without_old(spec, mask, last, batch.now_seconds[event])
+    return at, _encode(out, to, spec[OP], mask, last, cells, times)
+
+
+@numba.njit(cache=True)
+def _apply_groups(
+    source: Any, at: int, out: Any, to: int, slot: int, specs: Any, batch: Batch, cursors: Any
+) -> Any:
+    """Copy a grouped slot with all its moves made; return where it ended in both."""
+    spec, n_events = specs[slot], len(batch.at_seconds)
+    room = spec[LIMIT] + 1
+    groups = _Groups(
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+        np.empty((room, TILES_KEPT)),
+        np.zeros((room, TILES_KEPT), np.int64),
+    )
+    n, at = _read_groups(source, at, spec, groups)
+    if at == CUT:
+        return CUT, to
+    for event in range(n_events):
+        key, amount = _take_move(batch, cursors, event, slot)
+        if not np.isnan(amount):
+            second, now_seconds = batch.at_seconds[event], batch.now_seconds[event]
+            n = _move_group(spec, groups, n, now_seconds, key, second, amount)
+    n = _drop_old(spec, groups, n, batch.now_seconds[n_events - 1])
+    return at, _write_groups(out, to, spec, groups, n)
 
 
 @numba.njit(cache=True)
 def apply_batch(packed: Any, fixed_bytes: int, specs: Any, batch: Batch) -> Any:
     """Return a profile with events applied, in order; an empty array where it is cut.
+
+    Slots know nothing of one another, so each is read once, takes its moves of all events, and is
+    written once: many events cost little more than one. The version rises by one for each event.
 
     Parameters
     ----------
@@ -409,20 +463,28 @@ def apply_batch(packed: Any, fixed_bytes: int, specs: Any, batch: Batch) -> Any:
         The events.
 
     """
-    capacity = len(packed) + GROWTH_PER_MOVE * (len(batch.slots) + 1)
-    one, other = np.empty(capacity, np.uint8), np.empty(capacity, np.uint8)
-    size = len(packed)
-    for i in range(size):
-        one[i] = packed[i]
-    first = skip_head(packed) + fixed_bytes
-    if first < fixed_bytes or first > size:
-        return one[:0]
-    for event in range(len(batch.at_seconds)):
-        size = apply_event(one, size, other, first, specs, batch, event)
-        if size == CUT:
-            return one[:0]
-        one, other = other, one
-    return one[:size]
+    source = np.empty(len(packed), np.uint8)
+    for i in range(len(packed)):
+        source[i] = packed[i]
+    first, n_events = skip_head(source) + fixed_bytes, len(batch.at_seconds)
+    if first < fixed_bytes or first > len(source):
+        return source[:0]
+    if n_events == 0:
+        return source
+    capacity = len(source) + GROWTH_PER_MOVE * (len(batch.slots) + 1)
+    out = np.empty(capacity, np.uint8)
+    out[:first] = source[:first]
+    _put(out, _VERSION_AT, load_u32(source, _VERSION_AT) + n_events, 4)
+    cursors = batch.begins[:n_events].copy()
+    at, to = first, first
+    for slot in range(len(specs)):
+        if specs[slot, LIMIT] > 0:
+            at, to = _apply_groups(source, at, out, to, slot, specs, batch, cursors)
+        else:
+            at, to = _apply_value(source, at, out, to, slot, specs, batch, cursors)
+        if at == CUT:
+            return source[:0]
+    return out[:to] if at == len(source) else source[:0]
 
 
 @numba.njit(cache=True)
@@ -492,8 +554,8 @@ def _merge_groups(
     while left > 0 or right > 0:
         if (left and a + 4 > len(mine)) or (right and b + 4 > len(theirs)) or n >= len(keys):
             return CUT, CUT, to
-        left_key = np.int64(integer(mine, a, 4)) if left else np.int64(2**32)
-        right_key = np.int64(integer(theirs, b, 4)) if right else np.int64(2**32)
+        left_key = np.int64(load_u32(mine, a)) if left else np.int64(2**32)
+        right_key = np.int64(load_u32(theirs, b)) if right else np.int64(2**32)
         keys[n], lasts[n] = min(left_key, right_key), 0
         if left_key == keys[n]:
             starts[0, n] = a + 4
@@ -549,37 +611,3 @@ def slot_ends(packed: Any, at: int, specs: Any) -> Any:
                 return ends
         ends[slot] = at
     return ends
-
-
-@numba.njit(cache=True)
-def window_value(
-    spec: Any, mask: int, last: int, cells: Any, times: Any, now_seconds: float
-) -> Any:
-    """Return an entry's value at a time, NaN where it has none, and its latest or first second."""
-    op, tile_seconds = spec[OP], spec[TILE_SECONDS]
-    if op == SEEN:
-        is_in = tile_seconds == 0 or (
-            last // tile_seconds > now_seconds // tile_seconds - TILES_PER_WINDOW
-        )
-        return 1.0 if is_in else 0.0, np.float64(last)
-    if mask == 0:
-        return (0.0 if op in (COUNT, SUM, DECAY) else np.nan), np.nan
-    if op == LAST:
-        return cells[0], np.float64(last)
-    if op == DECAY:
-        return cells[0] * _decayed(now_seconds - last, spec[HALF_LIFE]), np.float64(last)
-    n: Any = TILES_KEPT
-    if tile_seconds > 0:
-        oldest = np.int64(now_seconds // tile_seconds) - TILES_PER_WINDOW + 1
-        n = min(last - oldest + 1, TILES_KEPT)
-    value, second = (0.0 if op in (COUNT, SUM) else np.nan), np.nan
-    for k in range(n):
-        if not (mask >> k) & 1:
-            continue
-        if op in (COUNT, SUM):
-            value += cells[k]
-        elif op == FIRST:
-            value, second = cells[k], np.float64(times[k])
-        elif np.isnan(value) or (cells[k] < value) == (op == MIN):
-            value = cells[k]
-    return value, second

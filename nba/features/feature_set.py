@@ -37,7 +37,7 @@ from nba.features.kinds import KINDS, FeatureDefinition
 from nba.features.layout import StoredLayout, layout_of
 from nba.features.migration import migrate
 from nba.features.profile import Profile, ProfileCodec, cut, layout_id_of, read_head
-from nba.features.readout import read_row
+from nba.features.readout import flatten, read_row
 from nba.features.request import override
 from nba.features.row import Declared, Row, RowCompiler
 from nba.features.updates import apply_update
@@ -102,9 +102,10 @@ class FeatureSet:
         self.layout_id = self.layout.layout_id
         self._codec = ProfileCodec(self.layout)
         self._previous = _by_id(previous, self.layout)
-        self._row, self._row_plan, self._contact_plan = RowCompiler(
+        self._row, row_plan, self._contact_plan = RowCompiler(
             declared, accepted, catalog
         ).compile()
+        self._flat_plan = flatten(row_plan)
         self._derivation = Derivation(self._row, declared.derived, declared.segments)
         self._actions = tuple(item for item in self.definitions if isinstance(item, ActionFeature))
         self.names: tuple[FeatureName, ...] = tuple(map(FeatureName, self._row.names))
@@ -202,7 +203,7 @@ class FeatureSet:
             if layout_id_of(profile) != self.layout_id:
                 profile = self._codec.pack(self._unpack(profile))
             _, _, guard_version, consents, time_zone, locale, _ = read_head(profile)
-            if read_row(profile, now_seconds, self._row_plan, row) != len(profile):
+            if read_row(profile, now_seconds, self._flat_plan, row) != len(profile):
                 raise cut(profile)
         if history is not None:
             read_contacts(history, now_seconds, self._contact_plan, row)
@@ -277,6 +278,11 @@ class FeatureSet:
             received_at_ms=received_at_ms,
             properties=said,
         )
+
+    @property
+    def counts_interactions(self) -> bool:
+        """Whether any feature counts outcomes."""
+        return len(self._aggregations) > len(self.events)
 
     def aggregation(self, event_name: str) -> EventAggregation | None:
         """Return how events of a name move slots; ``None`` where it is not declared."""

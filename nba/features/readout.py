@@ -11,19 +11,31 @@ from numpy.typing import NDArray
 
 from nba.features.aggregates import TILES_PER_WINDOW
 from nba.features.cells import (
+    ALL_TILES,
+    CONTINUES,
+    COUNT,
     CUT,
+    DECAY,
+    FIRST,
+    HALF_LIFE,
+    LAST,
     LIMIT,
+    MIN,
     OP,
+    SEEN,
+    SUM,
+    TILE_SECONDS,
     TILES_KEPT,
-    as_single,
-    decode,
-    integer,
-    packed_count,
+    load_f32,
+    load_f64,
+    load_u16,
+    load_u32,
     skip_head,
-    window_value,
 )
 
 _SECONDS_PER_DAY = 86_400.0
+_SIZES = 7
+"""Numbers at the front of a flattened plan."""
 
 
 class Readout(IntEnum):
@@ -80,120 +92,223 @@ class RowPlan(NamedTuple):
     members: NDArray[np.int64]
 
 
+def flatten(plan: RowPlan) -> NDArray[np.int64]:
+    """Return a plan as one array: a call pays for each array it takes, and this one is frequent."""
+    arrays = [plan.attributes, plan.specs, plan.readouts, plan.known_begins]
+    arrays += [plan.known_keys, plan.members]
+    sizes = [plan.n_times, *(len(array) for array in arrays)]
+    return np.concatenate([np.array(sizes, dtype=np.int64), *(a.ravel() for a in arrays)])
+
+
 @numba.njit(cache=True)
-def read_row(packed: Any, now_seconds: float, plan: RowPlan, row: Any) -> Any:
+def _in_window(second: float, now_seconds: float, tile_seconds: int) -> Any:
+    return tile_seconds == 0 or (
+        second // tile_seconds > now_seconds // tile_seconds - TILES_PER_WINDOW
+    )
+
+
+@numba.njit(cache=True)
+def _take(op: int, value: float, cell: float) -> Any:
+    """Take an older cell into a value."""
+    if op in (COUNT, SUM):
+        return value + cell
+    if op == FIRST or np.isnan(value):
+        return cell
+    return min(value, cell) if op == MIN else max(value, cell)
+
+
+@numba.njit(cache=True)
+def _read_entry(packed: Any, at: int, flat: Any, spec: int, now_seconds: float) -> Any:
+    """Read an entry as its value, NaN for none, the second it tells of, and where it ends.
+
+    ``spec`` is where the specification of its slot begins in ``flat``.
+    """
+    op, end = flat[spec + OP], len(packed)
+    tile_seconds = flat[spec + TILE_SECONDS]
+    nothing = 0.0 if op in (COUNT, SUM, DECAY) else np.nan
+    if at + (4 if op == SEEN else 2) > end:
+        return nothing, np.nan, CUT
+    if op == SEEN:
+        second = np.float64(load_u32(packed, at))
+        return np.float64(_in_window(second, now_seconds, tile_seconds)), second, at + 4
+    mask = np.int64(load_u16(packed, at))
+    at += 2
+    if mask == 0:
+        return nothing, np.nan, at
+    if mask > ALL_TILES or at + 4 > end:
+        return nothing, np.nan, CUT
+    last = np.int64(load_u32(packed, at))
+    at += 4
+    size = 4 if op == LAST else 8
+    if op in (LAST, DECAY):
+        if at + size > end or mask != 1:
+            return nothing, np.nan, CUT
+        if op == LAST:
+            return np.float64(load_f32(packed, at)), np.float64(last), at + size
+        faded = 2.0 ** (-(now_seconds - last) / flat[spec + HALF_LIFE])
+        return load_f64(packed, at) * faded, np.float64(last), at + size
+    n_in = TILES_KEPT
+    if tile_seconds > 0:
+        n_in = last - (np.int64(now_seconds // tile_seconds) - TILES_PER_WINDOW)
+    value, second, k = nothing, np.nan, 0
+    while mask:
+        if mask & 1:
+            if op == COUNT:
+                cell, at = _read_count(packed, at, end)
+                if at == CUT:
+                    return nothing, np.nan, CUT
+            elif at + 8 > end:
+                return nothing, np.nan, CUT
+            elif op == FIRST:
+                cell = np.float64(load_f32(packed, at + 4))
+                if k < n_in:
+                    second = np.float64(load_u32(packed, at))
+                at += 8
+            else:
+                cell = load_f64(packed, at)
+                at += 8
+            if k < n_in:
+                value = _take(op, value, cell)
+        mask >>= 1
+        k += 1
+    return value, second, at
+
+
+@numba.njit(cache=True)
+def _read_count(packed: Any, at: int, end: int) -> Any:
+    """Read a LEB128 integer and where it ends, or ``CUT``."""
+    found, shift = np.int64(0), 0
+    while at < end:
+        byte = np.int64(packed[at])
+        at += 1
+        found |= (byte & (CONTINUES - 1)) << shift
+        if byte < CONTINUES:
+            return np.float64(found), at
+        shift += 7
+    return 0.0, CUT
+
+
+@numba.njit(cache=True)
+def read_row(packed: Any, now_seconds: float, flat: Any, row: Any) -> Any:
     """Read a packed profile into the front of a row, float32, that holds the defaults.
 
-    Returns where the profile ended, or ``CUT``.
+    ``flat`` is a flattened plan. Returns where the profile ended, or ``CUT``.
     """
     at = skip_head(packed)
-    n_attributes = len(plan.attributes)
-    end = at + 4 * (n_attributes + plan.n_times)
+    n_times, n_attributes, n_slots = flat[0], flat[1], flat[2]
+    end = at + 4 * (n_attributes + n_times)
     if at == CUT or end > len(packed):
         return CUT
     times_at = at + 4 * n_attributes
     for i in range(n_attributes):
-        value = as_single(integer(packed, at + 4 * i, 4))
-        fresh_seconds, time = plan.attributes[i, 1], plan.attributes[i, 2]
-        if time >= 0:
-            set_at = np.float64(integer(packed, times_at + 4 * time, 4))
-            if now_seconds - set_at > fresh_seconds:
+        value = np.float64(load_f32(packed, at + 4 * i))
+        is_date, fresh_seconds, time = _SIZES + 3 * i, _SIZES + 3 * i + 1, _SIZES + 3 * i + 2
+        if flat[time] >= 0:
+            set_at = np.float64(load_u32(packed, times_at + 4 * flat[time]))
+            if now_seconds - set_at > flat[fresh_seconds]:
                 value = np.nan
-        if plan.attributes[i, 0]:
+        if flat[is_date]:
             value = now_seconds / _SECONDS_PER_DAY - value
         if not np.isnan(value):
             row[i] = value
-    return _read_slots(packed, end, now_seconds, plan, row[n_attributes:])
+    specs = _SIZES + 3 * n_attributes
+    readouts = specs + 4 * n_slots
+    # One piece of memory: value and second of each slot, of each known group, and the readouts.
+    n_known = flat[5]
+    values = np.empty(2 * n_slots + 2 * n_known + flat[3])
+    at = _read_slots(packed, end, now_seconds, flat, specs, readouts + 5 * flat[3], values)
+    if at != CUT:
+        _read_out_all(flat, readouts, now_seconds, values, row, n_attributes)
+    return at
 
 
 @numba.njit(cache=True)
-def _read_slots(packed: Any, at: int, now_seconds: float, plan: RowPlan, row: Any) -> Any:
-    """Read all slots and then the readouts of them into ``row``."""
-    n_slots, end = len(plan.specs), len(packed)
-    values, seconds = np.empty(n_slots), np.empty(n_slots)
-    n_known = len(plan.known_keys)
-    groups, group_seconds = np.empty(n_known), np.full(n_known, np.nan)
-    cells, times = np.empty(TILES_KEPT), np.zeros(TILES_KEPT, np.int64)
+def _read_slots(
+    packed: Any, at: int, now_seconds: float, flat: Any, specs: int, begins: int, values: Any
+) -> Any:
+    """Read all slots: their values, then their seconds, then those of the groups known."""
+    n_slots, n_known = flat[2], flat[5]
+    groups, keys = 2 * n_slots, begins + flat[4]
     for slot in range(n_slots):
-        spec = plan.specs[slot]
-        if spec[LIMIT] == 0:
-            mask, last, at = decode(packed, end, at, spec[OP], cells, times)
+        spec = specs + 4 * slot
+        if flat[spec + LIMIT] == 0:
+            values[slot], values[n_slots + slot], at = _read_entry(
+                packed, at, flat, spec, now_seconds
+            )
             if at == CUT:
                 return CUT
-            values[slot], seconds[slot] = window_value(spec, mask, last, cells, times, now_seconds)
             continue
-        first, beyond = plan.known_begins[slot], plan.known_begins[slot + 1]
-        nothing, _ = window_value(spec, 0, 0, cells, times, now_seconds)
-        groups[first:beyond] = nothing
-        values[slot] = 0.0
-        if at >= end:
+        first, beyond = flat[begins + slot], flat[begins + slot + 1]
+        nothing = 0.0 if flat[spec + OP] in (COUNT, SUM, DECAY) else np.nan
+        for i in range(first, beyond):
+            values[groups + i], values[groups + n_known + i] = nothing, np.nan
+        if at >= len(packed):
             return CUT
-        n_entries = packed_count(packed, at)
+        n_entries, total = np.int64(packed[at]), 0.0
         at += 1
         for _ in range(n_entries):
-            if at + 4 > end:
+            if at + 4 > len(packed):
                 return CUT
-            key = np.int64(integer(packed, at, 4))
-            mask, last, at = decode(packed, end, at + 4, spec[OP], cells, times)
+            key = np.int64(load_u32(packed, at))
+            value, second, at = _read_entry(packed, at + 4, flat, spec, now_seconds)
             if at == CUT:
                 return CUT
-            value, second = window_value(spec, mask, last, cells, times, now_seconds)
-            values[slot] += value
-            while first < beyond and plan.known_keys[first] < key:
+            total += value
+            while first < beyond and flat[keys + first] < key:
                 first += 1
-            if first < beyond and plan.known_keys[first] == key:
-                groups[first], group_seconds[first] = value, second
-    results = np.empty(len(plan.readouts))
-    for i in range(len(results)):
-        results[i] = _read_out(
-            plan, i, results, values, seconds, groups, group_seconds, now_seconds
-        )
-        if not np.isnan(results[i]):
-            row[i] = results[i]
+            if first < beyond and flat[keys + first] == key:
+                values[groups + first], values[groups + n_known + first] = value, second
+        values[slot], values[n_slots + slot] = total, np.nan
     return at
 
 
 @numba.njit(cache=True)
 def _days_since(second: float, now_seconds: float, tile_seconds: int) -> Any:
     """Return days since a second, NaN where there is none or it is out of the window."""
-    if np.isnan(second):
-        return np.nan
-    if tile_seconds > 0 and (
-        second // tile_seconds <= now_seconds // tile_seconds - TILES_PER_WINDOW
-    ):
+    if np.isnan(second) or not _in_window(second, now_seconds, tile_seconds):
         return np.nan
     return max(now_seconds - second, 0.0) / _SECONDS_PER_DAY
 
 
 @numba.njit(cache=True)
-def _read_out(
-    plan: RowPlan,
-    i: int,
-    results: Any,
-    values: Any,
-    seconds: Any,
-    groups: Any,
-    group_seconds: Any,
-    now_seconds: float,
-) -> Any:
-    kind, a, b, tile_seconds, rank = plan.readouts[i]
-    if kind == VALUE:
-        if tile_seconds > 0 and np.isnan(_days_since(seconds[a], now_seconds, tile_seconds)):
-            return np.nan
-        return values[a]
-    if kind == MEAN:
-        return values[a] / values[b] if values[b] > 0.0 else np.nan
-    if kind in (RECENCY, SINCE_FIRST):
-        return _days_since(seconds[a], now_seconds, tile_seconds)
-    if kind == RATIO:
-        return results[a] / results[b] if results[b] != 0.0 else np.nan
-    if kind == TOP:
-        return _ranked(groups, plan.members[a : a + b], rank)
-    if kind == GROUP:
-        return groups[a]
-    if kind == GROUP_RECENCY:
-        return _days_since(group_seconds[a], now_seconds, tile_seconds)
-    return now_seconds / _SECONDS_PER_DAY - a
+def _read_out_all(
+    flat: Any, readouts: int, now_seconds: float, values: Any, row: Any, column: int
+) -> None:
+    """Set a row's columns from ``column`` on by the readouts of what was read."""
+    n_slots, n_readouts, n_known = flat[2], flat[3], flat[5]
+    groups = 2 * n_slots
+    results = groups + 2 * n_known
+    members = readouts + 5 * n_readouts + flat[4] + n_known
+    for i in range(n_readouts):
+        at = readouts + 5 * i
+        kind, a, b, tile_seconds = flat[at], flat[at + 1], flat[at + 2], flat[at + 3]
+        result = np.nan
+        if kind == VALUE:
+            second = values[n_slots + a] if tile_seconds > 0 else now_seconds
+            if _in_window(second, now_seconds, tile_seconds):
+                result = values[a]
+        elif kind == MEAN:
+            result = values[a] / values[b] if values[b] > 0.0 else np.nan
+        elif kind in (RECENCY, SINCE_FIRST):
+            result = _days_since(values[n_slots + a], now_seconds, tile_seconds)
+        elif kind == RATIO:
+            below = values[results + b]
+            result = values[results + a] / below if below != 0.0 else np.nan
+        elif kind == TOP:
+            result = _ranked(
+                values[groups : groups + n_known],
+                flat[members + a : members + a + b],
+                flat[at + 4],
+            )
+        elif kind == GROUP:
+            result = values[groups + a]
+        elif kind == GROUP_RECENCY:
+            result = _days_since(values[groups + n_known + a], now_seconds, tile_seconds)
+        else:
+            result = now_seconds / _SECONDS_PER_DAY - a
+        values[results + i] = result
+        if not np.isnan(result):
+            row[column + i] = result
 
 
 @numba.njit(cache=True)
