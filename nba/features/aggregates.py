@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
@@ -151,7 +151,8 @@ class Slot:
 
     ``limit`` is 0 for a single value, else the most groups kept, told apart by the words of ``by``
     (only by those in ``words``, where given). ``codes`` are the strings that ``property`` may
-    take, where it is kept as their positions.
+    take, where it is kept as their positions. ``divided`` sets the sum of a mean apart from one
+    declared for itself, which may know events from before the mean's count began.
     """
 
     event: str
@@ -164,17 +165,13 @@ class Slot:
     limit: int = 0
     words: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    divided: bool = False
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        parts: list[object] = [
-            self.event,
-            self.op.name,
-            self.property,
-            self.where,
-            self.tile_seconds,
-        ]
-        parts += [self.tile_seconds, self.half_life_seconds, self.by, self.limit, self.words, self.codes]
+        parts: list[object] = [self.event, self.op.name, self.property, self.where]
+        parts += [self.tile_seconds, self.half_life_seconds, self.by, self.limit]
+        parts += [self.words, self.codes, self.divided]
         object.__setattr__(self, "key", json.dumps(parts, separators=(",", ":")))
 
 
@@ -184,7 +181,8 @@ def slots_of(feature: AggregateFeature) -> tuple[Slot, ...]:
         case AggregateFunction.RATIO:
             return ()
         case AggregateFunction.MEAN:
-            return _slot(feature, Op.SUM), _slot(feature, Op.COUNT, counts_property=True)
+            total = replace(_slot(feature, Op.SUM), divided=True)
+            return total, _slot(feature, Op.COUNT, counts_property=True)
     return (_slot(feature, _OPS[feature.function]),)
 
 
