@@ -7,15 +7,27 @@ from itertools import chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.parity import Shop, compile_declared, run
+from benchmarks.parity import run
+from benchmarks.parity_log import offline
+from benchmarks.parity_shop import Shop, compile_declared
+from nba.domain.customer import Event
+from nba.domain.ids import CustomerId
 from nba.features.checks import event_problems, feature_problems, segment_problems
-from tests.features.strategies import CUSTOMERS, Ask, Case, cases, changed_cases
+from tests.features.strategies import CUSTOMERS, Ask, Case, Declared, cases, changed_cases
+
+NOW_MS = 1_800_000_000_000
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(cases())
 def test_every_read_equals_the_slow_store(case: Case):
     assert Shop(case.declared).play(case).found == []
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases())
+def test_the_log_answers_every_read_as_the_slow_store_did(case: Case):
+    assert offline(case).found == []
 
 
 @settings(deadline=None, max_examples=20)
@@ -53,6 +65,36 @@ def test_two_customers_made_one_have_the_events_of_both(case: Case, later_ms: in
     for customer in (own, other, third):
         shop.ask(Ask(customer, at_ms, {}, {}, ()))
     assert shop.tally.found == []
+
+
+def test_a_mean_declared_after_its_sum_counts_what_it_sums():
+    total = {
+        "name": "total",
+        "description": "",
+        "kind": "aggregate",
+        "event": "buy",
+        "function": "sum",
+        "property": "amount",
+    }
+    mean = {**total, "name": "mean", "function": "mean"}
+    shop = Shop(Declared((total,), ()))
+    shop.send([bought("m1", 100.0), bought("m2", 50.0)])
+    shop.redeclare(Declared((total, mean), ()))
+    shop.send([bought("m3", 7.0)])
+    for profiles in shop.profiles.values():
+        found = shop.read(profiles["anna"], Ask("anna", NOW_MS, {}, {}, ()))
+        assert found == {"total": 157.0, "mean": 7.0}
+
+
+def bought(message_id: str, amount: float) -> Event:
+    return Event(
+        customer_id=CustomerId("anna"),
+        name="buy",
+        message_id=message_id,
+        at_ms=NOW_MS,
+        received_at_ms=NOW_MS,
+        properties={"amount": amount},
+    )
 
 
 def test_the_run_that_is_measured_finds_no_difference_either():
