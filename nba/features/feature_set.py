@@ -35,7 +35,7 @@ from nba.features.derived import Derivation
 from nba.features.interactions import read_contacts
 from nba.features.kinds import KINDS, FeatureDefinition
 from nba.features.layout import StoredLayout, layout_of
-from nba.features.migration import migrate
+from nba.features.migration import Translation
 from nba.features.profile import Profile, ProfileCodec, cut, layout_id_of, read_head
 from nba.features.readout import flatten, read_row
 from nba.features.request import override
@@ -102,9 +102,7 @@ class FeatureSet:
         self.layout_id = self.layout.layout_id
         self._codec = ProfileCodec(self.layout)
         self._previous = _by_id(previous, self.layout)
-        self._row, row_plan, self._contact_plan = RowCompiler(
-            declared, accepted, catalog
-        ).compile()
+        self._row, row_plan, self._contact_plan = RowCompiler(declared, accepted, catalog).compile()
         self._flat_plan = flatten(row_plan)
         self._derivation = Derivation(self._row, declared.derived, declared.segments)
         self._actions = tuple(item for item in self.definitions if isinstance(item, ActionFeature))
@@ -121,7 +119,7 @@ class FeatureSet:
     @property
     def previous(self) -> tuple[StoredLayout, ...]:
         """Older layouts whose profiles this set reads."""
-        return tuple(codec.layout for codec in self._previous.values())
+        return tuple(translation.old for translation in self._previous.values())
 
     @property
     def candidate_names(self) -> tuple[FeatureName, ...]:
@@ -200,8 +198,7 @@ class FeatureSet:
         consents, time_zone, locale, guard_version = _NO_CONSENTS, None, None, 0
         now_seconds = at_ms / MILLISECONDS_PER_SECOND
         if profile is not None:
-            if layout_id_of(profile) != self.layout_id:
-                profile = self._codec.pack(self._unpack(profile))
+            profile = self._own(profile)
             _, _, guard_version, consents, time_zone, locale, _ = read_head(profile)
             if read_row(profile, now_seconds, self._flat_plan, row) != len(profile):
                 raise cut(profile)
@@ -306,8 +303,7 @@ class FeatureSet:
         Late events land in the tile of their time; where that is older than a window, the window
         is left as it is. The version rises by one for each event.
         """
-        if profile is None or layout_id_of(profile) != self.layout_id:
-            profile = self._codec.pack(self._unpack(profile))
+        profile = self._codec.pack(self._codec.empty()) if profile is None else self._own(profile)
         changed = apply_batch(profile, self._codec.fixed_bytes, self._codec.specs, batch_of(moves))
         if not len(changed):
             raise cut(profile)
@@ -437,20 +433,27 @@ class FeatureSet:
     def _unpack(self, profile: bytes | None) -> Profile:
         if profile is None:
             return self._codec.empty()
+        return self._codec.unpack(self._own(profile))
+
+    def _own(self, profile: bytes) -> bytes:
+        """Return a profile under this layout."""
         layout_id = layout_id_of(profile)
         if layout_id == self.layout_id:
-            return self._codec.unpack(profile)
-        codec = self._previous.get(layout_id)
-        if codec is None:
+            return profile
+        translation = self._previous.get(layout_id)
+        if translation is None:
             raise CorruptRecordError(
                 f"a profile is packed under layout {layout_id:#010x}, which was never published"
             )
-        return migrate(codec.unpack(profile), codec.layout, self._codec)
+        return translation.apply(profile)
 
     def _warm(self) -> None:
         """Compile the loops now, off the request path, by one pass through each."""
         packed = self.apply_moves(None, [])
         self.read(packed, at_ms=0)
+        for translation in self._previous.values():
+            codec = ProfileCodec(translation.old)
+            self.read(codec.pack(codec.empty()), at_ms=0)
 
 
 def batch_of(moves: Sequence[Moves]) -> Batch:
@@ -494,15 +497,15 @@ def _named_consents(
     return named
 
 
-def _by_id(layouts: Iterable[StoredLayout], current: StoredLayout) -> dict[int, ProfileCodec]:
-    codecs: dict[int, ProfileCodec] = {}
+def _by_id(layouts: Iterable[StoredLayout], current: StoredLayout) -> dict[int, Translation]:
+    found: dict[int, Translation] = {}
     for layout in layouts:
         same = current if layout.layout_id == current.layout_id else None
-        if layout.layout_id in codecs:
-            same = codecs[layout.layout_id].layout
+        if layout.layout_id in found:
+            same = found[layout.layout_id].old
         if same is not None and same != layout:
-            found = f"two layouts share the id {layout.layout_id:#010x}"
-            raise DefinitionError([Fault("features", found, "rename any one stored feature")])
+            collision = f"two layouts share the id {layout.layout_id:#010x}"
+            raise DefinitionError([Fault("features", collision, "rename any one stored feature")])
         if same is None:
-            codecs[layout.layout_id] = ProfileCodec(layout)
-    return codecs
+            found[layout.layout_id] = Translation(layout, current)
+    return found
