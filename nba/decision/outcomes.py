@@ -1,13 +1,20 @@
-"""Reporting outcomes: checked against the decision they belong to, then written exactly once."""
+"""Reporting outcomes: checked against the decision they belong to, then written exactly once.
+
+An outcome of a recorded decision is applied to the customer's profile too, before it is
+acknowledged, so that the very next decision counts it. Where a process dies between the two, the
+report is sent again and applied then; an outcome that came before its decision is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
+from nba.decision.interactions import Interact, interactions
+from nba.decision.plan import Plan
 from nba.decision.recording import read_record
 from nba.domain.clock import Clock
 from nba.domain.ids import NO_ACTION, DecisionId, OutcomeId, decided_at_ms, decision_partition
@@ -15,6 +22,9 @@ from nba.domain.outcome import SHOWN_OUTCOMES, Outcome
 from nba.errors import Fault
 from nba.ledger.records import OutcomeEntry
 from nba.ledger.store import LedgerStore, Written
+
+REMEMBERED_MS = 86_400_000
+"""Messages applied to a profile are remembered for at least this long."""
 
 CLOCK_TOLERANCE_MS = 300_000
 """How far in the future, or before its decision, an outcome may lie, for clocks that disagree."""
@@ -43,11 +53,33 @@ class OutcomeResult:
 
 
 class OutcomeService:
-    """Takes outcomes in; joining and learning happen in the worker, off the request path."""
+    """Takes outcomes in; joining and learning happen in the worker, off the request path.
 
-    def __init__(self, ledger: LedgerStore, *, clock: Clock) -> None:
+    Parameters
+    ----------
+    ledger
+        Where outcomes are recorded.
+    clock
+        Says what lies in the future.
+    plan
+        Returns the live plan, ``None`` where there is none.
+    interact
+        Applies outcomes to profiles.
+
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerStore,
+        *,
+        clock: Clock,
+        plan: Callable[[], Plan | None],
+        interact: Interact,
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._plan = plan
+        self._interact = interact
 
     async def report(self, outcomes: Sequence[Outcome]) -> list[OutcomeResult]:
         """Write outcomes; each gets its own answer, in order, and a bad one stops no other."""
@@ -59,13 +91,39 @@ class OutcomeService:
             for outcome, good in zip(outcomes, partitioned, strict=True)
         ]
         good = [o for o, fault in zip(outcomes, faults, strict=True) if fault is None]
-        written = iter(await self._ledger.report([_entry(outcome) for outcome in good]))
+        results = await self._ledger.report([_entry(outcome) for outcome in good])
+        await self._apply(good, results, stored)
+        written = iter(results)
         return [
             OutcomeResult(outcome.outcome_id, OutcomeStatus.REJECTED, fault)
             if fault is not None
             else _result(outcome, next(written), stored[outcome.decision_id])
             for outcome, fault in zip(outcomes, faults, strict=True)
         ]
+
+    async def _apply(
+        self,
+        outcomes: Sequence[Outcome],
+        written: Sequence[Written],
+        stored: Mapping[DecisionId, bytes | None],
+    ) -> None:
+        plan = self._plan()
+        if plan is None or not plan.features.counts_interactions:
+            return
+        counted = [
+            (outcome, packed)
+            for outcome, result in zip(outcomes, written, strict=True)
+            if (packed := stored[outcome.decision_id]) is not None
+            and (result is Written.RECORDED or self._is_repeat(outcome, result))
+        ]
+        events = list(interactions(plan, counted))
+        if events:
+            await self._interact(events)
+
+    def _is_repeat(self, outcome: Outcome, result: Written) -> bool:
+        """Say whether a duplicate may be applied again: only while profiles remember messages."""
+        decided_ms = decided_at_ms(outcome.decision_id)
+        return result is Written.DUPLICATE and self._clock() - decided_ms < REMEMBERED_MS
 
     def _has_partition(self, decision_id: DecisionId) -> bool:
         partition = decision_partition(decision_id)

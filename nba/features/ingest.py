@@ -151,6 +151,14 @@ class ProfileService:
                 results += await self._take(batch, name, log=log)
         return results
 
+    async def interact(self, events: Sequence[Event]) -> None:
+        """Apply outcomes of decisions as the events that features count; only the service does.
+
+        Raises as :meth:`ingest` does; each lands once, however often it is sent.
+        """
+        for batch in _batches(events):
+            await self._take(batch, None, log=True, own=True)
+
     async def _single(self, item: Event | ProfileUpdate) -> ItemResult:
         (result,) = await self.ingest([item])
         if result.status is ItemStatus.REJECTED:
@@ -169,10 +177,10 @@ class ProfileService:
         return RECORDED if made else DUPLICATE
 
     async def _take(
-        self, items: Sequence[Item], once: str | None, *, log: bool
+        self, items: Sequence[Item], once: str | None, *, log: bool, own: bool = False
     ) -> list[ItemResult]:
         features = self._features()
-        results, groups = self._checked(features, items, once)
+        results, groups = self._checked(features, items, once, own=own)
         run = _Run(self._store, self.aliases, features, self._clock, self._undeclared, results)
         run.once, run.log = once is not None, log
         async with AsyncExitStack() as stack:
@@ -188,7 +196,7 @@ class ProfileService:
         return results
 
     def _checked(
-        self, features: FeatureSet, items: Sequence[Item], once: str | None
+        self, features: FeatureSet, items: Sequence[Item], once: str | None, *, own: bool
     ) -> tuple[list[ItemResult], dict[CustomerId, _Group]]:
         """Return what becomes of each item if it lands, and what is to land by customer."""
         results: list[ItemResult] = []
@@ -198,7 +206,7 @@ class ProfileService:
         for position, item in enumerate(items):
             good: Event | ProfileUpdate | None
             if isinstance(item, Event):
-                good, result = check_event(features, item, self._undeclared)
+                good, result = check_event(features, item, self._undeclared, own=own)
             else:
                 good, result = check_update(item)
             results.append(result)

@@ -56,14 +56,17 @@ def rejected(faults: list[Fault] | tuple[Fault, ...]) -> ItemResult:
 
 
 def check_event(
-    features: FeatureSet, event: Event, undeclared: Undeclared
+    features: FeatureSet, event: Event, undeclared: Undeclared, *, own: bool = False
 ) -> tuple[Event | None, ItemResult]:
-    """Return an event with what is declared only, or ``None`` and what becomes of it."""
+    """Return an event with what is declared only, or ``None`` and what becomes of it.
+
+    Only the service's ``own`` events may be interactions, which no file declares.
+    """
     faults = id_faults("customer_id", event.customer_id)
     faults += id_faults("message_id", event.message_id)
     if faults:
         return None, rejected(faults)
-    if not features.declares(event.name):
+    if not (features.declares(event.name) or (own and features.aggregation(event.name))):
         return None, _unknown(event, undeclared)
     try:
         checked, dropped = features.check(event)

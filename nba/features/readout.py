@@ -147,10 +147,12 @@ def _read_entry(packed: Any, at: int, flat: Any, spec: int, now_seconds: float) 
             return np.float64(load_f32(packed, at)), np.float64(last), at + size
         faded = 2.0 ** (-(now_seconds - last) / flat[spec + HALF_LIFE])
         return load_f64(packed, at) * faded, np.float64(last), at + size
-    n_in = TILES_KEPT
+    n_in: Any = TILES_KEPT
     if tile_seconds > 0:
         n_in = last - (np.int64(now_seconds // tile_seconds) - TILES_PER_WINDOW)
-    value, second, k = nothing, np.nan, 0
+    value: Any = nothing
+    second: Any = np.nan
+    k = 0
     while mask:
         if mask & 1:
             if op == COUNT:
@@ -282,7 +284,7 @@ def _read_out_all(
     for i in range(n_readouts):
         at = readouts + 5 * i
         kind, a, b, tile_seconds = flat[at], flat[at + 1], flat[at + 2], flat[at + 3]
-        result = np.nan
+        result: Any = np.nan
         if kind == VALUE:
             second = values[n_slots + a] if tile_seconds > 0 else now_seconds
             if _in_window(second, now_seconds, tile_seconds):

@@ -143,7 +143,9 @@ def _handlers(
         timers=metrics.timer,
     )
     decisions = DecisionEndpoints(service, runtime.ledger, runtime.repository, metrics)
-    outcomes = OutcomeEndpoints(OutcomeService(runtime.ledger, clock=clock), clock, metrics)
+    outcomes = OutcomeService(
+        runtime.ledger, clock=clock, plan=follower.plan, interact=profiles.interact
+    )
     customers = EventEndpoints(
         profiles,
         runtime.profiles,
@@ -178,7 +180,7 @@ def _handlers(
 
     return {
         "/v1/decisions": {"POST": decisions.decide},
-        "/v1/outcomes": {"POST": outcomes.report},
+        "/v1/outcomes": {"POST": OutcomeEndpoints(outcomes, clock, metrics).report},
         "/v1/events": {"POST": customers.taking()},
         "/v1/batch": {"POST": customers.taking()},
         **{f"/v1/{type_}": {"POST": customers.taking(type_)} for type_ in TYPES},

@@ -68,7 +68,9 @@ class InProcessService:
             profiles, self._ledger.append_entry, clock, histories=self._ledger.histories
         )
         self._profiles = ProfileService(store, lambda: self._plan.features, clock)
-        self._outcomes = OutcomeService(self._ledger, clock=clock)
+        self._outcomes = OutcomeService(
+            self._ledger, clock=clock, plan=lambda: self._plan, interact=self._profiles.interact
+        )
         self._decisions = DecisionService(
             lambda: self._plan,
             self._ledger,

@@ -293,7 +293,12 @@ class Shop:
         self.store = store
         self.plan: Plan = self.publish()
         self.profiles = ProfileService(store, lambda: self.plan.features, self.clock)
-        self.outcomes = OutcomeService(self.ledger, clock=self.clock)
+        self.outcomes = OutcomeService(
+            self.ledger,
+            clock=self.clock,
+            plan=lambda: self.plan,
+            interact=self.profiles.interact,
+        )
         self._bits = 0
 
     def publish(self) -> Plan:
