@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import chain
 
 from hypothesis import given, settings
@@ -9,11 +10,22 @@ from hypothesis import strategies as st
 
 from benchmarks.parity import run
 from benchmarks.parity_log import offline
-from benchmarks.parity_shop import Shop, compile_declared
-from nba.domain.customer import Event
+from benchmarks.parity_shop import Shop, compared, compile_declared, expected_base
+from nba.domain.clock import ManualClock
+from nba.domain.customer import Event, ProfileUpdate
 from nba.domain.ids import CustomerId
+from nba.features import ItemStatus, MemoryProfileStore, ProfileService
 from nba.features.checks import event_problems, feature_problems, segment_problems
-from tests.features.strategies import CUSTOMERS, Ask, Case, Declared, cases, changed_cases
+from tests.features.strategies import (
+    CUSTOMERS,
+    Ask,
+    Case,
+    Change,
+    Declared,
+    Send,
+    cases,
+    changed_cases,
+)
 
 NOW_MS = 1_800_000_000_000
 
@@ -28,6 +40,47 @@ def test_every_read_equals_the_slow_store(case: Case):
 @given(cases())
 def test_the_log_answers_every_read_as_the_slow_store_did(case: Case):
     assert offline(case).found == []
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases())
+def test_the_service_takes_each_message_once(case: Case):
+    shop, clock, profiles = Shop(case.declared), ManualClock(), {}
+    store = MemoryProfileStore(profiles, lambda *_: None, clock)
+    service = ProfileService(store, lambda: shop.features, clock)
+    for step in case.steps:
+        match step:
+            case Send():
+                clock.now_ms = step.events[0].received_at_ms
+                mine = [event for event in step.events if not event.name.startswith("nba.")]
+                results = asyncio.run(service.ingest(mine))
+                for event, result in zip(mine, results, strict=True):
+                    assert result.status is status_in(shop, event)
+                outcomes = [
+                    event
+                    for event in step.events
+                    if event.name.startswith("nba.") and not shop.slow.refuses(event)
+                ]
+                asyncio.run(service.interact(outcomes))
+                for event in outcomes:
+                    shop.slow.send(event)
+            case Change():
+                clock.now_ms = step.at_ms
+                update = ProfileUpdate(
+                    customer_id=CustomerId(step.customer), attributes=step.attributes
+                )
+                asyncio.run(service.put(update))
+                shop.slow.update(step.customer, step.attributes, step.at_ms)
+            case Ask():
+                found = shop.read(profiles.get(step.customer), step)
+                assert list(compared(shop.slow, expected_base(shop.slow, step), found)) == []
+
+
+def status_in(shop: Shop, event: Event) -> ItemStatus:
+    """Return what becomes of an event in the slow store."""
+    if shop.slow.refuses(event):
+        return ItemStatus.REJECTED
+    return ItemStatus.RECORDED if shop.slow.send(event) else ItemStatus.DUPLICATE
 
 
 @settings(deadline=None, max_examples=20)
