@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(
         default=2.0, gt=0, description="How often the worker appends to the log."
     )
+    worker_metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port on which the worker answers Prometheus, at NBA_HOST; 0 for none.",
+    )
     expiry_grace_seconds: float = Field(
         default=60.0, ge=0, description="How long after its horizon a choice still waits."
     )

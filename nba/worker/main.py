@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
-from nba.bootstrap import Runtime, open_log, open_registry, open_runtime
+from nba.bootstrap import Runtime, open_log, open_registry, open_runtime, system_clock
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
 from nba.decision.project import Project, load_project
+from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.errors import CorruptRecordError, DefinitionError, NbaError
 from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
+from nba.worker.metrics import WorkerMetrics
+from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
 from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
 
 EXPIRE_SECONDS = 1.0
 PLAN_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
+PROFILE_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
 
@@ -72,6 +77,9 @@ class WorkerProcess:
         self._project: Project | None = None
         self._plan: Plan | None = None
         self._refused: str | None = None
+        self._metrics = WorkerMetrics()
+        self._profiles = DailyProfiles(log, runtime.clock)
+        self._profiling: asyncio.Task[int | None] | None = None
 
     async def run(self) -> None:
         """Work until told to stop; what is in memory is written before returning."""
@@ -80,28 +88,33 @@ class WorkerProcess:
         if self._plan is not None:
             snapshot_seconds = self._plan.source.bandit.snapshot_seconds
         settings = self._runtime.settings
+        if settings.worker_metrics_port:
+            self._metrics.serve(settings.host, settings.worker_metrics_port)
         chores = [
             _Chore(EXPIRE_SECONDS, self._worker.expire),
-            _Chore(settings.flush_seconds, self._worker.flush),
+            _Chore(settings.flush_seconds, self._flush),
             _Chore(snapshot_seconds, self._worker.publish_snapshot),
             _Chore(PLAN_SECONDS, self._follow),
             _Chore(PRUNE_SECONDS, self._prune),
+            _Chore(PROFILE_SECONDS, self._profile),
         ]
         while not self._stop.is_set():
             done = 0
             if self._worker.buffered_rows <= MAX_BUFFERED_ROWS:
-                done = await self._guarded(self._worker.step) or 0
+                done = await self._guarded(self._step) or 0
             else:
-                await self._guarded(self._worker.flush)
+                await self._guarded(self._flush)
             now = asyncio.get_running_loop().time()
             for chore in chores:
                 if chore.is_due(now):
                     await self._guarded(chore.work)
             if not done:
                 await asyncio.sleep(settings.poll_seconds / 4)
-        await self._guarded(self._worker.step)
-        await self._guarded(self._worker.flush)
+        await self._guarded(self._step)
+        await self._guarded(self._flush)
         await self._guarded(self._worker.publish_snapshot)
+        if self._profiling is not None:
+            await self._profiling
 
     async def _guarded(self, work: Callable[[], Awaitable[int]]) -> int | None:
         """Do some work; what a store refused is said and tried again, as nothing was lost by it.
@@ -113,6 +126,7 @@ class WorkerProcess:
             return await work()
         except NbaError as error:
             _logger.warning("%s; trying again", error)
+            self._metrics.refused()
             await asyncio.sleep(self._runtime.settings.poll_seconds)
             return None
 
@@ -175,6 +189,37 @@ class WorkerProcess:
             "plan %s is live, models %s", pointer.version, dict(plan.source.model_versions)
         )
         return True
+
+    async def _step(self) -> int:
+        done = await self._worker.step()
+        oldest_ms = self._worker.oldest_read_ms
+        lag_ms = 0 if oldest_ms is None else max(system_clock() - oldest_ms, 0)
+        self._metrics.stepped(done, lag_ms / MILLISECONDS_PER_SECOND)
+        self._metrics.buffered(self._worker.buffered_rows)
+        return done
+
+    async def _flush(self) -> int:
+        started = time.perf_counter()
+        rows = await self._worker.flush()
+        self._metrics.flushed(rows, time.perf_counter() - started)
+        return rows
+
+    async def _profile(self) -> int:
+        """Start profiling the features of days that are over, beside the loop: it takes long."""
+        if self._profiling is not None:
+            if not self._profiling.done():
+                return 0
+            self._profiling.result()
+        plan = self._plan
+        if plan is not None:
+            self._profiling = asyncio.create_task(self._guarded(lambda: self._profiled(plan)))
+        return 1
+
+    async def _profiled(self, plan: Plan) -> int:
+        report = await asyncio.to_thread(self._profiles.write, plan)
+        if report is not None:
+            self._metrics.profiled(report)
+        return 0 if report is None else len(report.features)
 
     async def _prune(self) -> int:
         """Forget snapshots of the bandit that no record held can have been decided with."""

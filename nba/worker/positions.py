@@ -31,6 +31,15 @@ def position_at(number: int) -> str:
     return f"{number >> _SEQUENCE_BITS}-{number & ((1 << _SEQUENCE_BITS) - 1)}"
 
 
+def milliseconds(position: str) -> int:
+    """Return when an entry was written, in milliseconds since the epoch, by the store's clock.
+
+    >>> milliseconds("1700000000000-3")
+    1700000000000
+    """
+    return int(position.partition("-")[0])
+
+
 def writer_of(partition: int) -> str:
     """Return the name under which a partition's progress is kept in the log."""
     return f"partition-{partition:03x}"

@@ -30,7 +30,7 @@ from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
 from nba.worker.learning import Learner
-from nba.worker.positions import ordinal
+from nba.worker.positions import milliseconds, ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 from nba.worker.resolving import Resolver
 from nba.worker.rows import decision_rows, event_row, outcome_row, resolution_row, update_row
@@ -79,6 +79,11 @@ class Worker:
     expiry_grace_ms
         How long after its horizon a choice still waits for what is on its way.
 
+    Attributes
+    ----------
+    oldest_read_ms
+        When the oldest entry of the last step was written to the ledger; ``None`` for no entries.
+
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class Worker:
         self._snapshot = 0
         self._sequence = 0
         self._saved: Mapping[str, str] = {}
+        self.oldest_read_ms: int | None = None
 
     async def follow(self, plan: Plan) -> PlanPointer:
         """Teach under a plan from now on; return the pointer replicas should follow.
@@ -152,6 +158,8 @@ class Worker:
     async def step(self) -> int:
         """Process what is new in the ledger once; return how many entries."""
         entries = await self._ledger.entries(self._positions, BATCH)
+        written = (milliseconds(entry.position) for entry in entries)
+        self.oldest_read_ms = min(written, default=None)
         if not entries:
             return 0
         batch = await self._read(entries)

@@ -1,0 +1,105 @@
+"""What the worker measures about itself and about the features, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from nba.errors import UnavailableError
+from nba.measurement.feature_health import HealthReport
+
+_FLUSH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class WorkerMetrics:
+    """Counters, gauges and histograms of one worker."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._entries = Counter(
+            "nba_worker_entries", "Ledger entries processed", registry=self.registry
+        )
+        self._lag = Gauge(
+            "nba_worker_lag_seconds",
+            "Age of the oldest ledger entry of the last step when it was read; 0 for none",
+            registry=self.registry,
+        )
+        self._buffered = Gauge(
+            "nba_worker_buffered_rows", "Rows not yet in the log", registry=self.registry
+        )
+        self._rows = Counter(
+            "nba_worker_log_rows", "Rows appended to the log", registry=self.registry
+        )
+        self._flush = Histogram(
+            "nba_worker_flush_seconds",
+            "Time to append what waits to the log",
+            buckets=_FLUSH_BUCKETS,
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "nba_worker_refusals", "Times a store refused some work", registry=self.registry
+        )
+        self._day = Gauge(
+            "nba_feature_profile_day_timestamp_seconds",
+            "Start of the day that the latest feature profiles are of",
+            registry=self.registry,
+        )
+        self._features = {
+            name: Gauge(f"nba_feature_{name}", text, ["feature"], registry=self.registry)
+            for name, text in {
+                "psi": "Population stability index of the day against training",
+                "js_distance": "Jensen-Shannon distance of the day from training, 0 to 1",
+                "null_rate": "Share of the day's decisions without a value",
+                "age_seconds": "Time since what feeds it last arrived, at the end of the day",
+                "stale": "1 where its freshness bound is passed",
+            }.items()
+        }
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer Prometheus from a thread of its own.
+
+        Raises :class:`~nba.errors.UnavailableError` where the port is taken.
+        """
+        try:
+            start_http_server(port, addr=host, registry=self.registry)
+        except OSError as error:
+            raise UnavailableError(
+                f"{host}:{port} cannot be listened on ({error.strerror}); set "
+                "NBA_WORKER_METRICS_PORT to another"
+            ) from error
+
+    def stepped(self, entries: int, lag_seconds: float) -> None:
+        """Note one step through the ledger."""
+        self._entries.inc(entries)
+        self._lag.set(lag_seconds)
+
+    def flushed(self, rows: int, seconds: float) -> None:
+        """Note one flush."""
+        self._rows.inc(rows)
+        if rows:
+            self._flush.observe(seconds)
+
+    def buffered(self, rows: int) -> None:
+        """Note how many rows wait."""
+        self._buffered.set(rows)
+
+    def refused(self) -> None:
+        """Note that a store refused some work, which is tried again."""
+        self._refused.inc()
+
+    def profiled(self, report: HealthReport) -> None:
+        """Show the latest daily profiles; features that are gone are shown no longer."""
+        self._day.set(report.since.timestamp())
+        for gauge in self._features.values():
+            gauge.clear()
+        for item in report.features:
+            drift, freshness = item.drift, item.freshness
+            shown = {
+                "psi": None if drift is None else drift.psi,
+                "js_distance": None if drift is None else drift.js,
+                "null_rate": item.profile.null_rate,
+                "age_seconds": None if freshness is None else freshness.age_seconds,
+                "stale": None if freshness is None else float(freshness.is_stale),
+            }
+            for name, value in shown.items():
+                if value is not None:
+                    self._features[name].labels(item.feature).set(value)
