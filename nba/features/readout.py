@@ -128,6 +128,8 @@ def _read_entry(packed: Any, at: int, flat: Any, spec: int, now_seconds: float) 
     nothing = 0.0 if op in (COUNT, SUM, DECAY) else np.nan
     if at + (4 if op == SEEN else 2) > end:
         return nothing, np.nan, CUT
+    value: Any = nothing
+    second: Any = np.nan
     if op == SEEN:
         second = np.float64(load_u32(packed, at))
         return np.float64(_in_window(second, now_seconds, tile_seconds)), second, at + 4
@@ -150,8 +152,6 @@ def _read_entry(packed: Any, at: int, flat: Any, spec: int, now_seconds: float) 
     n_in: Any = TILES_KEPT
     if tile_seconds > 0:
         n_in = last - (np.int64(now_seconds // tile_seconds) - TILES_PER_WINDOW)
-    value: Any = nothing
-    second: Any = np.nan
     k = 0
     while mask:
         if mask & 1:
@@ -203,7 +203,7 @@ def read_row(packed: Any, now_seconds: float, flat: Any, row: Any) -> Any:
         return CUT
     times_at = at + 4 * n_attributes
     for i in range(n_attributes):
-        value = np.float64(load_f32(packed, at + 4 * i))
+        value: Any = np.float64(load_f32(packed, at + 4 * i))
         is_date, fresh_seconds, time = _SIZES + 3 * i, _SIZES + 3 * i + 1, _SIZES + 3 * i + 2
         if flat[time] >= 0:
             set_at = np.float64(load_u32(packed, times_at + 4 * flat[time]))
@@ -246,7 +246,8 @@ def _read_slots(
             values[groups + i], values[groups + n_known + i] = nothing, np.nan
         if at >= len(packed):
             return CUT
-        n_entries, total = np.int64(packed[at]), 0.0
+        n_entries = np.int64(packed[at])
+        total: Any = 0.0
         at += 1
         for _ in range(n_entries):
             if at + 4 > len(packed):
