@@ -18,7 +18,7 @@ SENSITIVE = "sensitive"
 """Tag of features that no model sees unless its spec says so, and no log shows in clear."""
 
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400}
-_WINDOW = re.compile(r"(\d{1,6})([hdw])")
+_WINDOW = re.compile(r"([0-9]{1,6})([hdw])")
 _TERM_SOURCE = re.compile(r"action\.term:([a-z][a-z0-9_]*)@([1-9])")
 _TERM_FLAG = re.compile(r"action\.has_term:([a-z][a-z0-9_]*:\S+)")
 
