@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import time
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -23,6 +25,7 @@ from nba.domain.clock import Clock
 from nba.errors import DefinitionError, Fault
 from nba.features.redis import RedisProfileStore
 from nba.ledger.redis import RedisLedger
+from nba.ledger.sealing import KEY_BYTES, Sealer
 from nba.settings import Settings
 from nba.storage import Connection, Keys
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 MLFLOW_FILE = "mlflow.db"
 """Where, in the data folder, the embedded MLflow keeps runs and registry."""
+
+SEALING_KEY_FILE = "sealing.key"
+"""Where, in the data folder, the key of sensitive values is kept; losing it loses them."""
 
 LIVE = "live"
 """The dataset of the log that the service itself writes."""
@@ -126,7 +132,36 @@ def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
     from nba.ledger.delta import DeltaLog
 
     root = settings.log_url or str((settings.data_dir / "log").resolve())
-    return DeltaLog(f"{root.rstrip('/')}/{dataset}")
+    return DeltaLog(f"{root.rstrip('/')}/{dataset}", sealer=open_sealer(settings))
+
+
+def open_sealer(settings: Settings) -> Sealer:
+    """Open what seals sensitive values; the first to ask makes the embedded default's key.
+
+    Raises :class:`~nba.errors.DefinitionError` where the key is none.
+    """
+    place, text = "NBA_SEALING_KEY", settings.sealing_key
+    if text is None:
+        path = (settings.data_dir / SEALING_KEY_FILE).resolve()
+        place, text = str(path), _kept_key(path)
+    try:
+        return Sealer(b64decode(text, validate=True), os.urandom)
+    except ValueError as error:
+        found = f"found a text of {len(text)} characters"
+        raise DefinitionError([Fault(place, found, f"{KEY_BYTES} bytes in base64")]) from error
+
+
+def _kept_key(path: Path) -> str:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b64encode(os.urandom(KEY_BYTES)))
+        # A link appears complete or not at all, and never in the place of another process's.
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        Path(draft).unlink()
+    return path.read_text(encoding="ascii").strip()
 
 
 def open_registry(settings: Settings) -> MlflowRegistry:

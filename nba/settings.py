@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         default=None,
         description="Folder or object-storage URL of the Delta tables; data_dir/log if unset.",
     )
+    sealing_key: str | None = Field(
+        default=None,
+        repr=False,
+        description="32 bytes in base64 that seal sensitive values; data_dir/sealing.key if unset.",
+    )
     mlflow_tracking_uri: str | None = Field(
         default=None, description="MLflow server; a local SQLite one under data_dir if unset."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from nba.bootstrap import (
     environment,
     load_settings,
     open_runtime,
+    open_sealer,
     system_clock,
     tracking_uri,
 )
@@ -84,3 +86,29 @@ def test_a_store_that_cannot_be_reached_is_unavailable(tmp_path: Path):
 
     with pytest.raises(UnavailableError, match="cannot be reached"):
         asyncio.run(main())
+
+
+def test_the_sealing_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path / "data")
+    sealed = open_sealer(settings).seal("anna", "age", 4)
+    assert open_sealer(settings).open("anna", "age", sealed) == 4
+    (file,) = (tmp_path / "data").iterdir()
+    assert file.name == "sealing.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_sealing_key_that_is_set_is_used(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, sealing_key=b64encode(bytes(32)).decode())
+    sealed = open_sealer(settings).seal("anna", "age", 4)
+    assert open_sealer(settings).open("anna", "age", sealed) == 4
+    assert not list(tmp_path.iterdir())
+    assert str(settings.sealing_key) not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["short", "", b64encode(bytes(16)).decode(), "é" * 44])
+def test_a_sealing_key_that_is_none_is_refused_and_not_shown(text: str):
+    with pytest.raises(DefinitionError) as caught:
+        open_sealer(Settings(sealing_key=text))
+    (fault,) = caught.value.faults
+    assert fault.place == "NBA_SEALING_KEY"
+    assert fault.found == f"found a text of {len(text)} characters"

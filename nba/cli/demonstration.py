@@ -213,7 +213,7 @@ class Demonstration:
         self, project: Project, played: Played, decisions: pl.DataFrame, bar: Progress
     ) -> DemoReport:
         violations = count_violations(
-            decisions,
+            open_log(self._settings).sealer.open_columns(decisions),
             policies=read_policies(project.root / "policies"),
             catalog=project.catalog,
             evidence=played.memory.evidence(),

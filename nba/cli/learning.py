@@ -143,21 +143,27 @@ def evaluate(
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
     from nba.training.dataset import resolved_choices
+    from nba.training.encoding import recorded_inputs
     from nba.training.evaluation import evaluate
 
     settings = load_settings()
     if metric not in {"label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
-    rows = resolved_choices(open_log(settings, dataset))
+    log = open_log(settings, dataset)
+    rows = resolved_choices(log)
+    inputs = recorded_inputs(rows)
     loaded = None
     if model is not None:
         name, _, version = model.partition("/")
         loaded = open_registry(settings).load(name, version)
+        # What the model was allowed to see is opened for it, and for nothing else.
+        rows = resolved_choices(log, sensitive=[entry.name for entry in loaded.inputs])
     with progress_bar(quiet=as_json) as bar:
         evaluation = evaluate(
             rows,
             metric=metric,  # type: ignore[arg-type]  # checked above
             model=loaded,
+            inputs=inputs,
             every_constant=every_constant,
             progress=StageBar(bar),
         )

@@ -23,7 +23,9 @@ from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_inputs
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.ids import NO_ACTION
+from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.records import DecisionRecord
+from nba.ledger.sealing import HIDDEN
 from nba.policies import Drop
 
 
@@ -35,7 +37,8 @@ def replay(plan: Plan, record: DecisionRecord) -> bytes:
 def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
     """Say for every candidate of every placement what dropped it, or how its score came about.
 
-    Each placement is shown as it was decided: with the contacts of those before it.
+    Each placement is shown as it was decided: with the contacts of those before it. Values of
+    sensitive features are hidden.
     ``replayed`` says whether deciding again gives the recorded answer to the byte.
     """
     inputs = recorded_inputs(record)
@@ -67,8 +70,13 @@ def _contact(plan: Plan, inputs: DecisionInputs, choice: Mapping[str, Any]) -> C
 
 
 def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
+    sensitive = sensitive_names(plan.features)
+    features = named_features(plan.features, inputs.features)
     return {
-        "features": named_features(plan.features, inputs.features),
+        "features": {
+            name: HIDDEN if value is not None and is_sensitive(name, sensitive) else value
+            for name, value in features.items()
+        },
         "time_zone": inputs.time_zone,
         "locale": inputs.locale,
         "contacts": len(inputs.history),

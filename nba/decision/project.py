@@ -19,10 +19,12 @@ from nba.domain.catalog import Catalog, Direction, MessageClass
 from nba.domain.policy import Policy
 from nba.errors import DefinitionError, Fault
 from nba.features import SENSITIVE, FeatureSet, load_features
+from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.models import ModelSpec, load_models
 from nba.policies import check_policies, load_policies
 
-"""Tag of features that guardrails may use and models may not."""
+_ALLOWED = "sensitive_features"
+"""The list in a model's spec that says which sensitive features it may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,8 @@ def _check_model_document(
     """Yield what a well-formed model or bandit file gets wrong about the rest of the project."""
     model, bandit = document.data.get("model"), document.data.get("bandit")
     if features is not None and isinstance(model, Mapping):
-        yield from _check_sensitive(document, "model", "customer_features", features)
+        for key in ("customer_features", "candidate_features"):
+            yield from _check_sensitive(document, "model", key, features)
     if features is not None and isinstance(bandit, Mapping):
         yield from _check_bandit(document, features)
         yield from _check_sensitive(document, "bandit", "features", features)
@@ -117,11 +120,15 @@ def _names(document: Document, *location: str) -> Iterator[tuple[int, str]]:
 def _check_sensitive(
     document: Document, top: str, key: str, features: FeatureSet
 ) -> Iterator[Fault]:
-    sensitive = {item.name for item in features.definitions if SENSITIVE in item.tags}
+    """Yield each sensitive feature a model uses without saying so; a bandit may not at all."""
+    sensitive = sensitive_names(features)
+    allowed = {name for _, name in _names(document, top, _ALLOWED)}
     for index, name in _names(document, top, key):
-        if name in sensitive:
-            found = f"feature {name!r} is tagged {SENSITIVE!r}"
+        if is_sensitive(name, sensitive) and not is_sensitive(name, frozenset(allowed)):
+            found = f"feature {name!r} is {SENSITIVE}, or computed from what is"
             expected = "leave it out: only guardrails may use it"
+            if top == "model":
+                expected = f"leave it out, or name it in {_ALLOWED} too if it may be used"
             yield Fault(document.place(top, key, index), found, expected)
 
 

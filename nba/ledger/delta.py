@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError
 
 from nba.errors import UnavailableError
 from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.sealing import Sealer
 
 _COMPACT_EVERY = 50
 _TIMES = {LogTable.UPDATES: "received_at"}
@@ -33,13 +34,29 @@ class DeltaLog:
         Folder or object-storage URL of the dataset.
     storage_options
         Passed to the object store (credentials, endpoint).
+    sealer
+        Seals and opens sensitive values; may be absent where nobody asks for them.
 
     """
 
-    def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        storage_options: Mapping[str, str] | None = None,
+        *,
+        sealer: Sealer | None = None,
+    ) -> None:
         self._root = str(root).rstrip("/")
         self._options = dict(storage_options or {})
+        self._sealer = sealer
         self._appended: dict[LogTable, int] = {}
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals and opens the sensitive values in it."""
+        if self._sealer is None:
+            raise UnavailableError("the log was opened without its sealing key")
+        return self._sealer
 
     def append(
         self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None

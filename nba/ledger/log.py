@@ -8,6 +8,8 @@ from typing import Protocol
 
 import polars as pl
 
+from nba.ledger.sealing import Sealer
+
 _MOMENT = pl.Datetime("us", "UTC")
 
 
@@ -111,11 +113,21 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
     ),
 }
 """Columns every table has; ``decisions`` also has one ``f_<name>`` column for each situation
-feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them."""
+feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them.
+
+Those of a sensitive feature are called ``sealed_f_<name>`` and hold text
+(:mod:`nba.ledger.sealing`), so that a feature may become sensitive, or cease to be, at any time.
+In ``attributes`` and ``properties``, which are JSON, a sensitive value is sealed where it stands.
+"""
 
 
 class DecisionLog(Protocol):
     """Append-only tables of one dataset."""
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals and opens the sensitive values in it."""
+        ...
 
     def append(
         self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 import polars as pl
 
 from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.sealing import KEY_BYTES, Sealer
 
 
 class MemoryLog:
-    """A :class:`~nba.ledger.log.DecisionLog` that lives as long as its process."""
+    """A :class:`~nba.ledger.log.DecisionLog` that lives as long as its process.
 
-    def __init__(self) -> None:
+    Without a ``sealer`` it has one whose key anybody knows: there is no file to protect.
+    """
+
+    def __init__(self, sealer: Sealer | None = None) -> None:
+        self.sealer = sealer or Sealer(bytes(KEY_BYTES), bytes)
         self._frames: dict[LogTable, list[pl.DataFrame]] = defaultdict(list)
         self._positions: dict[tuple[LogTable, str], int] = {}
 

@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.sealing import hide_sealed
 
 _AT = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").alias("at")
 _CHOICE = ("placement", "rank", "action", "content", "propensity", "score")
@@ -58,7 +59,7 @@ def logged_timeline(log: DecisionLog, customer_id: str) -> list[dict[str, Any]]:
     timeline += outcomes.collect().to_dicts() + resolutions.collect().to_dicts()
     events = log.scan(LogTable.EVENTS).filter(mine)
     for event in events.select("message_id", _AT, "name", "properties").collect().to_dicts():
-        properties = msgspec.json.decode(event.pop("properties"))
+        properties = hide_sealed(msgspec.json.decode(event.pop("properties")))
         identifier = event.pop("message_id")
         timeline.append({"type": "event", "id": identifier, **event, "properties": properties})
     return timeline

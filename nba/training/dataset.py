@@ -6,7 +6,7 @@ censored one there, even where a correction came later, for only its successes w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from nba.domain.ids import uniform_hash
 from nba.domain.outcome import ResolutionKind
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.sealing import SEALED_COLUMN
 
 KEY = ["decision_id", "choice"]
 
@@ -25,7 +26,11 @@ _ORDER_SALT = "training-order"
 
 
 def resolved_choices(
-    log: DecisionLog, *, since: datetime | None = None, until: datetime | None = None
+    log: DecisionLog,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    sensitive: Collection[str] = (),
 ) -> pl.DataFrame:
     """Return one row a resolved choice, oldest first, with ``label`` and ``reward``.
 
@@ -34,7 +39,8 @@ def resolved_choices(
     scored. Choices of the same moment come in a pseudo-random order that is always the same, so
     that a table with one date for all rows still splits fairly.
 
-    ``since`` (inclusive) and ``until`` (exclusive) bound the time of the decision.
+    ``since`` (inclusive) and ``until`` (exclusive) bound the time of the decision. Of features that
+    are sealed, those named in ``sensitive`` are opened; the others are left out.
     """
     decisions = log.scan(LogTable.DECISIONS).filter(~pl.col("fallback"))
     if since is not None:
@@ -64,7 +70,10 @@ def resolved_choices(
     names = zip(rows["decision_id"], rows["choice"], strict=True)
     order = [uniform_hash(_ORDER_SALT, f"{decision}/{choice}") for decision, choice in names]
     ordered = rows.with_columns(pl.Series("_order", order, pl.Float64)).sort("at", "_order")
-    return ordered.drop("_order")
+    ordered = ordered.drop("_order")
+    if any(column.startswith(SEALED_COLUMN) for column in ordered.columns):
+        ordered = log.sealer.open_columns(ordered, sensitive)
+    return ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,6 @@ from nba.training.fit import FittedModel
 from nba.training.metrics import Interval, ModelMetrics
 from nba.training.plots import write_plots
 
-_EXAMPLE_ROWS = 5
 _LOADER = "nba.training.pyfunc"
 _REQUIREMENTS = ["nba[train]"]
 _PREFIXES = {"situation": "f_", "candidate": "a_"}
@@ -58,8 +57,9 @@ def log_model_run(
 ) -> LoggedRun:
     """Log parameters, metrics, plots, card and model of a fit, and register the model's version.
 
-    ``rows`` are those it was made from, for the signature and an input example; ``words`` the
-    owner's part of the card; ``dataset`` and ``digest`` say which data exactly.
+    ``rows`` are those it was made from, for an input example that is nobody's; ``words`` the
+    owner's part of the card; ``dataset`` and ``digest`` say which data exactly. No customer's row
+    goes to MLflow, so that nothing there has to be erased.
 
     Raises :class:`UnavailableError` where MLflow does not answer.
     """
@@ -71,7 +71,8 @@ def log_model_run(
         try:
             _log_figures(mlflow, client, run_id, spec, fitted, dataset=dataset, digest=digest)
             _log_files(client, run_id, folder, write_card(spec, words, fitted), fitted)
-            _save_model(mlflow, folder / "model", fitted.model, rows)
+            example = _example(fitted.model, rows, spec.sensitive_features)
+            _save_model(mlflow, folder / "model", fitted.model, example)
             version = _register(client, spec, fitted, folder / "model", run=run)
         except BaseException:
             client.set_terminated(run_id, status="FAILED")
@@ -147,7 +148,27 @@ def _log_files(client: Any, run_id: str, folder: Path, card: str, fitted: Fitted
     client.log_artifacts(run_id, str(files))
 
 
-def _save_model(mlflow: Any, folder: Path, model: PropensityModel, rows: pl.DataFrame) -> None:
+def _example(
+    model: PropensityModel, rows: pl.DataFrame, sensitive: Collection[str]
+) -> pl.DataFrame:
+    """Return one row of what is usual: medians, and the most frequent texts; nobody's own."""
+    usual: dict[str, Any] = {}
+    for entry in model.inputs:
+        values = rows[_PREFIXES[entry.level] + entry.name].drop_nulls()
+        if entry.name in sensitive or values.is_empty():
+            usual[entry.name] = None
+        elif entry.categories is None:
+            usual[entry.name] = values.median()
+        else:
+            usual[entry.name] = values.mode().sort()[0]
+    schema = {
+        entry.name: pl.Float64() if entry.categories is None else pl.String()
+        for entry in model.inputs
+    }
+    return pl.DataFrame([usual], schema=schema)
+
+
+def _save_model(mlflow: Any, folder: Path, model: PropensityModel, example: pl.DataFrame) -> None:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -156,8 +177,6 @@ def _save_model(mlflow: Any, folder: Path, model: PropensityModel, rows: pl.Data
 
     inputs = [ColSpec(kind(entry), entry.name, required=False) for entry in model.inputs]
     signature = ModelSignature(Schema(inputs), Schema([ColSpec("double")]))
-    complete = [pl.col(_PREFIXES[e.level] + e.name).alias(e.name) for e in model.inputs]
-    example = rows.select(complete).head(_EXAMPLE_ROWS)
     packed = folder.with_name(ARTIFACT)
     packed.write_bytes(model.to_bytes())
     mlflow.pyfunc.save_model(
@@ -165,7 +184,7 @@ def _save_model(mlflow: Any, folder: Path, model: PropensityModel, rows: pl.Data
         loader_module=_LOADER,
         data_path=str(packed),
         signature=signature,
-        input_example=example.cast({pl.Float32: pl.Float64}).to_pandas(),
+        input_example=example.to_pandas(),
         pip_requirements=_REQUIREMENTS,
     )
 

@@ -92,7 +92,10 @@ def train(
     :class:`UnavailableError` where MLflow does not answer.
     """
     progress("reading the log", 0.0)
-    rows = select_rows(resolved_choices(log), pairs_for(spec.applies_to, catalog))
+    rows = select_rows(
+        resolved_choices(log, sensitive=spec.sensitive_features),
+        pairs_for(spec.applies_to, catalog),
+    )
     progress("fitting", 0.1)
     fitted = fit_model(spec, rows, seed=seed, threads=threads)
     progress("logging to MLflow", 0.7)

@@ -19,6 +19,7 @@ from nba.bandits import OnlineLogistic
 from nba.decision.plan import Plan, new_learner
 from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.sealing import SEALED_COLUMN
 from nba.ledger.store import START
 from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
@@ -68,7 +69,11 @@ class Learner:
         trained = [model.trained_through_ms for _, model in self.plan.source.models]
         since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
         taught = 0
-        for row in _resolved_since(log, since).iter_rows(named=True):
+        rows = _resolved_since(log, since)
+        if any(column.startswith(SEALED_COLUMN) for column in rows.columns):
+            inputs = {entry.name for _, model in self.plan.source.models for entry in model.inputs}
+            rows = log.sealer.open_columns(rows, inputs)
+        for row in rows.iter_rows(named=True):
             named: dict[str, float | str | None] = {
                 name: row.get(SITUATION_PREFIX + name) for name in self.plan.features.names
             }

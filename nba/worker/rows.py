@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_features
 from nba.domain.customer import EventEntry, UpdateEntry
+from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.delta import moment
 from nba.ledger.log import SCHEMAS, LogTable
 from nba.ledger.records import DecisionRecord, Draw, OutcomeEntry, ResolutionEntry
+from nba.ledger.sealing import SEALED_COLUMN, Sealer
 
 SITUATION_PREFIX = "f_"
 CANDIDATE_PREFIX = "a_"
 CROSS_PREFIX = "x_"
 """Of every candidate left, in the order of ``candidates``: the values of a cross."""
+
+_PREFIXES = (SITUATION_PREFIX, CANDIDATE_PREFIX, CROSS_PREFIX)
+_PREFIX_LENGTH = 2
 
 
 def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[dict[str, Any]]:
@@ -103,11 +108,30 @@ def _candidate_features(
     return named
 
 
+def sealed_features(
+    row: Mapping[str, Any], names: frozenset[str], sealer: Sealer
+) -> dict[str, Any]:
+    """Return a row of ``decisions`` with the features among ``names`` in sealed columns."""
+    sealed: dict[str, Any] = {}
+    for column, value in row.items():
+        if not _is_sensitive(column, names):
+            sealed[column] = value
+        elif value is None:
+            sealed[SEALED_COLUMN + column] = None
+        else:
+            sealed[SEALED_COLUMN + column] = sealer.seal(row["customer_id"], column, value)
+    return sealed
+
+
+def _is_sensitive(column: str, names: frozenset[str]) -> bool:
+    return column.startswith(_PREFIXES) and is_sensitive(column[_PREFIX_LENGTH:], names)
+
+
 def feature_schema(plan: Plan) -> dict[str, pl.DataType]:
-    """Return the types of a plan's feature columns."""
-    features = plan.features
+    """Return the types of a plan's feature columns, the sensitive ones sealed."""
+    features, names = plan.features, sensitive_names(plan.features)
     table = next(iter(plan.placements.values())).table
-    columns = {
+    columns: dict[str, pl.DataType] = {
         SITUATION_PREFIX + name: _type(name in features.categories)
         for name in features.names
         if name not in features.hidden
@@ -116,7 +140,14 @@ def feature_schema(plan: Plan) -> dict[str, pl.DataType]:
         CANDIDATE_PREFIX + name: _type(name in table.categories)
         for name in (*table.names, *table.crosses)
     }
-    return columns | {CROSS_PREFIX + name: pl.List(pl.Float32()) for name in table.crosses}
+    columns |= {CROSS_PREFIX + name: pl.List(pl.Float32()) for name in table.crosses}
+    typed: dict[str, pl.DataType] = {}
+    for column, kind in columns.items():
+        if _is_sensitive(column, names):
+            typed[SEALED_COLUMN + column] = pl.String()
+        else:
+            typed[column] = kind
+    return typed
 
 
 def _type(categorical: bool) -> pl.DataType:  # noqa: FBT001  # a private helper of one meaning

@@ -33,7 +33,7 @@ from nba.worker.learning import Learner
 from nba.worker.positions import milliseconds, ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 from nba.worker.resolving import Resolver
-from nba.worker.rows import decision_rows, event_row, outcome_row, resolution_row, update_row
+from nba.worker.rows import decision_rows, outcome_row, resolution_row
 from nba.worker.writing import LogWriter
 
 BATCH = 500
@@ -250,9 +250,9 @@ class Worker:
                 rows = decision_rows(record, plan, source=self._source)
                 self._writer.add_decision(rows, plan)
         elif entry.type is EntryType.EVENT:
-            self._writer.add(table, event_row(unpack(entry.body, EventEntry)))
+            self._writer.add_event(unpack(entry.body, EventEntry))
         elif entry.type is EntryType.UPDATE:
-            self._writer.add(table, update_row(unpack(entry.body, UpdateEntry)))
+            self._writer.add_update(unpack(entry.body, UpdateEntry))
         elif entry in batch.outcomes:
             self._writer.add(table, outcome_row(batch.outcomes[entry]))
         elif entry in batch.resolutions:

@@ -1,20 +1,25 @@
-"""Writing the log: rows wait in a buffer and are appended in batches, each row exactly once."""
+"""Writing the log: rows wait in a buffer and are appended in batches, each row exactly once.
+
+What is sensitive is sealed before it waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from nba.decision.plan import Plan
+from nba.domain.customer import EventEntry, UpdateEntry
+from nba.features.sensitivity import sensitive_names
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.store import START, LedgerEntry
 from nba.worker.positions import ordinal, position_at, writer_of
-from nba.worker.rows import RowBuffer
+from nba.worker.rows import RowBuffer, event_row, sealed_features, update_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,31 @@ class LogWriter:
         return ordinal(entry.position) > self._written[table, entry.partition]
 
     def add(self, table: LogTable, row: Mapping[str, Any]) -> None:
-        """Add a row of any table but ``decisions``."""
+        """Add a row of a table that nothing sensitive is in."""
         self._buffer.add(table, dict(row))
 
     def add_decision(self, rows: list[dict[str, Any]], plan: Plan) -> None:
         """Add the rows of a decision made under a plan."""
+        names = sensitive_names(plan.features)
+        if names:
+            rows = [sealed_features(row, names, self._log.sealer) for row in rows]
         self._buffer.add_decision(rows, plan)
+
+    def add_event(self, event: EventEntry) -> None:
+        """Add the row of an event."""
+        if event.sensitive:
+            seal = self._log.sealer.seal_named
+            sealed = seal(event.customer_id, event.properties, event.sensitive)
+            event = replace(event, properties=sealed)
+        self._buffer.add(LogTable.EVENTS, event_row(event))
+
+    def add_update(self, update: UpdateEntry) -> None:
+        """Add the row of a profile update."""
+        if update.sensitive:
+            seal = self._log.sealer.seal_named
+            sealed = seal(update.customer_id, update.attributes, update.sensitive)
+            update = replace(update, attributes=sealed)
+        self._buffer.add(LogTable.UPDATES, update_row(update))
 
     def written(self, table: LogTable, partition: int) -> str:
         """Return the position up to which a table has a partition's entries."""

@@ -157,11 +157,32 @@ def test_what_files_say_about_each_other_is_checked_with_its_place(copied: Path)
     )
     text = "\n".join(faults)
     assert f"{unknown}: feature 'aeg' is not declared; did you mean 'age'?" in text
-    assert f"{sensitive}: feature 'gender' is tagged 'sensitive'; " in text
+    assert f"{sensitive}: feature 'gender' is sensitive, or computed from what is; " in text
     assert f"{selector}: actions: 'cot' is not in the catalog; " in text
     assert f"{enum}: feature 'region' is an enum; a number or bool is expected" in text
     expected = "feature 'orders_90' is not one of the customer or the request; "
     assert f"{typo}: {expected}did you mean 'orders_90d'?" in text
+
+
+def test_a_model_may_use_what_is_sensitive_only_where_it_says_so(copied: Path) -> None:
+    place = edit(copied, "models/propensity.yaml", "    - region", "    - gender")
+    (fault,) = faults_of(copied)
+    assert fault.startswith(f"{place}: feature 'gender'")
+    assert fault.endswith("leave it out, or name it in sensitive_features too if it may be used")
+    edit(
+        copied,
+        "models/propensity.yaml",
+        "  candidate_features:",
+        "  sensitive_features: [gender]\n  candidate_features:",
+    )
+    assert "gender" in load_project(copied).models[0].customer_features
+
+
+def test_the_bandit_may_not_use_it_at_all(copied: Path) -> None:
+    place = edit(copied, "models/bandit.yaml", "    - age", "    - credit_utilisation")
+    (fault,) = faults_of(copied)
+    assert fault.startswith(f"{place}: feature 'credit_utilisation'")
+    assert fault.endswith("leave it out: only guardrails may use it")
 
 
 def test_a_file_that_cannot_be_read_is_told_once(copied: Path) -> None:

@@ -1,9 +1,18 @@
-"""What is sensitive, by feature and by property."""
+"""What is sensitive: by its tag, or because it is computed from what is."""
 
 from __future__ import annotations
 
-from nba.features import AttributeFeature, FeatureSet
-from nba.features.definitions import EventDefinition, FeatureType, PropertyType
+from nba.features import FeatureSet
+from nba.features.aggregates import AggregateFeature, AggregateFunction
+from nba.features.definitions import (
+    AttributeFeature,
+    CrossFeature,
+    DerivedFeature,
+    EventDefinition,
+    FeatureType,
+    PropertyType,
+    SegmentDefinition,
+)
 from nba.features.sensitivity import (
     is_sensitive,
     named_in,
@@ -12,26 +21,73 @@ from nba.features.sensitivity import (
 )
 
 
-def test_tags_and_lists_say_what_is_sensitive():
-    features = FeatureSet(
-        [
-            AttributeFeature(name="age", description="", type=FeatureType.NUMBER),
-            AttributeFeature(
-                name="faith", description="", type=FeatureType.NUMBER, tags=("sensitive", "x")
-            ),
-        ],
-        [
-            EventDefinition(
-                name="Visit",
-                description="",
-                properties={"page": PropertyType.STRING, "ward": PropertyType.STRING},
-                sensitive=("ward",),
-            ),
-            EventDefinition(name="Order", description=""),
-        ],
+def attribute(name: str, *tags: str) -> AttributeFeature:
+    return AttributeFeature(name=name, description="", type=FeatureType.NUMBER, tags=tags)
+
+
+def visits(name: str, **more: str) -> AggregateFeature:
+    return AggregateFeature(
+        name=name, description="", event="Visit", function=AggregateFunction.COUNT, **more
     )
-    assert sensitive_names(features) == {"faith"}
-    assert sensitive_properties(features) == {"Visit": {"ward"}}
+
+
+FEATURES = FeatureSet(
+    [
+        attribute("age"),
+        attribute("income", "sensitive", "personal"),
+        visits("visits"),
+        visits("acute_visits", where="properties.ward == 'acute'"),
+        visits("by_ward", by="ward"),
+        AggregateFeature(
+            name="acute_share",
+            description="",
+            function=AggregateFunction.RATIO,
+            numerator="acute_visits",
+            denominator="visits",
+        ),
+        CrossFeature(name="liking", description="", of="by_ward", source="action.id"),
+        DerivedFeature(
+            name="rich", description="", type="bool", expression="customer.income > 9.0"
+        ),
+        DerivedFeature(
+            name="rich_and_old",
+            description="",
+            type="bool",
+            expression="segment.well_off && customer.age > 60.0",
+        ),
+        DerivedFeature(name="old", description="", type="bool", expression="customer.age > 60.0"),
+    ],
+    [
+        EventDefinition(
+            name="Visit",
+            description="",
+            properties={"page": PropertyType.STRING, "ward": PropertyType.STRING},
+            sensitive=("ward",),
+        ),
+        EventDefinition(name="Order", description=""),
+    ],
+    segments=[
+        SegmentDefinition(name="well_off", description="", condition="customer.rich"),
+        SegmentDefinition(name="elders", description="", condition="customer.old"),
+    ],
+)
+
+
+def test_what_is_computed_from_something_sensitive_is_sensitive():
+    assert sensitive_names(FEATURES) == {
+        "income",
+        "acute_visits",
+        "by_ward",
+        "acute_share",
+        "liking",
+        "rich",
+        "rich_and_old",
+        "segment_well_off",
+    }
+
+
+def test_properties_are_sensitive_by_event():
+    assert sensitive_properties(FEATURES) == {"Visit": {"ward"}}
 
 
 def test_a_column_of_a_set_is_as_sensitive_as_the_set():

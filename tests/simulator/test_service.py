@@ -43,7 +43,8 @@ def played(artifact, plan, world):
 
 @pytest.fixture
 def decisions(played):
-    return played[2].scan(LogTable.DECISIONS).collect()
+    log = played[2]
+    return log.sealer.open_columns(log.scan(LogTable.DECISIONS).collect())
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """From the log to a registered, promoted, loadable model."""
 
+import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,6 +99,35 @@ def test_a_run_keeps_parameters_metrics_plots_and_the_card(trained):
     assert card.startswith("# conversion\n\nChance to convert\n")
     assert "## Intended use\n\nTests." in card
     assert f"| log loss | {result.metrics.log_loss:.5f} |" in card
+
+
+def test_no_customers_row_goes_to_mlflow(trained, rows):
+    """The example of a model's inputs is what is usual, and no file has a customer's id."""
+    tracking, _ = trained
+    folder = Path(tracking.artifacts.removeprefix("file://")).parent
+    (example,) = folder.rglob("input_example.json")
+    data = json.loads(example.read_text())
+    usual = dict(zip(data["columns"], *data["data"], strict=True))
+    assert usual["age"] == rows["f_age"].median()
+    assert usual["region"] == rows["f_region"].mode().sort()[0]
+    customers = {name.encode() for name in rows["customer_id"].head(50)}
+    decisions = {name.encode() for name in rows["decision_id"].head(50) if len(name) > 3}
+    for file in folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not [name for name in customers | decisions if b'"' + name + b'"' in content]
+
+
+def test_the_example_of_a_sensitive_input_is_empty(spec, learnable, tmp_path):
+    (tmp_path / "card.md").write_text("## Intended use\n\nTests.\n")
+    tracking = Tracking(
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", artifacts=(tmp_path / "artifacts").as_uri()
+    )
+    allowed = replace(spec, sensitive_features=("age",))
+    train(allowed, learnable, tracking, dataset="test", root=tmp_path)
+    (example,) = tmp_path.rglob("input_example.json")
+    data = json.loads(example.read_text())
+    assert math.isnan(dict(zip(data["columns"], *data["data"], strict=True))["age"])
 
 
 def test_serving_loads_the_version_it_is_told_to(trained, fitted):
