@@ -21,10 +21,11 @@ _READS = re.compile(r"\b(?:customer\.|request\.|(segment\.))([A-Za-z_]\w*)")
 _READS_PROPERTY = re.compile(r"\bproperties\.([A-Za-z_]\w*)")
 _NONE: frozenset[str] = frozenset()
 
-_KEPT = 8
+# A set that nothing else holds is let go of: whoever waits for that waits for nobody here.
+_names: WeakKeyDictionary[FeatureSet, frozenset[str]] = WeakKeyDictionary()
+_properties: WeakKeyDictionary[FeatureSet, Mapping[str, frozenset[str]]] = WeakKeyDictionary()
 
 
-@lru_cache(maxsize=_KEPT)
 def sensitive_names(features: FeatureSet) -> frozenset[str]:
     """Return the names of sensitive features, and of segments as they are in a row."""
     found = _names.get(features)
@@ -33,7 +34,6 @@ def sensitive_names(features: FeatureSet) -> frozenset[str]:
     return found
 
 
-@lru_cache(maxsize=_KEPT)
 def sensitive_properties(features: FeatureSet) -> Mapping[str, frozenset[str]]:
     """Return the sensitive properties of each event that has any."""
     found = _properties.get(features)
