@@ -43,9 +43,10 @@ def point_in_time(
     events
         Rows of ``events``, in the order in which they arrived where ``received_at`` is the same:
         ``customer_id``, ``name``, ``at``, ``received_at``, ``message_id`` (without it nothing
-        comes twice) and ``version`` (orders what was received in the same millisecond). Properties
-        are JSON in ``properties``, or a typed column each, ``p_<name>``; null is missing.
-        Interactions are events too, named ``nba.<kind>``.
+        comes twice) and ``version`` (orders what was received in the same millisecond; 1 says that
+        there was no profile before, whatever was sent earlier). Properties are JSON in
+        ``properties``, or a typed column each, ``p_<name>``; null is missing. Interactions are
+        events too, named ``nba.<kind>``.
     at
         What is asked: ``customer_id`` and ``at``. A column named as a context feature gives its
         value with the request; null where it gave none. ``received_until``, where it differs from
@@ -77,3 +78,13 @@ def point_in_time(
     from nba.features.offline_replay import replay
 
     return replay(features, events, at, updates, decisions)
+
+
+def asked_by(features: FeatureSet, decisions: pl.DataFrame) -> pl.DataFrame:
+    """Return what to ask :func:`point_in_time` for logged decisions, in their order.
+
+    ``decisions`` has the columns of the log; context is taken from its ``f_<name>``.
+    """
+    from nba.features.offline_replay import asked_by
+
+    return asked_by(features, decisions)

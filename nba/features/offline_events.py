@@ -32,10 +32,12 @@ from nba.features.offline import PROPERTY_PREFIX
 from nba.features.offline_frames import (
     CUSTOMER,
     Frame,
+    Starts,
     begins_of,
     by_arrival,
     milliseconds,
     rows_of,
+    starts_of,
 )
 from nba.features.store import SEEN_DAYS
 from nba.features.values import LARGEST
@@ -64,6 +66,7 @@ class Arrivals:
     begins: NDArray[np.int64]
     at_ms: NDArray[np.int64]
     received_ms: NDArray[np.int64]
+    starts: Starts
     _kinds: tuple[_Kind, ...] = field(repr=False)
 
     @classmethod
@@ -94,6 +97,7 @@ class Arrivals:
             begins_of(rows.filter(pl.Series(is_kept)), customers.height),
             at_ms[is_kept],
             received_ms[is_kept],
+            starts_of(rows, received_ms),
             tuple(
                 _Kind(
                     kind,

@@ -5,7 +5,7 @@ Imported for :mod:`nba.features.offline` alone, since polars is heavy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from nba.domain.ids import NO_ACTION, hash32
 from nba.errors import Fault, InputError
 
 Frame = pl.DataFrame | pl.LazyFrame
+
+Starts = Mapping[int, list[int]]
+"""When a customer's profile was begun, or begun anew after it was gone: epoch milliseconds."""
 
 CUSTOMER = "_customer"
 """Column of a customer's number among those asked about."""
@@ -67,6 +70,19 @@ def by_arrival(frame: pl.DataFrame, time: str, what: str) -> tuple[pl.DataFrame,
     return frame[places], received[places]
 
 
+def starts_of(rows: pl.DataFrame, received_ms: NDArray[np.int64]) -> Starts:
+    """Return when profiles were begun: an entry after which the version is 1 found none."""
+    if "version" not in rows.columns:
+        return {}
+    is_first = (rows["version"] == 1).fill_null(value=False).to_numpy()
+    starts: dict[int, list[int]] = {}
+    for customer, at_ms in zip(
+        rows[CUSTOMER].to_numpy()[is_first].tolist(), received_ms[is_first].tolist(), strict=True
+    ):
+        starts.setdefault(customer, []).append(at_ms)
+    return starts
+
+
 def begins_of(frame: pl.DataFrame, n_customers: int) -> NDArray[np.int64]:
     """Return where each customer's rows begin, ``(n_customers + 1,)``, in rows by customer."""
     numbers = frame[CUSTOMER].to_numpy()
@@ -109,6 +125,7 @@ class Updates:
     received_ms: NDArray[np.int64]
     sources: list[str]
     attributes: list[str | None]
+    starts: Starts
 
     @classmethod
     def of(cls, updates: Frame, customers: pl.DataFrame) -> Updates:
@@ -121,4 +138,5 @@ class Updates:
             received_ms,
             rows["source"].to_list(),
             rows["attributes"].to_list(),
+            starts_of(rows, received_ms),
         )

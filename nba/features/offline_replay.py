@@ -161,6 +161,20 @@ def _contexts(features: FeatureSet, at: pl.DataFrame) -> list[Mapping[str, Scala
     ]
 
 
+def asked_by(features: FeatureSet, decisions: pl.DataFrame) -> pl.DataFrame:
+    """Answer :func:`~nba.features.offline.asked_by`."""
+    columns = [pl.col("customer_id"), pl.col("at")]
+    for item in features.definitions:
+        if not isinstance(item, ContextFeature) or PREFIX + item.name not in decisions.columns:
+            continue
+        column = pl.col(PREFIX + item.name).alias(item.name)
+        if item.type is FeatureType.NUMBER:
+            # A bound that float32 cannot hold is not passed by rounding.
+            column = column.cast(pl.Float64).clip(item.minimum, item.maximum)
+        columns.append(column)
+    return decisions.select(columns)
+
+
 def _column(name: str, values: NDArray[np.float32], words: Sequence[str] | None) -> pl.Series:
     if words is None:
         return pl.Series(name, values).fill_nan(None)

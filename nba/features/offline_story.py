@@ -129,9 +129,17 @@ class Story:
         self._event, self._last_event = _ends(sent.arrivals.begins, customer)
         self._update, self._last_update = _ends(sent.updates.begins, customer)
         self._taken_over = EMPTY_HISTORY
+        starts = (*sent.arrivals.starts.get(customer, ()), *sent.updates.starts.get(customer, ()))
+        self._starts = sorted(starts, reverse=True)
 
     def advance(self, until_ms: int) -> None:
         """Take in what arrived up to a moment, itself included."""
+        while self._starts and self._starts[-1] <= until_ms:
+            self._take(self._starts.pop() - 1)
+            self.profile = None
+        self._take(until_ms)
+
+    def _take(self, until_ms: int) -> None:
         updates = self._sent.updates
         while self._update < self._last_update and updates.received_ms[self._update] <= until_ms:
             received_ms = int(updates.received_ms[self._update])

@@ -23,7 +23,7 @@ from nba.features.definitions import (
     PropertyType,
     SegmentDefinition,
 )
-from nba.features.offline import point_in_time
+from nba.features.offline import asked_by, point_in_time
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -185,6 +185,20 @@ def test_events_of_one_millisecond_come_by_version_then_by_row() -> None:
     assert column(point_in_time(FEATURES, rows, ask(NOON_MS)), "last_kind") == ["hat"]
     turned = rows.with_columns(version=pl.Series([2, 1]))
     assert column(point_in_time(FEATURES, turned, ask(NOON_MS)), "last_kind") == ["shoe"]
+
+
+def test_a_profile_that_was_gone_begins_anew_with_version_one() -> None:
+    rows = events(*(event("ann", f"m{i}", NOON_MS + i * DAY_MS) for i in range(4)))
+    told = updates(("ann", NOON_MS + 2 * HOUR_MS, "api", '{"tier": "gold"}'))
+    asked = ask(*(NOON_MS + i * DAY_MS for i in range(1, 4)))
+    found = point_in_time(
+        FEATURES,
+        rows.with_columns(version=pl.Series([1, 3, 1, 2])),
+        asked,
+        told.with_columns(version=pl.Series([2])),
+    )
+    assert column(found, "buys") == [2.0, 1.0, 2.0]
+    assert column(found, "tier") == ["gold", None, None]
 
 
 def test_late_rows_of_many_customers_each_land_in_their_own_past() -> None:
@@ -437,3 +451,27 @@ def test_events_without_their_columns_are_refused() -> None:
     wrong = events(event("ann", "m1", NOON_MS)).with_columns(p_amount=pl.lit("7"))
     with pytest.raises(InputError, match="p_amount"):
         point_in_time(FEATURES, wrong, ask(NOON_MS))
+
+
+def test_a_logged_decision_asks_with_the_context_it_had() -> None:
+    bounded = FeatureSet(
+        [
+            ContextFeature(
+                name=FeatureName("share"), description="", type=FeatureType.NUMBER, maximum=0.1
+            ),
+            ContextFeature(name=FeatureName("vip"), description="", type=FeatureType.BOOL),
+        ],
+        [],
+    )
+    logged = pl.DataFrame(
+        {
+            "customer_id": ["ann", "bob"],
+            "at": [NOON_MS, NOON_MS],
+            "f_share": pl.Series([0.1, None], dtype=pl.Float32),  # more than 0.1 by 1.5e-9
+            "f_vip": pl.Series([1.0, None], dtype=pl.Float32),
+            "f_retired": pl.Series([1.0, 2.0], dtype=pl.Float32),
+        }
+    )
+    found = point_in_time(bounded, events(), asked_by(bounded, logged))
+    assert column(found, "share") == [pytest.approx(0.1), None]
+    assert column(found, "vip") == [1.0, None]
