@@ -24,7 +24,7 @@ from nba.features.aggregates import (
 )
 from nba.features.aggregation import EventAggregation, Moves
 from nba.features.candidates import CandidateTable, build_table, candidate_schema
-from nba.features.cells import Batch, apply_batch, merge_slots
+from nba.features.cells import Batch, apply_batch, merge_slots, slot_ends
 from nba.features.definitions import (
     ActionFeature,
     EventDefinition,
@@ -314,6 +314,23 @@ class FeatureSet:
         """Check one event and return the profile with it; raises as :meth:`check` does."""
         checked, _ = self.check(event)
         return self.apply_moves(profile, self.moves([checked]))
+
+    def slots(self, profile: bytes | None) -> dict[str, bytes]:
+        """Return the packed state of each slot by its key."""
+        packed = self._unpack(profile).slots
+        ends = [0, *slot_ends(packed, 0, self._codec.specs).tolist()]
+        if ends[-1] != len(packed):
+            raise cut(packed)
+        pairs = zip(self.layout.slots, ends, ends[1:], strict=False)
+        return {slot.key: packed[begin:end] for slot, begin, end in pairs}
+
+    def with_slots(self, profile: bytes, slots: Mapping[str, bytes]) -> bytes:
+        """Return a profile with the state of some slots replaced, and its version risen."""
+        changed = self._unpack(profile)
+        states = {**self.slots(profile), **slots}
+        changed.slots = b"".join(states[slot.key] for slot in self.layout.slots)
+        changed.version += 1
+        return self._codec.pack(changed)
 
     def merge(self, profile: bytes | None, other: bytes | None, *, at_ms: int) -> bytes:
         """Return two customers' profiles as one.

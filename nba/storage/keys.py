@@ -6,10 +6,13 @@ may touch them together.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from nba.domain.ids import decision_partition, partition_of
+from nba.domain.ids import CustomerId, decision_partition, partition_of
 from nba.errors import Fault, InputError
+
+_GLOB = re.compile(r"[\\*?\[\]]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,10 @@ class Keys:
         """Return the key of the message ids seen on a day."""
         return self._key(partition, "seen:", str(day))
 
+    def ingestion(self, job: str) -> str:
+        """Return the key of how far a file has come."""
+        return f"{self.prefix}:ingest:{job}"
+
     @property
     def alias_claims(self) -> str:
         """The aliases being made right now, by former id (a hash)."""
@@ -98,3 +105,31 @@ class Keys:
     def plan(self) -> str:
         """The pointer to the live plan: its version and bandit snapshot."""
         return f"{self.prefix}:plan"
+
+    @property
+    def rollout(self) -> str:
+        """The change of layout under way."""
+        return f"{self.prefix}:rollout"
+
+    @property
+    def rollout_claim(self) -> str:
+        """Who may change what is under way."""
+        return f"{self.prefix}:rollout:claim"
+
+    @property
+    def replicas(self) -> str:
+        """What each replica follows (a hash)."""
+        return f"{self.prefix}:replicas"
+
+    @property
+    def all_profiles(self) -> str:
+        """A pattern that the keys of all profiles match, and nothing else does."""
+        return f"{_GLOB.sub(_escaped, self.prefix)}:{{???}}p:*"
+
+    def customer_of_profile(self, key: str) -> CustomerId:
+        """Return the customer of a profile's key."""
+        return CustomerId(key.removeprefix(self.prefix).partition("}p:")[2])
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
