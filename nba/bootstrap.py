@@ -24,6 +24,7 @@ from nba.decision.plans import PlanRepository
 from nba.domain.clock import Clock
 from nba.errors import DefinitionError, Fault
 from nba.features.redis import RedisProfileStore
+from nba.features.rollout_redis import RedisRolloutStore
 from nba.ledger.redis import RedisLedger
 from nba.ledger.sealing import KEY_BYTES, Sealer
 from nba.settings import Settings
@@ -181,6 +182,7 @@ class Runtime:
     connection: Connection
     ledger: RedisLedger
     profiles: RedisProfileStore
+    rollouts: RedisRolloutStore
     control: ControlStore
     repository: PlanRepository
 
@@ -210,6 +212,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             profiles=RedisProfileStore(
                 connection, keys, clock, history_ttl_ms=settings.history_ttl_ms
             ),
+            rollouts=RedisRolloutStore(connection, keys),
             control=control,
             repository=PlanRepository(control),
         )

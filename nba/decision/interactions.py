@@ -30,7 +30,7 @@ def interactions(plan: Plan, reported: Sequence[tuple[Outcome, bytes]]) -> Itera
         slot = plan.placements.get(PlacementId(choice["placement"]))
         if action is None or slot is None:
             continue
-        event = plan.features.interaction(
+        event = plan.writing.interaction(
             outcome.kind,
             action,
             slot.placement,

@@ -108,7 +108,7 @@ class OutcomeService:
         stored: Mapping[DecisionId, bytes | None],
     ) -> None:
         plan = self._plan()
-        if plan is None or not plan.features.counts_interactions:
+        if plan is None or not plan.writing.counts_interactions:
             return
         counted = [
             (outcome, packed)

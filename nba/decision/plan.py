@@ -81,7 +81,11 @@ class PlacementPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One immutable plan, ready to decide."""
+    """One immutable plan, ready to decide.
+
+    ``written`` is what profiles are written with where that is more than what decisions read:
+    while another layout is on its way in.
+    """
 
     digest: str
     snapshot: int
@@ -91,6 +95,7 @@ class Plan:
     updates: int
     history_seconds: int
     action_ids: frozenset[ActionId]
+    written: FeatureSet | None = None
 
     @property
     def version(self) -> PlanVersion:
@@ -106,6 +111,15 @@ class Plan:
     def features(self) -> FeatureSet:
         """The feature definitions in this plan."""
         return self.source.features
+
+    @property
+    def writing(self) -> FeatureSet:
+        """The definitions that profiles are written with."""
+        return self.written or self.source.features
+
+    def with_features(self, reading: FeatureSet, writing: FeatureSet) -> Plan:
+        """Return the same plan, its profiles read and written with sets of the same definitions."""
+        return replace(self, source=replace(self.source, features=reading), written=writing)
 
     def learner_inputs(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the situation features the online learner looks at, ``(k,)``."""

@@ -12,6 +12,7 @@ from nba.catalog.store import ControlStore
 from nba.decision.artifact import unpack_plan
 from nba.decision.plan import Plan, compile_plan
 from nba.errors import CorruptRecordError, NotFoundError
+from nba.features import StoredLayout
 
 _KEPT_PLANS = 4
 
@@ -72,6 +73,13 @@ class PlanRepository:
         if snapshot is None:
             raise NotFoundError(f"bandit snapshot {pointer.snapshot} is not kept any more")
         return base.with_learner(OnlineLogistic.from_bytes(snapshot.state), pointer.snapshot)
+
+    def layouts(self) -> list[StoredLayout]:
+        """Return every layout of profiles there ever was, as of now."""
+        return [
+            StoredLayout.from_builtins(msgspec.msgpack.decode(data))
+            for data in self._control.layouts().values()
+        ]
 
     def _base(self, digest: str) -> Plan:
         with self._lock:

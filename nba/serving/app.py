@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ from nba.decision.service import DecisionService
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, new_decision_id
+from nba.errors import UnavailableError
 from nba.features import ProfileService
 from nba.features.items import Undeclared
 from nba.ingestion.segment import TYPES
@@ -39,6 +40,8 @@ from nba.serving.openapi import openapi_document
 from nba.serving.outcomes import OutcomeEndpoints
 from nba.serving.problems import Reply, refusal
 from nba.settings import Settings
+
+_REPLICA_BITS = 64
 
 _logger = logging.getLogger(__name__)
 
@@ -81,7 +84,9 @@ def create_app(settings: Settings) -> Application:
             )
             follower = PlanFollower(
                 runtime.ledger,
+                runtime.rollouts,
                 runtime.repository,
+                replica=f"{runtime.random_bits(_REPLICA_BITS):x}",
                 poll_seconds=settings.poll_seconds,
                 swapped=_warm,
             )
@@ -97,6 +102,8 @@ def create_app(settings: Settings) -> Application:
             yield
             for task in tasks:
                 task.cancel()
+            with suppress(UnavailableError):
+                await follower.leave()
 
     app = FastAPI(
         title="NBA",
@@ -130,7 +137,7 @@ def _handlers(
     clock = runtime.clock
     profiles = ProfileService(
         runtime.profiles,
-        lambda: follower.require().features,
+        follower.writing,
         clock,
         undeclared=Undeclared(runtime.settings.undeclared),
     )

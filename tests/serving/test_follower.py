@@ -14,6 +14,7 @@ from nba.decision.plan import Plan, new_learner
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import Project, load_project
 from nba.errors import CorruptRecordError, NotFoundError, UnavailableError
+from nba.features.rollout_memory import MemoryRolloutStore
 from nba.ledger.memory import MemoryLedger
 from nba.serving.follower import PlanFollower
 from nba.worker.publisher import Publisher
@@ -30,6 +31,7 @@ class Setting:
     ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger({}))
     swapped: list[str] = field(default_factory=list)
     broken: bool = False
+    rollouts: MemoryRolloutStore = field(default_factory=lambda: MemoryRolloutStore({}, lambda: 1))
     warmed: Callable[[], object] = bool
 
     def __post_init__(self) -> None:
@@ -39,7 +41,14 @@ class Setting:
     def replica(self) -> PlanFollower:
         """Return one more replica that has not looked yet."""
         repository = PlanRepository(self.control)
-        return PlanFollower(self.ledger, repository, poll_seconds=0.001, swapped=self.warm)
+        return PlanFollower(
+            self.ledger,
+            self.rollouts,
+            repository,
+            replica="a",
+            poll_seconds=0.001,
+            swapped=self.warm,
+        )
 
     def warm(self, plan: Plan) -> None:
         """Note that a plan is about to go live."""
