@@ -47,15 +47,15 @@ _DATES = {"customer_since": ("2015-01-01", 3_600), "birthday": ("1945-01-01", 20
 _MONEY_DECIMALS = 2
 
 
-def customer_ids(count: int) -> list[str]:
-    """Return ids as long as those of a real system's."""
-    return [f"customer-{number:09d}" for number in range(count)]
+def customer_id(number: int) -> CustomerId:
+    """Return an id as long as those of a real system."""
+    return CustomerId(f"customer-{number:09d}")
 
 
 def customers(count: int, *, seed: int) -> pl.DataFrame:
     """Return a row a customer: ``customer_id`` and all attributes, none missing."""
     rng = np.random.default_rng(seed)
-    columns: dict[str, object] = {"customer_id": customer_ids(count)}
+    columns: dict[str, object] = {"customer_id": [customer_id(number) for number in range(count)]}
     for name, (low, high) in _NUMBERS.items():
         columns[name] = np.round(rng.uniform(low, high, count), _MONEY_DECIMALS)
     for name in _FLAGS:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +18,14 @@ import polars as pl
 import redis
 import uvloop
 
-from benchmarks.features.population import customer_ids, customers, events
-from benchmarks.features.reading import Reader
+from benchmarks.features.population import as_events, as_updates, customer_id, customers, events
 from benchmarks.features.rounds import Samples, each, interleave, median, on_cores, ratio
 from benchmarks.features.service import publish, settings_for
 from benchmarks.report import figure
 from nba.bootstrap import environment
 from nba.domain.clock import Clock
 from nba.features import FeatureSet
+from nba.features.redis import RedisProfileStore
 from nba.settings import Settings
 from nba.storage import Connection, Keys
 from nba.storage.valkey import start_valkey
@@ -32,7 +33,8 @@ from nba.storage.valkey import start_valkey
 AT_ONCE = 64
 MANY, FEW = "many", "few"
 _SAMPLE = 10_000
-_CHUNK = 100_000
+_SERVER = "valkey"
+_FULL_EVENTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Scale:
     many: Loaded
     few: Loaded
     samples: Samples
+    fullest_bytes: int
 
 
 def write_parquet(folder: Path, count: int, per_customer: float, *, now_ms: int) -> list[Path]:
@@ -80,7 +83,7 @@ def loaded(
     """Run a server with so many customers ingested into it."""
     folder.mkdir()
     files = write_parquet(folder, count, per_customer, now_ms=now_ms)
-    server = start_valkey(folder / "valkey")
+    server = start_valkey(folder / _SERVER)
     try:
         settings = settings_for(folder, f"redis://127.0.0.1:{server.port}")
         publish(settings, features)
@@ -99,10 +102,9 @@ def _bytes_online(store: Any, before: int, count: int) -> tuple[float, float]:
     Ledger entries wait there for the worker only, and message ids for two days.
     """
     keys = Keys()
-    sample = random.Random(0).sample(customer_ids(count), min(_SAMPLE, count))
     pipeline = store.pipeline(transaction=False)
-    for customer_id in sample:
-        pipeline.strlen(keys.profile(customer_id))
+    for number in random.Random(0).sample(range(count), min(_SAMPLE, count)):
+        pipeline.strlen(keys.profile(customer_id(number)))
     lengths = pipeline.execute()
     if not all(lengths):
         raise SystemExit(f"{lengths.count(0)} of {len(lengths)} sampled customers did not land")
@@ -119,27 +121,59 @@ def _bytes_online(store: Any, before: int, count: int) -> tuple[float, float]:
 
 async def _read(
     features: FeatureSet,
-    urls: dict[str, tuple[str, int]],
+    servers: Mapping[str, tuple[str, int]],
     clock: Clock,
+    *,
     rounds: int,
     seconds: float,
 ) -> Samples:
+    """Read customers at random from each server in turn."""
     contenders: dict[str, Any] = {}
     connections = []
-    for name, (url, count) in urls.items():
+    for name, (url, count) in servers.items():
         connection = Connection(url)
         await connection.connect()
         connections.append(connection)
-        reader = Reader(connection, features, customer_ids(count), clock, seed=2)
+        row = _row_reader(RedisProfileStore(connection, Keys(), clock), features, count, clock)
         for at_once in (AT_ONCE, 1):
-            contenders[f"{name}, {at_once}"] = partial(
-                each, reader.row, at_once=at_once, seconds=seconds
-            )
+            contenders[f"{name}, {at_once}"] = partial(each, row, at_once=at_once, seconds=seconds)
     try:
         return await interleave(contenders, rounds)
     finally:
         for connection in connections:
             await connection.close()
+
+
+def _row_reader(
+    store: RedisProfileStore, features: FeatureSet, count: int, clock: Clock
+) -> Callable[[], Awaitable[object]]:
+    """Return how one customer at random is read.
+
+    Its id is made when it is asked for: a list of a million of them would slow the client, which
+    is not what is compared.
+    """
+    draw = random.Random(2)
+
+    async def row() -> object:
+        profile = await store.get(customer_id(draw.randrange(count)))
+        return features.read(profile, at_ms=clock()).features
+
+    return row
+
+
+def _pin(data_dir: Path) -> None:
+    """Put a server on the second core."""
+    pid = int((data_dir / "server.pid").read_text())
+    os.sched_setaffinity(pid, os.sched_getaffinity(pid).intersection({1}) or {0})
+
+
+def fullest_bytes(features: FeatureSet, *, now_ms: int) -> int:
+    """Return the bytes of the packed profile of a customer with something in every tile."""
+    (update,) = as_updates(customers(1, seed=1))
+    packed, _ = features.update(None, update, at_ms=now_ms)
+    for event in as_events(events(1, _FULL_EVENTS, seed=1, now_ms=now_ms)):
+        packed = features.apply(packed, event)
+    return len(packed)
 
 
 def measure(
@@ -159,13 +193,15 @@ def measure(
         loaded(folder / FEW, features, few_count, per_customer, now_ms=now_ms) as (few, small),
         loaded(folder / MANY, features, customer_count, per_customer, now_ms=now_ms) as (many, big),
     ):
-        urls = {
+        for name in (MANY, FEW):
+            _pin(folder / name / _SERVER)
+        servers = {
             MANY: (many.redis_url or "", customer_count),
             FEW: (few.redis_url or "", few_count),
         }
         with on_cores(0):
-            samples = uvloop.run(_read(features, urls, clock, rounds, seconds))
-    return Scale(big, small, samples)
+            samples = uvloop.run(_read(features, servers, clock, rounds=rounds, seconds=seconds))
+    return Scale(big, small, samples, fullest_bytes(features, now_ms=now_ms))
 
 
 def figures(found: Scale, how: str) -> list[dict[str, Any]]:
@@ -181,6 +217,12 @@ def figures(found: Scale, how: str) -> list[dict[str, Any]]:
             at_most=1_500,
         ),
         figure("packed profile", many.packed_bytes, "bytes", f"{what}: mean STRLEN"),
+        figure(
+            "packed profile with every tile full",
+            float(found.fullest_bytes),
+            "bytes",
+            f"one customer with {_FULL_EVENTS:,} events",
+        ),
         figure(
             "load from Parquet",
             many.seconds,
