@@ -45,7 +45,6 @@ from nba.features.values import ValueSpec
 from nba.features.words import LAUNCH, gather, group_word
 
 _NOTHING: Mapping[str, Scalar] = {}
-_NO_CONSENTS: Mapping[int, bool] = {}
 _NO_NAMES: Mapping[int, tuple[str, str]] = {}
 _UNNAMED_CHANNEL = "unknown"
 
@@ -93,14 +92,12 @@ class FeatureSet:
         self._catalog = catalog
         declared = Declared.of(self.definitions, self.segments)
         self._declared = declared
-        self._interactions = {
-            item.of: item for item in self.definitions if isinstance(item, InteractionFeature)
-        }
         accepted = self._accepted_events()
         self._slots = declared.slots()
         self.layout = layout_of(declared.attributes, self._slots)
         self.layout_id = self.layout.layout_id
         self._codec = ProfileCodec(self.layout)
+        self._nobody = self._codec.pack(self._codec.empty())
         self._previous = _by_id(previous, self.layout)
         self._row, row_plan, self._contact_plan = RowCompiler(declared, accepted, catalog).compile()
         self._flat_plan = flatten(row_plan)
@@ -195,13 +192,11 @@ class FeatureSet:
         :class:`~nba.errors.CorruptRecordError` where the profile cannot be read.
         """
         row = self._template.copy()
-        consents, time_zone, locale, guard_version = _NO_CONSENTS, None, None, 0
         now_seconds = at_ms / MILLISECONDS_PER_SECOND
-        if profile is not None:
-            profile = self._own(profile)
-            _, _, guard_version, consents, time_zone, locale, _ = read_head(profile)
-            if read_row(profile, now_seconds, self._flat_plan, row) != len(profile):
-                raise cut(profile)
+        profile = self._own(profile)
+        _, _, guard_version, consents, time_zone, locale, _ = read_head(profile)
+        if read_row(profile, now_seconds, self._flat_plan, row) != len(profile):
+            raise cut(profile)
         if history is not None:
             read_contacts(history, now_seconds, self._contact_plan, row)
         if context or attributes:
@@ -303,7 +298,7 @@ class FeatureSet:
         Late events land in the tile of their time; where that is older than a window, the window
         is left as it is. The version rises by one for each event.
         """
-        profile = self._codec.pack(self._codec.empty()) if profile is None else self._own(profile)
+        profile = self._own(profile)
         changed = apply_batch(profile, self._codec.fixed_bytes, self._codec.specs, batch_of(moves))
         if not len(changed):
             raise cut(profile)
@@ -448,12 +443,12 @@ class FeatureSet:
         return {**self.events, **{e.name: e for e in interaction_events(interactions)}}
 
     def _unpack(self, profile: bytes | None) -> Profile:
-        if profile is None:
-            return self._codec.empty()
         return self._codec.unpack(self._own(profile))
 
-    def _own(self, profile: bytes) -> bytes:
-        """Return a profile under this layout."""
+    def _own(self, profile: bytes | None) -> bytes:
+        """Return a profile under this layout; that of a customer never seen holds nothing."""
+        if profile is None:
+            return self._nobody
         layout_id = layout_id_of(profile)
         if layout_id == self.layout_id:
             return profile

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nba.domain.consent import CONSENT_GRANTED_BIT
 from nba.errors import CorruptRecordError
+from nba.features.cells import slot_ends
 from nba.features.layout import StoredLayout
 
 MAX_CONSENTS = 255
@@ -54,7 +55,12 @@ def version_of(packed: bytes) -> int:
 
 
 def layout_id_of(packed: bytes) -> int:
-    """Return the id of the layout a profile is packed under."""
+    """Return the id of the layout a profile is packed under.
+
+    Raises :class:`~nba.errors.CorruptRecordError` where even that is cut.
+    """
+    if len(packed) < _VERSION.size:
+        raise cut(packed)
     layout_id: int = _VERSION.unpack_from(packed)[0]
     return layout_id
 
@@ -129,6 +135,8 @@ class ProfileCodec:
         head = read_head(packed)
         slots_at = head.end + self.fixed_bytes
         if head.layout_id != self.layout.layout_id or slots_at > len(packed):
+            raise cut(packed)
+        if [slots_at, *slot_ends(packed, slots_at, self.specs).tolist()][-1] != len(packed):
             raise cut(packed)
         times_at = head.end + 4 * self.n_numbers
         return Profile(

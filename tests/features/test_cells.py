@@ -272,7 +272,7 @@ def test_distinct_values_are_as_old_as_their_second(make: SimpleNamespace) -> No
     words = ["a", "b", "c", "d"]
     events = [buy(make, NOW + i, NOW + 3, category=word) for i, word in enumerate(words)]
     kept = slots(features, make.played(features, events))
-    seconds = {key: second for key, second in struct.iter_unpack("<II", kept[1:])}
+    seconds = dict(struct.iter_unpack("<II", kept[1:]))
     assert seconds == {hash32("c"): NOW + 2, hash32("d"): NOW + 3}
 
 
