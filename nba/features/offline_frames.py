@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba.domain.clock import MILLISECONDS_PER_SECOND
+from nba.domain.customer import ALIAS_SOURCE
 from nba.domain.ids import NO_ACTION, hash32
 from nba.errors import Fault, InputError
 
@@ -26,6 +27,24 @@ CUSTOMER = "_customer"
 
 ORDER = "_order"
 """Column of a row's place in the frame it came in."""
+
+
+def with_former_ids(customers: pl.Series, updates: Frame) -> pl.DataFrame:
+    """Return customers, and after them everybody they took over, however indirectly, numbered."""
+    made = updates.lazy().filter(pl.col("source").str.starts_with(ALIAS_SOURCE))
+    pairs = made.select("customer_id", pl.col("source").str.strip_prefix(ALIAS_SOURCE)).collect()
+    former: dict[str, list[str]] = {}
+    for customer, previous in pairs.iter_rows():
+        former.setdefault(customer, []).append(previous)
+    names: dict[str, None] = dict.fromkeys(customers)
+    ahead = [name for name in names if name in former]
+    while ahead:
+        for previous in former.get(ahead.pop(), ()):
+            if previous not in names:
+                names[previous] = None
+                ahead.append(previous)
+    schema = {"customer_id": pl.String(), CUSTOMER: pl.Int64()}
+    return pl.DataFrame({"customer_id": list(names), CUSTOMER: range(len(names))}, schema=schema)
 
 
 def rows_of(

@@ -12,13 +12,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.domain.customer import ALIAS_SOURCE, Scalar
+from nba.domain.customer import Scalar
 from nba.errors import Fault, InputError
 from nba.features.definitions import ContextFeature, FeatureType
 from nba.features.feature_set import FeatureSet
 from nba.features.offline import PREFIX
 from nba.features.offline_events import Arrivals
-from nba.features.offline_frames import CUSTOMER, Contacts, Frame, Updates, milliseconds
+from nba.features.offline_frames import (
+    CUSTOMER,
+    Contacts,
+    Frame,
+    Updates,
+    milliseconds,
+    with_former_ids,
+)
 from nba.features.offline_story import Applier, Sent, Story
 
 _EVENTS_AT_ONCE = 100_000
@@ -72,11 +79,10 @@ def replay(
     if absent:
         expected = "customer_id and at"
         raise InputError([Fault(f"at/{name}", "no such column", expected) for name in absent])
-    asked = at.select(pl.col("customer_id").unique(maintain_order=True)).with_row_index(CUSTOMER)
-    asked = asked.select("customer_id", pl.col(CUSTOMER).cast(pl.Int64))
-    questions = _Questions.of(at, asked)
     told = _NOTHING_SENT if updates is None else updates
-    everyone = _with_former_ids(asked, told)
+    asked = at["customer_id"].unique(maintain_order=True)
+    everyone = with_former_ids(asked, told)
+    questions = _Questions.of(at, everyone.head(len(asked)))
     sent = Sent(
         features,
         dict(everyone.iter_rows()),
@@ -126,24 +132,6 @@ def _shares(begins: NDArray[np.int64], n_customers: int) -> Iterator[tuple[int, 
         beyond = min(max(full, first + 1), n_customers)
         yield first, beyond
         first = beyond
-
-
-def _with_former_ids(customers: pl.DataFrame, updates: Frame) -> pl.DataFrame:
-    """Return customers with everybody they took over, however indirectly, numbered after them."""
-    made = updates.lazy().filter(pl.col("source").str.starts_with(ALIAS_SOURCE))
-    pairs = made.select("customer_id", pl.col("source").str.strip_prefix(ALIAS_SOURCE)).collect()
-    former: dict[str, list[str]] = {}
-    for customer, previous in pairs.iter_rows():
-        former.setdefault(customer, []).append(previous)
-    names: dict[str, None] = dict.fromkeys(customers["customer_id"])
-    ahead = [name for name in names if name in former]
-    while ahead:
-        for previous in former.get(ahead.pop(), ()):
-            if previous not in names:
-                names[previous] = None
-                ahead.append(previous)
-    schema = {"customer_id": pl.String(), CUSTOMER: pl.Int64()}
-    return pl.DataFrame({"customer_id": list(names), CUSTOMER: range(len(names))}, schema=schema)
 
 
 def _contexts(features: FeatureSet, at: pl.DataFrame) -> list[Mapping[str, Scalar]]:

@@ -48,6 +48,7 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "fallback": pl.Boolean(),
             "plan_version": pl.String(),
             "source": pl.String(),
+            "given": pl.List(pl.String()),
         }
     ),
     LogTable.OUTCOMES: pl.Schema(
@@ -113,7 +114,8 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
     ),
 }
 """Columns every table has; ``decisions`` also has one ``f_<name>`` column for each situation
-feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them.
+feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them;
+``given`` names the attributes that came with the request, for that decision alone.
 
 Those of a sensitive feature are called ``sealed_f_<name>`` and hold text
 (:mod:`nba.ledger.sealing`), so that a feature may become sensitive, or cease to be, at any time.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_features
 from nba.domain.customer import EventEntry, UpdateEntry
+from nba.domain.decision import DecisionRequest
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.delta import moment
 from nba.ledger.log import SCHEMAS, LogTable
@@ -32,6 +33,7 @@ _PREFIX_LENGTH = 2
 def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[dict[str, Any]]:
     """Return one row for each choice of a decision, with the features it used."""
     answer = msgspec.json.decode(record.answer)
+    request = msgspec.msgpack.decode(record.request, type=DecisionRequest)
     row = recorded_features(record)
     named = named_features(plan.features, row)
     features = {
@@ -47,6 +49,7 @@ def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[di
             "holdout": answer["holdout"],
             "fallback": answer["fallback"],
             "source": source,
+            "given": sorted(request.attributes),
             **features,
         }
         for position, (choice, draw) in enumerate(choices)
