@@ -54,7 +54,7 @@ features:
 
 @pytest.fixture
 def counting(tmp_path: Path) -> Shop:
-    """A shop whose features count what it did itself."""
+    """Open a shop whose features count what it did itself."""
     root = write_project(tmp_path)
     (root / "features" / "interactions.yaml").write_text(FEATURES)
     return Shop(root)
