@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
 
@@ -48,30 +47,44 @@ class Publisher:
         self._alias = alias
         self._clock = clock
         self._live: dict[ModelName, str] = {}
+        self._kept: dict[str, dict[ModelName, str]] = {}
         self._loaded: dict[tuple[ModelName, str], PropensityModel] = {}
 
     def publish(self, project: Project, *, note: str, author: str) -> Plan:
-        """Compile, keep and make current; raises before anything is half-applied."""
+        """Compile, keep and make current; raises before anything is half-applied.
+
+        It is for where no profile is in use: a layout that changes while serving is brought in
+        step by step (:mod:`nba.worker.rollout`).
+        """
+        plan = self.keep(project, note=note, author=author)
+        self.make_current(plan.digest, note=note, author=author)
+        return plan
+
+    def keep(self, project: Project, *, note: str, author: str) -> Plan:
+        """Compile and keep a plan, so that it can be made current."""
         known = [
             StoredLayout.from_builtins(msgspec.msgpack.decode(data))
             for data in self._control.layouts().values()
         ]
-        others = [layout for layout in known if layout.layout_id != project.features.layout_id]
-        features = project.features.with_previous(others)
-        whole = replace(project, features=features)
         versions = self._versions(project.models)
-        artifact = pack_plan(whole, self._models(whole, versions))
+        artifact = pack_plan(project, self._models(project, versions))
         digest = version_of(artifact)
         plan = compile_plan(unpack_plan(artifact), digest=digest)
         at_ms = self._clock()
         layout = project.features.layout
         self._control.save_layout(layout.layout_id, msgspec.msgpack.encode(layout.to_builtins()))
         self._control.save_plan(digest, artifact, note=note, author=author, at_ms=at_ms)
+        self._kept[digest] = versions
+        readable = plan.features.with_previous(known)
+        return plan.with_features(readable, readable)
+
+    def make_current(self, digest: str, *, note: str, author: str, verb: str = PUBLISH) -> None:
+        """Make a plan that was kept current, and say so in the audit trail."""
         if self._control.current() != digest:
+            at_ms = self._clock()
             self._control.set_current(digest, at_ms)
-            self._control.audit(at_ms, author, PUBLISH, digest, note)
-        self._live = versions
-        return plan
+            self._control.audit(at_ms, author, verb, digest, note)
+        self._live = self._kept.get(digest, self._live)
 
     def rolled_back(self) -> bool:
         """Say whether what is live was chosen by a rollback, and nothing published since."""
