@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -21,15 +20,17 @@ from typing import Any, get_type_hints
 
 from nba.domain.catalog import MessageClass
 from nba.domain.policy import Missing, Policy, Selector
+from nba.features.json_schema import features_schema
 from nba.policies.kind import PolicyKind
 from nba.policies.kinds import KINDS
 from nba.policies.order import CONCERNS, ORDER, SHAPERS
 from nba.serving.openapi import openapi_document
 from nba.settings import Settings
+from tools.features import features_page
+from tools.markdown import GENERATED, markdown, page, paragraphs, table
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n"
 _TYPES: Mapping[Any, str] = {
     int: "whole number",
     float: "number",
@@ -46,12 +47,12 @@ def settings_page() -> str:
     for name, field in Settings.model_fields.items():
         default = "none" if field.default is None else f"`{field.default}`"
         rows.append((f"`NBA_{name.upper()}`", default, field.description or ""))
-    return _page(
+    return page(
         "Settings",
         "Each is read from the environment when a process starts; `nba up` hands its own to the "
         "processes it starts. Where a store's URL is not set, an embedded one is started under "
         "`NBA_DATA_DIR`.",
-        _table(("variable", "default", "what it says"), rows),
+        table(("variable", "default", "what it says"), rows),
     )
 
 
@@ -59,8 +60,8 @@ def commands_page() -> str:
     """Return the page of all commands, as typer itself documents them."""
     command = [sys.executable, "-m", "typer", "nba.cli", "utils", "docs", "--name", "nba"]
     made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)  # noqa: S603  # our own command line
-    text = _markdown(html.unescape(made.stdout)).replace("```console", "```text")
-    return text.replace("# `nba`\n", f"# Commands\n\n{_GENERATED}", 1).rstrip() + "\n"
+    text = markdown(html.unescape(made.stdout)).replace("```console", "```text")
+    return text.replace("# `nba`\n", f"# Commands\n\n{GENERATED}", 1).rstrip() + "\n"
 
 
 def policies_page() -> str:
@@ -69,21 +70,21 @@ def policies_page() -> str:
         (f"`{kind}`", *(str(CONCERNS[kind][message_class]) for message_class in MessageClass))
         for kind in (*ORDER, *SHAPERS)
     ]
-    return _page(
+    return page(
         "Policies",
         "`policies/*.yaml` holds a list under `policies:`. Kinds that drop candidates are "
         f"evaluated in this order: {', '.join(f'`{kind}`' for kind in ORDER)}. What is left is "
         f"then shaped by {' and '.join(f'`{kind}`' for kind in SHAPERS)}. `no_action` is never "
         "dropped.",
         "## Which messages a kind concerns\n\n"
-        + _table(("kind", *MessageClass), concern)
+        + table(("kind", *MessageClass), concern)
         + "\n\n“where named” means: only where the policy's selector names the action or "
         "its message class.",
         "## What every policy has\n\n"
         + _fields(Policy)
         + "\n\nKeys of `applies_to`, all optional:\n\n"
         + _fields(Selector)
-        + f"\n\n{_paragraphs(getdoc(Selector) or '')}",
+        + f"\n\n{paragraphs(getdoc(Selector) or '')}",
         *[_kind(name, KINDS[name]) for name in (*ORDER, *SHAPERS)],
     )
 
@@ -92,10 +93,10 @@ def _kind(name: str, kind: type[PolicyKind]) -> str:
     shared = {field.name for field in fields(Policy)}
     causes = [(f"`{cause.code}`", cause.meaning) for cause in kind.causes]
     return (
-        f"## {name}\n\n{_paragraphs(getdoc(kind) or '')}\n\n"
+        f"## {name}\n\n{paragraphs(getdoc(kind) or '')}\n\n"
         + _fields(kind, leave_out={*shared, "kind"})
         + "\n\n"
-        + _table(("reason", "meaning"), causes)
+        + table(("reason", "meaning"), causes)
     )
 
 
@@ -111,7 +112,7 @@ def _fields(kind: type, leave_out: Iterable[str] = ()) -> str:
         )
         default = "required" if required else _default(field.default)
         rows.append((f"`{field.name}`", shown, default))
-    return _table(("field", "type", "default"), rows)
+    return table(("field", "type", "default"), rows)
 
 
 def _default(value: object) -> str:
@@ -120,33 +121,12 @@ def _default(value: object) -> str:
     return f"`{value}`"
 
 
-def _page(title: str, *parts: str) -> str:
-    return (
-        "\n\n".join([f"# {title}", _GENERATED.rstrip(), *(part.rstrip() for part in parts)]) + "\n"
-    )
-
-
-def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    heading = tuple(heading)
-    lines = [heading, ("---",) * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _paragraphs(docstring: str) -> str:
-    """Return a docstring as Markdown, one line a paragraph."""
-    return "\n\n".join(
-        " ".join(paragraph.split()) for paragraph in _markdown(docstring).split("\n\n")
-    )
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"(?<!`)``([^`]+)``(?!`)", r"`\1`", text)
-
-
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/cli.md": commands_page,
     "docs/reference/policies.md": policies_page,
+    "docs/reference/features.md": features_page,
+    "docs/reference/features.schema.json": lambda: json.dumps(features_schema(), indent=2) + "\n",
     "serving/openapi.json": lambda: json.dumps(openapi_document(), indent=2) + "\n",
 }
 """What is generated, by its path in the repository."""
