@@ -534,8 +534,9 @@ def _condition(chance: Chance, features: Sequence[Document], segments: Sequence[
 
 
 def make_case(chance: Chance, *, most_features: int = 10, most_steps: int = 30) -> Case:
-    """Make definitions and what happens under them."""
-    declared = make_declared(chance, most=most_features)
+    """Make definitions and what happens under them; one in three is of few definitions."""
+    few = one_in(chance, 3)
+    declared = make_declared(chance, most=2 if few else most_features)
     return Case(declared, make_steps(chance, declared, most=most_steps))
 
 
@@ -583,7 +584,10 @@ class _Day:
         windows = {feature["window"] for feature in declared.features if "window" in feature}
         tiles = sorted(seconds_of(window) // _TILES for window in windows) or [300]
         self._tiles_ms = [tile * 1_000 for tile in tiles]
+        counted = {feature.get("event") for feature in declared.features}
+        self._kinds = [kind for kind in EVENTS if kind["name"] in counted] or EVENTS
         self._events: list[Event] = []
+        self._changed_ms: list[int] = []
         self._contacts: dict[str, list[Contact]] = {customer: [] for customer in CUSTOMERS}
 
     def step(self) -> None:
@@ -591,7 +595,9 @@ class _Day:
         chance = self._chance
         self._go()
         customer = CUSTOMERS[min(chance.integer(0, 5), 2)]
-        match chance.integer(0, 9):
+        match chance.integer(0, 10):
+            case 10:
+                self._span(customer)
             case 0 | 1:
                 self.ask(customer)
             case 2:
@@ -604,10 +610,14 @@ class _Day:
                 self.steps.append(Send((self._event(customer),)))
 
     def ask(self, customer: str) -> None:
-        """Ask now, or at an edge of a tile still to come."""
+        """Ask now, or at an edge still to come: of a tile, or of what is fresh."""
         chance = self._chance
         at_ms = self._now_ms
-        if one_in(chance, 2):
+        fresh = [feature["freshness"] for feature in self._features if "freshness" in feature]
+        if self._changed_ms and fresh and one_in(chance, 2):
+            stale_s = chance.pick(self._changed_ms) // 1_000 + seconds_of(chance.pick(fresh))
+            at_ms = max(1_000 * stale_s + chance.pick((0, 1)), at_ms)
+        elif one_in(chance, 2):
             tile_ms = chance.pick(self._tiles_ms)
             edge = (at_ms // tile_ms + chance.pick((1, 2, 11, 12, 13))) * tile_ms
             at_ms = max(edge + chance.pick((0, -1, 1)), at_ms)
@@ -642,16 +652,16 @@ class _Day:
             case _:
                 pass
 
-    def _event(self, customer: str | None = None) -> Event:
+    def _event(self, customer: str | None = None, at_ms: int | None = None) -> Event:
         chance = self._chance
-        if self._events and one_in(chance, 8):
+        if self._events and at_ms is None and one_in(chance, 8):
             return self._again(chance.pick(self._events))
         properties: dict[str, Any]
         if one_in(chance, 6):
             name = chance.pick(("nba.click", "nba.accept"))
             properties = dict(_outcome(chance))
         else:
-            kind = chance.pick(EVENTS)
+            kind = chance.pick(EVENTS if one_in(chance, 4) else self._kinds)
             name, properties = kind["name"], {}
             for key, type_ in kind["properties"].items():
                 if not one_in(chance, 4):
@@ -662,12 +672,23 @@ class _Day:
             customer_id=CustomerId(customer or chance.pick(CUSTOMERS)),
             name=name,
             message_id=f"{self._prefix}{len(self._events)}",
-            at_ms=self._event_time(),
+            at_ms=self._event_time() if at_ms is None else at_ms,
             received_at_ms=self._now_ms,
             properties=properties,
         )
         self._events.append(event)
         return event
+
+    def _span(self, customer: str) -> None:
+        """Let events fill a window from its oldest tile to the one after the current."""
+        chance = self._chance
+        tile_ms = chance.pick(self._tiles_ms)
+        edge = (self._now_ms // tile_ms + 1) * tile_ms
+        self._now_ms = max(self._now_ms, edge - chance.pick((1, _MAX_AHEAD_MS)))
+        times = [edge - 12 * tile_ms, edge - 13 * tile_ms, edge]
+        events = [self._event(customer, at_ms) for at_ms in times[chance.integer(0, 1) :]]
+        self.steps.append(Send(tuple(events)))
+        self.steps.append(Ask(customer, self._now_ms, {}, {}, tuple(self._contacts[customer])))
 
     def _again(self, event: Event) -> Event:
         """Return a message sent again, as clients do."""
@@ -684,11 +705,16 @@ class _Day:
         """Return when an event happened: just now, ahead, late, or at the edge of a tile."""
         chance, now_ms = self._chance, self._now_ms
         tile_ms = chance.pick(self._tiles_ms)
-        match chance.integer(0, 9):
+        match chance.integer(0, 11):
             case 0 | 1 | 2:
                 return now_ms
             case 3:
                 return now_ms - chance.integer(0, 5_000)
+            case 8 if self._events:
+                # In the same second as another, of any customer.
+                return chance.pick(self._events).at_ms // 1_000 * 1_000 + chance.integer(0, 999)
+            case 9:
+                return min((now_ms // tile_ms + 1) * tile_ms, now_ms + _MAX_AHEAD_MS)
             case 4:
                 return now_ms + chance.pick((_MAX_AHEAD_MS, 1, chance.integer(0, _MAX_AHEAD_MS)))
             case 5:
@@ -724,6 +750,7 @@ class _Day:
         if one_in(chance, 5):
             attributes["undeclared"] = 1
         self.steps.append(Change(customer, attributes, self._now_ms))
+        self._changed_ms.append(self._now_ms)
 
     def _value(self, feature: Document) -> Any:
         chance = self._chance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import chain
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ from tests.features.strategies import (
 NOW_MS = 1_800_000_000_000
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=80)
 @given(cases())
 def test_every_read_equals_the_slow_store(case: Case):
     assert Shop(case.declared).play(case).found == []
@@ -120,28 +121,45 @@ def test_two_customers_made_one_have_the_events_of_both(case: Case, later_ms: in
     assert shop.tally.found == []
 
 
+AMOUNT = {
+    "name": "x",
+    "description": "",
+    "kind": "aggregate",
+    "event": "buy",
+    "function": "sum",
+    "property": "amount",
+}
+
+
 def test_a_mean_declared_after_its_sum_counts_what_it_sums():
-    total = {
-        "name": "total",
-        "description": "",
-        "kind": "aggregate",
-        "event": "buy",
-        "function": "sum",
-        "property": "amount",
-    }
-    mean = {**total, "name": "mean", "function": "mean"}
-    shop = Shop(Declared((total,), ()))
+    mean = {**AMOUNT, "name": "mean", "function": "mean"}
+    shop = Shop(Declared((AMOUNT,), ()))
     shop.send([bought("m1", 100.0), bought("m2", 50.0)])
-    shop.redeclare(Declared((total, mean), ()))
+    shop.redeclare(Declared((AMOUNT, mean), ()))
     shop.send([bought("m3", 7.0)])
     for profiles in shop.profiles.values():
         found = shop.read(profiles["anna"], Ask("anna", NOW_MS, {}, {}, ()))
-        assert found == {"total": 157.0, "mean": 7.0}
+        assert found == {"x": 157.0, "mean": 7.0}
 
 
-def bought(message_id: str, amount: float) -> Event:
+@pytest.mark.parametrize("function", ["first", "last"])
+@pytest.mark.parametrize("window", [None, "1h"])
+def test_of_events_of_two_customers_in_one_second_their_own_is_kept(
+    function: str, window: str | None
+):
+    feature = {**AMOUNT, "function": function}
+    shop = Shop(Declared(({**feature, "window": window} if window else feature,), ()))
+    shop.send([bought("m1", 100.0), bought("m2", 50.0, customer=CUSTOMERS[1])])
+    shop.merge("anna", CUSTOMERS[1], NOW_MS)
+    shop.ask(Ask("anna", NOW_MS, {}, {}, ()))
+    assert shop.tally.found == []
+    for profiles in shop.profiles.values():
+        assert shop.read(profiles["anna"], Ask("anna", NOW_MS, {}, {}, ())) == {"x": 100.0}
+
+
+def bought(message_id: str, amount: float, customer: str = "anna") -> Event:
     return Event(
-        customer_id=CustomerId("anna"),
+        customer_id=CustomerId(customer),
         name="buy",
         message_id=message_id,
         at_ms=NOW_MS,
