@@ -35,6 +35,7 @@ MANY, FEW = "many", "few"
 _SAMPLE = 10_000
 _SERVER = "valkey"
 _FULL_EVENTS = 5_000
+_TAIL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,13 @@ def write_parquet(folder: Path, count: int, per_customer: float, *, now_ms: int)
 
 def ingest(settings: Settings, files: Sequence[Path]) -> float:
     """Load files as a user would; return seconds from start to end of the command."""
-    command = [sys.executable, "-m", "nba", "ingest", *map(str, files)]
+    command = [sys.executable, "-m", "nba", "ingest", "--json", *map(str, files)]
     started = time.perf_counter()
-    subprocess.run(command, env=environment(settings), check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, env=environment(settings), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"nba ingest failed: {(done.stderr or done.stdout)[-_TAIL:]}")
     return time.perf_counter() - started
 
 
