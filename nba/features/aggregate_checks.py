@@ -8,6 +8,7 @@ from nba.expressions import Expression, ExpressionError, ValueType, parse
 from nba.expressions.tree import Compare, Literal, walk
 from nba.features.aggregates import (
     DECISION,
+    INTERACTION_EVENT_PREFIX,
     MAX_GROUPS,
     MAX_WINDOW_SECONDS,
     MIN_WINDOW_SECONDS,
@@ -184,7 +185,7 @@ def _time_problems(feature: AggregateFeature) -> Iterator[Problem]:
     if feature.window is None:
         return
     if function is AggregateFunction.SINCE_FIRST or (
-        function in _DECAYED and not feature.event.endswith(f".{DECISION}")
+        function in _DECAYED and feature.event != INTERACTION_EVENT_PREFIX + DECISION
     ):
         yield Problem("window", f"a window for a {function}", "remove it: it looks back for ever")
     elif not _is_window(feature.window):

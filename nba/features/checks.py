@@ -158,8 +158,10 @@ def _freshness_problems(feature: AttributeFeature) -> Iterator[Problem]:
     if feature.freshness is None:
         return
     try:
-        parse_window(feature.freshness)
+        seconds = parse_window(feature.freshness)
     except ValueError:
+        seconds = 0
+    if not seconds:
         expected = "a whole number of h, d or w is expected, such as 90d"
         yield Problem("freshness", f"freshness {feature.freshness!r}", expected)
 

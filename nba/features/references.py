@@ -48,18 +48,22 @@ def reference_faults(
     events: Mapping[str, EventDefinition],
     segments: Sequence[Located[SegmentDefinition]],
 ) -> Iterator[Fault]:
-    """Yield what is wrong between definitions each of which is right by itself."""
+    """Yield what is wrong between definitions each of which is right by itself.
+
+    Expressions are looked at once every feature has what it is of: they are read over a row.
+    """
     by_name: dict[str, FeatureDefinition] = {
         item.definition.name: item.definition for item in features
     }
     crossed: dict[str, str] = {}
+    faults: list[Fault] = []
     for item in features:
         match item.definition:
             case AggregateFeature(function=AggregateFunction.RATIO) as ratio:
-                yield from map(item.fault, _ratio_problems(ratio, by_name))
+                faults += map(item.fault, _ratio_problems(ratio, by_name))
             case CrossFeature() as cross:
-                yield from map(item.fault, _cross_problems(cross, by_name, crossed))
-    yield from _condition_faults(features, events, segments)
+                faults += map(item.fault, _cross_problems(cross, by_name, crossed))
+    yield from faults or _condition_faults(features, events, segments)
 
 
 def _ratio_problems(
@@ -73,8 +77,9 @@ def _ratio_problems(
             not isinstance(of, AggregateFeature)
             or of.function is AggregateFunction.RATIO
             or of.by is not None
+            or of.values
         ):
-            expected = "an aggregate that is neither grouped nor a ratio"
+            expected = "an aggregate of numbers that is neither grouped nor a ratio"
             yield Problem(key, f"{key} {name!r} is no such aggregate", expected)
 
 
