@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nba.bootstrap import clock_of, load_settings, open_control, open_registry
+from nba.cli.changing import bring_in, require_fit
 from nba.cli.output import AsJson, console, print_json
+from nba.domain.clock import MILLISECONDS_PER_SECOND, to_rfc3339
 from nba.errors import DefinitionError, NotFoundError
+
+if TYPE_CHECKING:
+    from nba.worker.rollout import RolloutReport
 
 ProjectDir = Annotated[
     Path | None, typer.Option("--project", help="Project folder; NBA_PROJECT_DIR by default.")
@@ -31,6 +37,7 @@ def check(project: ProjectDir = None, *, as_json: AsJson = False) -> None:
     settings = load_settings(project_dir=project)
     try:
         found = load_project(settings.project_dir.resolve())
+        require_fit(settings, found)
     except DefinitionError as error:
         if not as_json:
             raise
@@ -71,6 +78,9 @@ def publish(
     note: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
     author: Annotated[str, typer.Option(help="Who, for the audit trail.")] = "command line",
     *,
+    backfill: Annotated[
+        bool, typer.Option(help="Compute new aggregates from the log before they are used.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Publish a project's files as the live plan; replicas take it whole."""
@@ -78,28 +88,35 @@ def publish(
     from nba.worker.publisher import Publisher
 
     settings = load_settings(project_dir=project)
+    control = open_control(settings)
     publisher = Publisher(
-        open_control(settings),
-        open_registry(settings),
-        alias=settings.model_alias,
-        clock=clock_of(settings),
+        control, open_registry(settings), alias=settings.model_alias, clock=clock_of(settings)
     )
     found = load_project(settings.project_dir.resolve())
-    plan = publisher.publish(found, note=note, author=author)
-    if as_json:
-        print_json({"plan": plan.digest, "models": plan.source.model_versions})
-        return
-    console.print(f"Plan {plan.digest} is published; running replicas follow within a second.")
+    require_fit(settings, found)
+    plan = publisher.keep(found, note=note, author=author)
+    report = bring_in(
+        settings,
+        plan.digest,
+        lambda: publisher.make_current(plan.digest, note=note, author=author),
+        backfill=backfill,
+        quiet=as_json,
+    )
+    models = plan.source.model_versions
+    _print_live(report, "is published", {"plan": plan.digest, "models": models}, as_json=as_json)
 
 
 def rollback(
     version: Annotated[str, typer.Argument(help="Digest of an earlier plan.")],
     author: Annotated[str, typer.Option(help="Who, for the audit trail.")] = "command line",
     *,
+    backfill: Annotated[
+        bool, typer.Option(help="Compute aggregates that only the earlier plan has anew.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier plan live again."""
-    from nba.worker.publisher import ROLLBACK
+    from nba.worker.publisher import ROLLBACK, Publisher
 
     settings = load_settings()
     control = open_control(settings)
@@ -107,10 +124,36 @@ def rollback(
     if control.plan(digest) is None:
         known = ", ".join(row.version for row in control.plans(5)) or "none"
         raise NotFoundError(f"there is no plan {digest!r}; the latest are {known}")
-    at_ms = clock_of(settings)()
-    control.set_current(digest, at_ms)
-    control.audit(at_ms, author, ROLLBACK, digest, "")
+    publisher = Publisher(control, None, alias=settings.model_alias, clock=clock_of(settings))
+    report = bring_in(
+        settings,
+        digest,
+        lambda: publisher.make_current(digest, note="", author=author, verb=ROLLBACK),
+        backfill=backfill,
+        quiet=as_json,
+    )
+    _print_live(report, "is live again", {"plan": digest}, as_json=as_json)
+
+
+def _print_live(
+    report: RolloutReport, what: str, said: dict[str, object], *, as_json: bool
+) -> None:
+    done = report.backfill
     if as_json:
-        print_json({"plan": digest})
+        print_json({**said, "added": len(report.added), "backfill": done})
         return
-    console.print(f"Plan {digest} is live again; running replicas follow within a second.")
+    console.print(f"Plan {report.digest} {what}; running replicas follow within a second.")
+    if done is not None:
+        since = "nothing logged" if done.since is None else to_rfc3339(_millis(done.since))
+        console.print(
+            f"{len(report.added)} new aggregates of {done.customers:,} customers were computed "
+            f"from all events since {since}; {done.written:,} profiles changed."
+        )
+        if done.unreadable:
+            console.print(f"{done.unreadable:,} profiles cannot be read and were left out.")
+    elif report.added:
+        console.print(f"{len(report.added)} new aggregates start empty.")
+
+
+def _millis(moment: datetime) -> int:
+    return round(moment.timestamp() * MILLISECONDS_PER_SECOND)

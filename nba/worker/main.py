@@ -9,23 +9,29 @@ import time
 from collections.abc import Awaitable, Callable
 
 from nba.bootstrap import Runtime, open_log, open_registry, open_runtime, system_clock
+from nba.decision.changes import change_faults
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
 from nba.decision.project import Project, load_project
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.errors import CorruptRecordError, DefinitionError, NbaError
+from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.metrics import WorkerMetrics
 from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
+from nba.worker.rollout import RolloutRun, Stores
 from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
 
 EXPIRE_SECONDS = 1.0
 PLAN_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
 PROFILE_SECONDS = 60.0
+
+AUTHOR = "worker"
+"""Who publishes, for the audit trail."""
 
 _logger = logging.getLogger(__name__)
 
@@ -77,6 +83,8 @@ class WorkerProcess:
         self._project: Project | None = None
         self._plan: Plan | None = None
         self._refused: str | None = None
+        self._stores = Stores.of(runtime, log)
+        self._bringing: asyncio.Task[None] | None = None
         self._metrics = WorkerMetrics()
         self._profiles = DailyProfiles(log, runtime.clock)
         self._profiling: asyncio.Task[int | None] | None = None
@@ -110,6 +118,8 @@ class WorkerProcess:
                     await self._guarded(chore.work)
             if not done:
                 await asyncio.sleep(settings.poll_seconds / 4)
+        if self._bringing is not None:
+            self._bringing.cancel()  # whoever publishes next goes on from there
         await self._guarded(self._step)
         await self._guarded(self._flush)
         await self._guarded(self._worker.publish_snapshot)
@@ -148,7 +158,7 @@ class WorkerProcess:
         if await self._follow_current():
             await self._load_project()
             return True
-        if self._project is None:
+        if self._project is None or not (self._bringing is None or self._bringing.done()):
             return False
         if not await asyncio.to_thread(self._publisher.models_moved, self._project.models):
             return False
@@ -170,10 +180,41 @@ class WorkerProcess:
         return await self._go_live(plan)
 
     async def _publish(self, project: Project, note: str) -> bool:
+        """Publish a project; where profiles change with it, step by step and beside the loop."""
+        current = await asyncio.to_thread(self._live_features)
+        if current is not None:
+            if faults := change_faults(project, current):
+                raise DefinitionError(faults)
+            if current.layout_id != project.features.layout_id:
+                self._bringing = asyncio.create_task(self._bring_in(project, note))
+                return await self._follow_current()
         plan = await asyncio.to_thread(
-            lambda: self._publisher.publish(project, note=note, author="worker")
+            lambda: self._publisher.publish(project, note=note, author=AUTHOR)
         )
         return await self._go_live(plan)
+
+    def _live_features(self) -> FeatureSet | None:
+        current = self._runtime.control.current()
+        if current is None:
+            return None
+        try:
+            return self._runtime.repository.get(PlanPointer(current)).features
+        except CorruptRecordError:
+            return None
+
+    async def _bring_in(self, project: Project, note: str) -> None:
+        publisher = self._publisher
+        try:
+            plan = await asyncio.to_thread(
+                lambda: publisher.keep(project, note=note, author=AUTHOR)
+            )
+            run = RolloutRun(self._stores, AUTHOR, _told)
+            await run.run(
+                plan.digest,
+                lambda: publisher.make_current(plan.digest, note=note, author=AUTHOR),
+            )
+        except NbaError as error:
+            _logger.error("the project is not brought in; `nba publish` tries again: %s", error)  # noqa: TRY400  # the error says all
 
     async def _load_project(self) -> None:
         try:
@@ -225,6 +266,10 @@ class WorkerProcess:
         """Forget snapshots of the bandit that no record held can have been decided with."""
         before_ms = self._runtime.clock() - self._runtime.settings.record_ttl_ms
         return await asyncio.to_thread(self._runtime.control.prune_snapshots, before_ms)
+
+
+def _told(step: str, done: int) -> None:
+    _logger.info("a changed layout is brought in: %s %s", step, done or "")
 
 
 class _Chore:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from nba.bootstrap import Runtime
 from nba.catalog.store import ControlStore
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, read_pointer
@@ -68,6 +69,19 @@ class Stores:
     rollouts: RolloutStore
     log: DecisionLog
     clock: Clock
+
+    @classmethod
+    def of(cls, runtime: Runtime, log: DecisionLog) -> Stores:
+        """Return those of a process."""
+        return cls(
+            control=runtime.control,
+            repository=runtime.repository,
+            ledger=runtime.ledger,
+            profiles=runtime.profiles,
+            rollouts=runtime.rollouts,
+            log=log,
+            clock=runtime.clock,
+        )
 
 
 @dataclass(slots=True)
