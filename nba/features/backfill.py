@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from nba.domain.customer import ALIAS_SOURCE
 from nba.features.aggregates import DECISION, AggregateFeature, InteractionFeature, slots_of
@@ -54,9 +52,8 @@ def event_names(features: FeatureSet) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Merge:
-    """A former id taken over, when in the order of what was applied, and by whose clock."""
+    """A former id taken over, and when."""
 
-    order_ms: int
     received_ms: int
     former: str
 
@@ -89,11 +86,10 @@ class Rebuilt:
         self._applier = Applier(features)
         events, merges = _in_order(events, updates, versions)
         self._merges = merges
-        names = dict.fromkeys((*versions, *events["customer_id"].unique(maintain_order=True)))
-        self._numbers = {name: number for number, name in enumerate(names)}
-        schema = {"customer_id": pl.String(), CUSTOMER: pl.Int64()}
-        numbered = pl.DataFrame(
-            {"customer_id": list(names), CUSTOMER: range(len(names))}, schema=schema
+        stretches = events["customer_id"].unique(maintain_order=True)
+        self._numbers = {name: number for number, name in enumerate(stretches)}
+        numbered = stretches.to_frame().with_columns(
+            pl.Series(CUSTOMER, range(len(stretches)), dtype=pl.Int64)
         )
         self._arrivals = Arrivals.of(features, events, numbered)
         beyond = int(self._arrivals.begins[-1])
@@ -105,26 +101,29 @@ class Rebuilt:
 
     def _profile(self, customer_id: str, successors: frozenset[str]) -> bytes | None:
         """Return a profile of the moved slots; an alias that closes a circle counts nothing."""
-        profile: bytes | None = None
-        number = self._numbers.get(customer_id)
-        at = beyond = 0
-        if number is not None:
-            at, beyond = self._arrivals.begins[number : number + 2].tolist()
-        received_ms: NDArray[np.int64] = self._arrivals.received_ms[at:beyond]
-        first = at
         mine = successors | {customer_id}
-        for merge in self._merges.get(customer_id, ()):
-            until = first + int(np.searchsorted(received_ms, merge.order_ms, side="right"))
-            profile, at = self._applied(profile, at, until), until
+        profile = self._applied(None, _stretch(customer_id, 0))
+        for count, merge in enumerate(self._merges.get(customer_id, ()), start=1):
             if merge.former not in mine:
                 former = self._profile(merge.former, mine)
                 profile = self._features.merge(profile, former, at_ms=merge.received_ms)
-        return self._applied(profile, at, beyond)
+            profile = self._applied(profile, _stretch(customer_id, count))
+        return profile
 
-    def _applied(self, profile: bytes | None, first: int, beyond: int) -> bytes | None:
+    def _applied(self, profile: bytes | None, stretch: str) -> bytes | None:
+        """Return a profile with one stretch of events between merges applied."""
+        number = self._numbers.get(stretch)
+        if number is None:
+            return profile
+        first, beyond = self._arrivals.begins[number : number + 2].tolist()
         for part in _parts(self._share, first, beyond):
             profile = self._applier.apply(profile, part)
         return profile
+
+
+def _stretch(customer_id: str, merges: int) -> str:
+    """Return what a customer's events after so many merges go by."""
+    return f"{customer_id}\x00{merges}"
 
 
 def former_ids(updates: pl.DataFrame, customers: Iterable[str]) -> set[str]:
@@ -150,9 +149,10 @@ def _parts(share: Share, first: int, beyond: int) -> Iterator[Batch]:
 def _in_order(
     events: pl.DataFrame, updates: pl.DataFrame, versions: Mapping[str, int]
 ) -> tuple[pl.DataFrame, Mapping[str, Sequence[_Merge]]]:
-    """Return what counts, received no earlier than what was applied before it.
+    """Return events that count, by stretches between merges, and the merges.
 
-    Clocks of several processes differ by a little; the version of the profile does not.
+    Each is received no earlier than what was applied before it: clocks of several processes differ
+    by a little, the version of the profile does not.
     """
     limits = pl.DataFrame(
         {"customer_id": list(versions), "limit": list(versions.values())},
@@ -173,16 +173,16 @@ def _in_order(
         # Whatever has a version was applied; an import may name a message twice.
         pl.when(pl.col("version") == 0).then("message_id").alias("message_id"),
     )
-    aliases = rows.filter(pl.col("source").is_not_null())
+    is_merge = pl.col("source").is_not_null()
+    rows = rows.with_columns(is_merge.cast(pl.Int64).cum_sum().over("customer_id").alias("merges"))
+    aliases = rows.filter(is_merge)
     merges: dict[str, list[_Merge]] = {}
-    found = zip(
-        aliases["customer_id"],
-        milliseconds(aliases, "received_at", "updates").tolist(),
-        milliseconds(aliases, "clock", "updates").tolist(),
-        aliases["source"],
-        strict=True,
-    )
-    for customer, order_ms, received_ms, source in found:
+    received_ms = milliseconds(aliases, "clock", "updates").tolist()
+    for customer, source, at_ms in zip(
+        aliases["customer_id"], aliases["source"], received_ms, strict=True
+    ):
         former = source.removeprefix(ALIAS_SOURCE)
-        merges.setdefault(customer, []).append(_Merge(order_ms, received_ms, former))
-    return rows.filter(pl.col("source").is_null()).drop("source", "clock", "limit"), merges
+        merges.setdefault(customer, []).append(_Merge(at_ms, former))
+    name = pl.concat_str("customer_id", pl.lit("\x00"), pl.col("merges").cast(pl.String))
+    events = rows.filter(~is_merge).with_columns(name.alias("customer_id"))
+    return events.drop("source", "clock", "limit", "merges"), merges
