@@ -18,6 +18,8 @@ def features(make: SimpleNamespace) -> FeatureSet:
         [
             make.attribute("age"),
             make.attribute("since", "date"),
+            make.attribute("likes", "set", values=("a", "b")),
+            make.attribute("stale", freshness="1d"),
             make.context("basket", minimum=0.0, maximum=100.0),
             make.context("device", "enum", values=("web", "app"), default="app"),
             make.context("urgent", "bool"),
@@ -50,6 +52,17 @@ def test_inline_date_is_read_as_days_since(features: FeatureSet, make: SimpleNam
     assert row(features, make, attributes={"since": "2024-10-06"})["since"] == -1.5
 
 
+def test_inline_set_replaces_all_its_values(features: FeatureSet, make: SimpleNamespace) -> None:
+    found = row(features, make, attributes={"likes": ["b"]})
+    assert (found["likes[a]"], found["likes[b]"]) == (0.0, 1.0)
+    found = row(features, make, attributes={"likes": ()})
+    assert (found["likes[a]"], found["likes[b]"]) == (0.0, 0.0)
+
+
+def test_what_is_given_now_is_fresh(features: FeatureSet, make: SimpleNamespace) -> None:
+    assert row(features, make, attributes={"stale": 3})["stale"] == 3.0
+
+
 def test_every_fault_of_a_request_is_named(features: FeatureSet, make: SimpleNamespace) -> None:
     with pytest.raises(InputError) as caught:
         row(
@@ -62,7 +75,7 @@ def test_every_fault_of_a_request_is_named(features: FeatureSet, make: SimpleNam
                 "basket/size": 1,
                 "age": 3,
             },
-            attributes={"age": float("inf"), "device": "web"},
+            attributes={"age": float("inf"), "device": "web", "likes": ["a", "c"], "stale": None},
         )
     assert [str(fault) for fault in caught.value.faults] == [
         "/context/basket: found 101; at most 100 is expected",
@@ -71,5 +84,7 @@ def test_every_fault_of_a_request_is_named(features: FeatureSet, make: SimpleNam
         "/context/basket~1size: not declared; one of: basket, device, urgent",
         "/context/age: not declared; one of: basket, device, urgent",
         "/attributes/age: found inf; a number from -1e+30 to 1e+30 is expected",
-        "/attributes/device: not declared; one of: age, since",
+        "/attributes/device: not declared; one of: age, likes, since, stale",
+        "/attributes/likes: found 'c'; a list of any of: a, b",
+        "/attributes/stale: found null; a value, or leave it out",
     ]

@@ -10,7 +10,7 @@ import pytest
 from nba.domain.consent import consent_code
 from nba.errors import InputError
 from nba.features import FeatureSet
-from nba.features.profile import read_head
+from nba.features.profile import ProfileCodec, read_head
 
 
 @pytest.fixture
@@ -21,6 +21,8 @@ def features(make: SimpleNamespace) -> FeatureSet:
             make.attribute("tier", "enum", values=("none", "gold")),
             make.attribute("since", "date"),
             make.attribute("member", "bool"),
+            make.attribute("likes", "set", values=("a", "b", "c")),
+            make.attribute("score", freshness="1d"),
             make.context("basket"),
         ],
         [],
@@ -47,10 +49,45 @@ def test_what_is_absent_stays_and_null_clears(features: FeatureSet, make: Simple
     profile = change(features, make, profile, attributes={"tier": "none", "age": None})
     assert kept(features, make, profile)["attributes"] == {
         "age": None,
+        "likes": None,
+        "score": None,
         "member": True,
         "since": "2020-02-29",
         "tier": "none",
     }
+
+
+def test_a_set_is_replaced_as_a_whole(features: FeatureSet, make: SimpleNamespace) -> None:
+    def likes(profile: bytes) -> object:
+        return kept(features, make, profile)["attributes"]["likes"]
+
+    profile = change(features, make, None, attributes={"likes": ["c", "a"]})
+    assert likes(profile) == ["a", "c"]
+    profile = change(features, make, profile, attributes={"likes": ("b",)})
+    assert likes(profile) == ["b"]
+    profile = change(features, make, profile, attributes={"likes": []})
+    assert likes(profile) == []
+    assert likes(change(features, make, profile, attributes={"likes": None})) is None
+    for wrong in ("a", ["a", "d"], [1], {"a": True}):
+        with pytest.raises(
+            InputError, match=r"/attributes/likes: found .*; a list of any of: a, b"
+        ):
+            change(features, make, profile, attributes={"likes": wrong})
+
+
+def test_when_it_was_set_is_kept_of_what_grows_old(
+    features: FeatureSet, make: SimpleNamespace
+) -> None:
+    codec = ProfileCodec(features.layout)
+    profile = change(features, make, None, attributes={"age": 1})
+    assert codec.unpack(profile).times.tolist() == [0]
+    profile = change(features, make, profile, attributes={"score": 1})
+    assert codec.unpack(profile).times.tolist() == [make.now_ms // 1_000]
+    later_ms = make.now_ms + 60_000
+    profile, _ = features.update(profile, make.update(attributes={"age": 2}), at_ms=later_ms)
+    assert codec.unpack(profile).times.tolist() == [make.now_ms // 1_000]
+    profile, _ = features.update(profile, make.update(attributes={"score": 1}), at_ms=later_ms)
+    assert codec.unpack(profile).times.tolist() == [later_ms // 1_000]
 
 
 def test_undeclared_attributes_are_dropped_and_named(

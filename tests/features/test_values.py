@@ -18,6 +18,7 @@ TIER = ValueSpec(FeatureType.ENUM, ("none", "silver", "gold"))
 BOOL = ValueSpec(FeatureType.BOOL)
 NUMBER = ValueSpec(FeatureType.NUMBER)
 DATE = ValueSpec(FeatureType.DATE)
+SET = ValueSpec(FeatureType.SET, ("a", "b", "c"))
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,40 @@ def test_every_date_comes_back(day: date) -> None:
 @given(st.floats(allow_nan=False, width=32, min_value=-(2.0**99), max_value=2.0**99))
 def test_every_float32_comes_back(number: float) -> None:
     assert NUMBER.decode(NUMBER.encode(number)) == float(str(np.float32(number) + np.float32(0)))
+
+
+def test_a_set_is_a_bool_for_each_value() -> None:
+    assert SET.width == 3
+    assert SET.encode_all(["c", "a", "c"]) == [1.0, 0.0, 1.0]
+    assert SET.encode_all(()) == [0.0, 0.0, 0.0]
+    assert all(math.isnan(number) for number in SET.encode_all(None))
+    assert SET.decode_all([1.0, 0.0, 1.0]) == ["a", "c"]
+    assert SET.decode_all([0.0, 0.0, 0.0]) == []
+    assert SET.decode_all([math.nan] * 3) is None
+
+
+@pytest.mark.parametrize("value", ["a", 1, {"a"}, ["d"], [["a"]], [None]])
+def test_what_is_no_list_of_its_values_does_not_fit(value: Any) -> None:
+    with pytest.raises(BadValueError) as caught:
+        SET.encode_all(value)
+    assert caught.value.expected == "a list of any of: a, b, c"
+
+
+def test_a_set_has_no_one_number() -> None:
+    with pytest.raises(TypeError):
+        SET.encode(["a"])
+    with pytest.raises(TypeError):
+        SET.decode(1.0)
+
+
+def test_everything_else_is_one_number() -> None:
+    for spec, value, number in ((TIER, "gold", 2.0), (BOOL, True, 1.0), (NUMBER, 7, 7.0)):
+        assert spec.width == 1
+        assert spec.encode_all(value) == [number]
+        assert spec.decode_all([number]) == value
+        assert spec.decode_all(spec.encode_all(None)) is None
+
+
+@given(st.sets(st.sampled_from("abc")))
+def test_every_set_comes_back(held: set[str]) -> None:
+    assert SET.decode_all(SET.encode_all(list(held))) == sorted(held)
