@@ -136,8 +136,8 @@ def decode(body: bytes) -> tuple[Any, bool]:
     """Decode a JSON body that may hold what strict JSON cannot; a bad item shall stop no other.
 
     ``NaN`` and infinities become floats, and an object with a repeated name becomes
-    :class:`RepeatedKeys`, for :func:`repeated_keys` to find. Says also whether the body is known to
-    have neither. Raises :class:`InputError` where it is not JSON even so.
+    :class:`RepeatedKeys`, for :func:`loose_parts` to find. Says also whether the body is known to
+    be strict. Raises :class:`InputError` where it is not JSON even so.
     """
     try:
         value = msgspec.json.decode(body)
@@ -157,8 +157,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else RepeatedKeys(pairs)
 
 
-def repeated_keys(value: Any) -> list[Fault]:
-    """Return a fault for each name given twice in one object of a decoded body."""
+def loose_parts(value: Any) -> list[Fault]:
+    """Return a fault for each name given twice in an object, and each text UTF-8 cannot hold.
+
+    Numbers JSON does not have are left for whoever knows what they are.
+    """
     found: list[Fault] = []
     left = [(value, "")]
     while left:
@@ -169,7 +172,18 @@ def repeated_keys(value: Any) -> list[Fault]:
                 for name in node.names
             ]
         if isinstance(node, dict):
+            found += [fault for name in node for fault in _text_faults(name, place)]
             left += [(item, pointer_to(place, name)) for name, item in node.items()]
+        elif isinstance(node, str):
+            found += _text_faults(node, place)
         elif isinstance(node, list):
             left += [(item, f"{place}/{index}") for index, item in enumerate(node)]
     return found
+
+
+def _text_faults(text: str, place: str) -> list[Fault]:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return [Fault(place, f"found {text!r}"[:80], "text that UTF-8 can hold is expected")]
+    return []

