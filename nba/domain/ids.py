@@ -38,7 +38,7 @@ def hash32(identifier: str) -> int:
     return int.from_bytes(blake2b(identifier.encode(), digest_size=4).digest(), "little")
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1 << 16)
 def partition_of(customer_id: str, partitions: int) -> int:
     """Return the partition (hash slot) that holds everything about a customer."""
     digest = blake2b(customer_id.encode(), digest_size=4, person=b"nba-part").digest()

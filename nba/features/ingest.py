@@ -8,7 +8,7 @@ between is in the next round again, and one who goes on under another id is look
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
@@ -36,6 +36,7 @@ from nba.features.items import (
     undeclared_faults,
 )
 from nba.features.profile import version_of
+from nba.features.recent import RecentProfiles
 from nba.features.store import (
     ForUpdate,
     LogEntry,
@@ -81,7 +82,7 @@ class _Attempt:
     """One customer's tasks applied to the profile as read, not yet written."""
 
     profile: bytes | None
-    expected_version: int | None = None
+    expected: bytes | None = None
     version: int = 0
     results: list[tuple[int, ItemResult]] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
@@ -118,6 +119,7 @@ class ProfileService:
         self._features = features
         self._clock = clock
         self._undeclared = undeclared
+        self._recent = RecentProfiles()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def put(self, update: ProfileUpdate) -> ItemResult:
@@ -129,13 +131,13 @@ class ProfileService:
         return await self._single(event)
 
     async def ingest(
-        self, items: Sequence[Item], *, once: str | None = None, log: bool = True
+        self, items: Sequence[Item], *, once: str | None = None, log_events: bool = True
     ) -> list[ItemResult]:
         """Take in many; one result for each, in order.
 
         Items of one customer are applied in order. Where ``once`` is given, it stands for the ids
         of all messages: what a customer has in a batch is applied once under this name. Without
-        ``log`` nothing goes to the ledger; whoever says so keeps the log themselves.
+        ``log_events`` no event goes to the ledger; whoever says so logs them.
 
         Raises :class:`~nba.errors.OverloadedError` where a customer is changed by others too fast,
         :class:`~nba.errors.UnavailableError` where the store is away; everything else has landed
@@ -148,7 +150,7 @@ class ProfileService:
                 results.append(await self._make(first))
             else:
                 name = None if once is None else f"{once}:{len(results)}"
-                results += await self._take(batch, name, log=log)
+                results += await self._take(batch, name, log_events=log_events)
         return results
 
     async def interact(self, events: Sequence[Event]) -> None:
@@ -157,7 +159,11 @@ class ProfileService:
         Raises as :meth:`ingest` does; each lands once, however often it is sent.
         """
         for batch in _batches(events):
-            await self._take(batch, None, log=True, own=True)
+            await self._take(batch, None, own=True)
+
+    def forget(self) -> None:
+        """Forget all profiles written a moment ago, as after one of them was erased."""
+        self._recent.clear()
 
     async def _single(self, item: Event | ProfileUpdate) -> ItemResult:
         (result,) = await self.ingest([item])
@@ -177,12 +183,25 @@ class ProfileService:
         return RECORDED if made else DUPLICATE
 
     async def _take(
-        self, items: Sequence[Item], once: str | None, *, log: bool, own: bool = False
+        self,
+        items: Sequence[Item],
+        once: str | None,
+        *,
+        log_events: bool = True,
+        own: bool = False,
     ) -> list[ItemResult]:
         features = self._features()
         results, groups = self._checked(features, items, once, own=own)
-        run = _Run(self._store, self.aliases, features, self._clock, self._undeclared, results)
-        run.once, run.log = once is not None, log
+        run = _Run(
+            self._store,
+            self.aliases,
+            features,
+            self._clock,
+            self._undeclared,
+            self._recent,
+            results,
+        )
+        run.once, run.log_events = once is not None, log_events
         async with AsyncExitStack() as stack:
             # Writers in this process queue here rather than compete at the store; in order, so that
             # no two wait for each other.
@@ -231,15 +250,15 @@ class _Run:
     features: FeatureSet
     clock: Clock
     undeclared: Undeclared
+    recent: RecentProfiles
     results: list[ItemResult]
     once: bool = False
-    log: bool = True
+    log_events: bool = True
     broken: list[NbaError] = field(default_factory=list)
 
     async def round(self, groups: dict[CustomerId, _Group]) -> dict[CustomerId, _Group]:
         """Try each group once; return those left, by the id to try next."""
-        wanted = [Wanted(group.customer_id, _keys(group.tasks)) for group in groups.values()]
-        found = await self.store.read_many(wanted)
+        found = await self._read(groups.values())
         left: dict[CustomerId, _Group] = {}
         attempts: list[tuple[_Group, _Attempt]] = []
         for group, state in zip(groups.values(), found, strict=True):
@@ -258,6 +277,19 @@ class _Run:
                 self._note(attempt)
         await self._write(attempts, left)
         return left
+
+    async def _read(self, groups: Collection[_Group]) -> list[ForUpdate]:
+        """Return each customer's profile: as it was last written here, or else as it is stored."""
+        known = [self.recent.get(g.customer_id) if not g.attempts else None for g in groups]
+        wanted = [
+            Wanted(group.customer_id, _keys(group.tasks))
+            for group, profile in zip(groups, known, strict=True)
+            if profile is None
+        ]
+        read = iter(await self.store.read_many(wanted) if wanted else ())
+        return [
+            next(read) if profile is None else ForUpdate(profile, frozenset()) for profile in known
+        ]
 
     async def _redirect(
         self,
@@ -284,7 +316,7 @@ class _Run:
         writes = [
             ProfileWrite(
                 customer_id=group.customer_id,
-                expected_version=attempt.expected_version,
+                expected=attempt.expected,
                 profile=attempt.profile,
                 messages=attempt.messages,
                 log_entries=attempt.log_entries,
@@ -296,7 +328,9 @@ class _Run:
         for (group, attempt), result in zip(attempts, written, strict=True):
             if result is WriteResult.WRITTEN:
                 self._note(attempt)
+                self.recent.put(group.customer_id, attempt.profile)
                 continue
+            self.recent.forget(group.customer_id)
             group.attempts += 1
             if group.attempts < MAX_ATTEMPTS:
                 _join(left, group.customer_id, group.tasks, attempts=group.attempts)
@@ -312,9 +346,9 @@ class _Run:
             self.results[position] = result
 
     def _apply(self, group: _Group, state: ForUpdate) -> _Attempt:
-        attempt = _Attempt(state.profile)
+        attempt = _Attempt(state.profile, expected=state.profile)
         if state.profile is not None:
-            attempt.expected_version = attempt.version = version_of(state.profile)
+            attempt.version = version_of(state.profile)
         applied: set[bytes] = set()
         moves: list[Moves] = []
         for task in group.tasks:
@@ -328,7 +362,7 @@ class _Run:
             elif task.moves is not None:
                 moves.append(task.moves)
                 attempt.version += 1
-                if self.log:
+                if self.log_events:
                     entry = event_entry(self.features, task.item, version=attempt.version)
                     attempt.log_entries.append(entry)
             attempt.changed = True
@@ -358,15 +392,14 @@ class _Run:
         if dropped:
             result = ItemResult(ItemStatus.RECORDED, dropped=dropped)
             attempt.results.append((position, result))
-        if self.log:
-            entry = update_entry(
-                self.features,
-                update,
-                undeclared=dropped,
-                received_at_ms=now_ms,
-                version=attempt.version,
-            )
-            attempt.log_entries.append(entry)
+        entry = update_entry(
+            self.features,
+            update,
+            undeclared=dropped,
+            received_at_ms=now_ms,
+            version=attempt.version,
+        )
+        attempt.log_entries.append(entry)
         return True
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, MutableMapping, Sequence
 from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY, Clock
 from nba.domain.ids import CustomerId, partition_of
 from nba.features.alias_memory import MemoryAliasStore
-from nba.features.profile import version_of
 from nba.features.store import SEEN_DAYS, ForUpdate, ProfileWrite, Wanted, WriteResult
 
 _MS_PER_DAY = SECONDS_PER_DAY * MILLISECONDS_PER_SECOND
@@ -66,8 +65,7 @@ class MemoryProfileStore:
 
     def _write(self, write: ProfileWrite) -> WriteResult:
         stored = self._profiles.get(write.customer_id)
-        version = None if stored is None else version_of(stored)
-        if version != write.expected_version or self._seen_of(write.messages):
+        if stored != write.expected or self._seen_of(write.messages):
             return WriteResult.STALE
         self._profiles[write.customer_id] = write.profile
         today = self._today()

@@ -10,7 +10,6 @@ from importlib.resources import files
 from nba.domain.clock import MILLISECONDS_PER_SECOND, SECONDS_PER_DAY, Clock
 from nba.domain.ids import CustomerId
 from nba.features.alias_redis import RedisAliasStore
-from nba.features.profile import pack_version
 from nba.features.store import SEEN_DAYS, ForUpdate, ProfileWrite, Wanted, WriteResult
 from nba.storage import Connection, Keys, Script
 
@@ -114,9 +113,8 @@ class RedisProfileStore:
         arguments: list[bytes | str | int | float] = [SEEN_DAYS * SECONDS_PER_DAY]
         for write in writes:
             names.append(self._keys.profile(write.customer_id))
-            version = write.expected_version
             arguments += (
-                b"" if version is None else pack_version(version),
+                write.expected or b"",
                 write.profile,
                 len(write.messages),
                 *write.messages,

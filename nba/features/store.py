@@ -52,12 +52,12 @@ class ForUpdate:
 class ProfileWrite:
     """A profile to write, on condition that it is as it was read.
 
-    ``expected_version`` is the version it was read at, ``None`` for none; ``messages`` are the keys
+    ``expected`` is the profile it was made from, ``None`` for none; ``messages`` are the keys
     of those applied since, ``log_entries`` go to the ledger's stream.
     """
 
     customer_id: CustomerId
-    expected_version: int | None
+    expected: bytes | None
     profile: bytes
     messages: Sequence[bytes] = ()
     log_entries: Sequence[LogEntry] = ()

@@ -145,6 +145,7 @@ class EventEndpoints:
         """Answer ``DELETE /v1/customers/{id}``: forgotten online at once, then in the log."""
         customer_id = await self._known(call)
         erased = await self._records.erase(customer_id)
+        self._profiles.forget()
         content = {"status": "erased", "log": "erased by the worker", "decisions": erased}
         return Reply(msgspec.json.encode(content), status=202)
 

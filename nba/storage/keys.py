@@ -7,7 +7,7 @@ may touch them together.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nba.domain.ids import CustomerId, decision_partition, partition_of
 from nba.errors import Fault, InputError
@@ -21,6 +21,11 @@ class Keys:
 
     partitions: int = 16
     prefix: str = "nba"
+    _heads: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        heads = tuple(f"{self.prefix}:{{{number:03x}}}" for number in range(self.partitions))
+        object.__setattr__(self, "_heads", heads)
 
     def partition_of(self, customer_id: str) -> int:
         """Return the partition that holds everything about a customer."""
@@ -42,7 +47,7 @@ class Keys:
         return partition
 
     def _key(self, partition: int, kind: str, name: str = "") -> str:
-        return f"{self.prefix}:{{{partition:03x}}}{kind}{name}"
+        return self._heads[partition] + kind + name
 
     def profile(self, customer_id: str) -> str:
         """Return the key of a customer's packed profile."""

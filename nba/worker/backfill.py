@@ -201,7 +201,7 @@ class Backfill:
                 writes.append(
                     ProfileWrite(
                         customer_id=customer,
-                        expected_version=versions[customer],
+                        expected=profile,
                         profile=self._union.with_slots(profile, wanted),
                     )
                 )

@@ -265,3 +265,60 @@ def test_fifty_writers_on_a_real_server_lose_nothing(valkey: str, make: SimpleNa
             await connection.close()
 
     asyncio.run(main())
+
+
+class Counting(MemoryProfileStore):
+    """A store that counts how often profiles are read for a change."""
+
+    reads = 0
+
+    async def read_many(self, wanted: Sequence[Wanted]) -> list[ForUpdate]:
+        """Count, and read."""
+        self.reads += 1
+        return await super().read_many(wanted)
+
+
+@pytest.fixture
+def counting(fixture: Fixture) -> Fixture:
+    fixture.store = Counting({}, lambda *entry: fixture.entries.append(entry[2]), fixture.clock)
+    fixture.service = ProfileService(fixture.store, lambda: fixture.features, fixture.clock)
+    return fixture
+
+
+def test_a_profile_written_a_moment_ago_is_not_read_again(
+    counting: Fixture, make: SimpleNamespace
+) -> None:
+    for message in ("m1", "m2", "m3"):
+        assert counting.ingest(make.event(message_id=message)) == ["recorded"]
+    assert counting.store.reads == 1
+    assert counting.row()["orders"] == 3.0
+
+
+def test_a_duplicate_is_told_although_its_profile_was_not_read(
+    counting: Fixture, make: SimpleNamespace
+) -> None:
+    counting.ingest(make.event(message_id="m1"))
+    assert counting.ingest(make.event(message_id="m1")) == ["duplicate"]
+    assert counting.store.reads == 2
+    assert counting.row()["orders"] == 1.0
+
+
+def test_what_others_wrote_in_between_is_kept(counting: Fixture, make: SimpleNamespace) -> None:
+    other = ProfileService(counting.store, lambda: counting.features, counting.clock)
+    counting.ingest(make.event(message_id="m1"))
+    asyncio.run(other.ingest([make.event(message_id="m2")]))
+    assert counting.ingest(make.event(message_id="m3")) == ["recorded"]
+    assert counting.row()["orders"] == 3.0
+
+
+def test_a_customer_erased_by_others_in_between_begins_anew(
+    counting: Fixture, make: SimpleNamespace
+) -> None:
+    other = ProfileService(counting.store, lambda: counting.features, counting.clock)
+    counting.ingest(make.event(message_id="m1"), make.event(message_id="m2"))
+    asyncio.run(counting.store.erase(ANNA))
+    # One that has as many writes behind it as the one erased, and yet is another.
+    asyncio.run(other.ingest([make.event(message_id="m3", name="App Opened")]))
+    asyncio.run(other.ingest([make.event(message_id="m4", name="App Opened")]))
+    assert counting.ingest(make.event(message_id="m5")) == ["recorded"]
+    assert counting.row()["orders"] == 1.0

@@ -99,10 +99,10 @@ def profile(make: SimpleNamespace) -> Callable[[int], bytes]:
     return packed
 
 
-async def write(opened: Opened, profile: bytes, expected: int | None, **more: Any) -> WriteResult:
+async def write(opened: Opened, profile: bytes, expected: bytes | None, **more: Any) -> WriteResult:
     given = {"customer_id": ANNA, **more}
     (result,) = await opened.store.write_many(
-        [ProfileWrite(expected_version=expected, profile=profile, **given)]
+        [ProfileWrite(expected=expected, profile=profile, **given)]
     )
     return result
 
@@ -131,15 +131,15 @@ def test_a_write_on_another_version_changes_nothing(
 ) -> None:
     async def check(opened: Opened) -> None:
         more = {"log_entries": [("e", b"e1")], "messages": [b"m1"]}
-        assert await write(opened, profile(2), 1, **more) is WriteResult.STALE
+        assert await write(opened, profile(2), profile(1), **more) is WriteResult.STALE
         assert await opened.store.get(ANNA) is None
         assert await write(opened, profile(2), None) is WriteResult.WRITTEN
-        for expected in (None, 1, 3):
+        for expected in (None, profile(1), profile(3)):
             assert await write(opened, profile(9), expected, **more) is WriteResult.STALE
         assert await opened.store.get(ANNA) == profile(2)
         assert (await read(opened, b"m1")).seen == frozenset()
         assert await opened.ledger(ANNA) == []
-        assert await write(opened, profile(3), 2, **more) is WriteResult.WRITTEN
+        assert await write(opened, profile(3), profile(2), **more) is WriteResult.WRITTEN
 
     run(check)
 
@@ -153,7 +153,7 @@ def test_a_message_is_applied_once(
         found = await read(opened, b"m0", b"\xff", b"m1", b"m2")
         assert found.seen == {b"m1", b"\xff"}
         again = {"log_entries": [("e", b"e3")], "messages": [b"m2", b"m1"]}
-        assert await write(opened, profile(2), 1, **again) is WriteResult.STALE
+        assert await write(opened, profile(2), profile(1), **again) is WriteResult.STALE
         assert await opened.store.get(ANNA) == profile(1)
         assert await opened.ledger(ANNA) == [(b"e", b"\0\xff"), (b"u", b"e2")]
 
@@ -169,7 +169,7 @@ def test_many_customers_are_read_and_written_at_once_each_on_its_own(
             ProfileWrite(
                 customer_id=customer_id,
                 # Every third is expected to be there already, and is not.
-                expected_version=7 if i % 3 == 0 else None,
+                expected=profile(7) if i % 3 == 0 else None,
                 profile=profile(1 + i % 2),
                 messages=[message_key(customer_id, "m")],
                 log_entries=[("e", b"%d" % i)],
@@ -205,11 +205,11 @@ def test_messages_are_remembered_today_and_tomorrow(
         await write(opened, profile(1), None, messages=[b"m1"])
         opened.clock.advance(seconds=DAY_SECONDS)
         assert (await read(opened, b"m1")).seen == {b"m1"}
-        assert await write(opened, profile(2), 1, messages=[b"m1"]) is WriteResult.STALE
-        assert await write(opened, profile(2), 1, messages=[b"m2"]) is WriteResult.WRITTEN
+        assert await write(opened, profile(2), profile(1), messages=[b"m1"]) is WriteResult.STALE
+        assert await write(opened, profile(2), profile(1), messages=[b"m2"]) is WriteResult.WRITTEN
         opened.clock.advance(seconds=DAY_SECONDS)
         assert (await read(opened, b"m1", b"m2")).seen == {b"m2"}
-        assert await write(opened, profile(3), 2, messages=[b"m1"]) is WriteResult.WRITTEN
+        assert await write(opened, profile(3), profile(2), messages=[b"m1"]) is WriteResult.WRITTEN
 
     run(check)
 
@@ -222,7 +222,7 @@ def test_an_erased_profile_is_gone(
         await opened.store.erase(ANNA)
         await opened.store.erase(BORIS)
         assert await opened.store.get(ANNA) is None
-        assert await write(opened, profile(2), 1) is WriteResult.STALE
+        assert await write(opened, profile(2), profile(1)) is WriteResult.STALE
         assert await opened.store.get(ANNA) is None
 
     run(check)
@@ -235,7 +235,13 @@ def test_of_many_writers_at_once_exactly_one_wins(
         await write(opened, profile(1), None)
         results = await asyncio.gather(
             *[
-                write(opened, profile(2), 1, log_entries=[("e", b"%d" % i)], messages=[b"m%d" % i])
+                write(
+                    opened,
+                    profile(2),
+                    profile(1),
+                    log_entries=[("e", b"%d" % i)],
+                    messages=[b"m%d" % i],
+                )
                 for i in range(20)
             ]
         )
@@ -253,9 +259,7 @@ def test_the_server_forgets_message_ids_by_itself(
         await connection.connect()
         clock = ManualClock()
         store = RedisProfileStore(connection, keys, clock)
-        write = ProfileWrite(
-            customer_id=BORIS, expected_version=None, profile=profile(1), messages=[b"m1"]
-        )
+        write = ProfileWrite(customer_id=BORIS, expected=None, profile=profile(1), messages=[b"m1"])
         assert await store.write_many([write]) == [WriteResult.WRITTEN]
         name = keys.seen(keys.partition_of(BORIS), clock() // (DAY_SECONDS * 1_000))
         assert 0 < await connection.execute("TTL", name) <= 2 * DAY_SECONDS

@@ -1,7 +1,7 @@
 -- Write profiles of one partition with their messages and ledger entries; of each all, or nothing.
 -- KEYS: ledger, seen today, seen on an earlier day, then the profiles.
--- ARGV: seconds to remember messages, then for each profile: version bytes expected ("" = no
---       profile), profile, number of messages, messages ..., number of entries, then letter and
+-- ARGV: seconds to remember messages, then for each profile: what it is expected to be ("" =
+--       none), the new one, number of messages, messages ..., number of entries, then letter and
 --       body of each entry.
 -- Returns for each profile 1 written, 0 it changed or a message was applied since they were read.
 local results = {}
@@ -10,7 +10,7 @@ for i = 4, #KEYS do
   local ids = tonumber(ARGV[at + 2])
   local first_id, entries_at = at + 3, at + 3 + ids
   local entries = tonumber(ARGV[entries_at])
-  local good = redis.call('GETRANGE', KEYS[i], 4, 7) == ARGV[at]
+  local good = (redis.call('GET', KEYS[i]) or '') == ARGV[at]
   if good and ids > 0 then
     for day = 2, 3 do
       local seen = redis.call('SMISMEMBER', KEYS[day], unpack(ARGV, first_id, entries_at - 1))
