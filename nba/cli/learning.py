@@ -25,6 +25,8 @@ from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.bandits.ope import Estimate
+    from nba.domain.catalog import Catalog
+    from nba.features import FeatureSet
     from nba.training.evaluation import Evaluation
     from nba.training.train import TrainResult
 
@@ -95,6 +97,8 @@ def train(
         f"{result.model} version {result.version}: {result.rows_fit:,} rows to fit, "
         f"{result.rows_evaluation:,} to evaluate; {metrics}"
     )
+    for feature, values in result.filled.items():
+        console.print(f"  {values:,} values of {feature} were computed after the fact")
     console.print(f"Next: nba promote {result.model} {result.version}")
 
 
@@ -121,9 +125,19 @@ def train_model(
         dataset=dataset,
         root=root,
         catalog=catalog,
+        features=_features(root, catalog),
         seed=seed,
         progress=progress,
     )
+
+
+def _features(root: Path, catalog: Catalog | None) -> FeatureSet | None:
+    """Return what is declared; ``None`` where nothing is, or there are faults in it."""
+    from nba.features import load_features
+
+    folder = root / "features"
+    features = load_features(folder, root=root, faults=[]) if folder.is_dir() else None
+    return features if features is None or catalog is None else features.for_catalog(catalog)
 
 
 def _numbers(metrics: object) -> Mapping[str, float]:

@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 
 from nba.features import FeatureSet
 from nba.features.definitions import DerivedFeature
-from nba.features.offline import PREFIX, asked_by, point_in_time
-from nba.features.offline_frames import with_former_ids
+from nba.features.offline import PREFIX, asked_by
 from nba.features.row import SEGMENT_PREFIX
 from nba.ledger.log import DecisionLog, LogTable
-from nba.ledger.opening import open_json
 from nba.ledger.sealing import SEALED_COLUMN
+from nba.measurement.logged_past import Lack, LoggedPast
 
 TOLERANCE = 1e-6
 """Relative difference of two float32 that the order of a summation explains."""
@@ -44,8 +43,8 @@ class Unable(StrEnum):
     """Why a decision, or a feature of it, is not recomputed."""
 
     PLAN_GONE = "its plan is not kept any more"
-    INCOMPLETE = "the log lacks changes of the profile, as where it was begun after them"
-    UNVERSIONED = "entries of the customer were logged without versions: some may be lacking"
+    INCOMPLETE = Lack.INCOMPLETE
+    UNVERSIONED = Lack.UNVERSIONED
     GIVEN = "the value came with the request, or is derived where any did"
     SEALED = "the feature is sensitive, and sealed in the log"
 
@@ -105,7 +104,7 @@ def audit_features(
     """Recompute the features of at most ``sample`` decisions, drawn by ``seed``."""
     decisions = log.scan(LogTable.DECISIONS)
     drawn = _sample(decisions, sample=sample, since=since, source=source, seed=seed)
-    sent = _Sent.of(log, drawn["customer_id"], source)
+    sent = LoggedPast.of(log, drawn["customer_id"], source=source)
     unable: Counter[Unable] = Counter()
     tally = _Tally()
     rows = sent.judged(drawn)
@@ -114,9 +113,9 @@ def audit_features(
         if features is None:
             unable[Unable.PLAN_GONE] += some.height
             continue
-        whole = some.filter(pl.col("_unable").is_null())
-        for reason in some["_unable"].drop_nulls():
-            unable[Unable[reason]] += 1
+        whole = some.filter(pl.col("_lack").is_null())
+        for lack in some["_lack"].drop_nulls():
+            unable[Unable(lack)] += 1
         for name in some.columns:
             if name.startswith(SEALED_COLUMN + PREFIX):
                 unable[Unable.SEALED] += whole.height - whole[name].null_count()
@@ -142,84 +141,6 @@ def _sample(
     return chosen.join(drawn, on="decision_id", how="semi").collect().sort("decision_id")
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What the log has of some customers, opened; ``entries`` is every change of a profile."""
-
-    events: pl.DataFrame
-    updates: pl.DataFrame
-    decisions: pl.DataFrame
-    entries: pl.DataFrame
-
-    @classmethod
-    def of(cls, log: DecisionLog, customers: pl.Series, source: str) -> _Sent:
-        everyone = with_former_ids(customers.unique(), log.scan(LogTable.UPDATES)).lazy()
-        events, updates, decisions = (
-            log.scan(table).join(everyone, on="customer_id", how="semi")
-            for table in (LogTable.EVENTS, LogTable.UPDATES, LogTable.DECISIONS)
-        )
-        contacts = decisions.filter(pl.col("source") == source)
-        happened, told = events.collect(), updates.collect()
-        entry = ("customer_id", "received_at", "version")
-        return cls(
-            open_json(happened, "properties", log.sealer),
-            open_json(told, "attributes", log.sealer),
-            contacts.select("customer_id", "at", "action", "placement").collect(),
-            pl.concat([happened.select(entry), told.select(entry)]).sort(entry),
-        )
-
-    def judged(self, decisions: pl.DataFrame) -> pl.DataFrame:
-        """Return decisions with ``_unable``, why the log is not enough, and ``_entries``.
-
-        A profile is begun at version 1 and every change is one more: where as many entries arrived
-        as the highest version says, and the next one follows on it, nothing is lacking.
-        """
-        life = ["customer_id", "_life"]
-        known = (
-            self.entries.with_columns(_life=(pl.col("version") == 1).cum_sum().over("customer_id"))
-            .with_columns(
-                _entries=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(life),
-                _highest=pl.col("version").cum_max().over(life),
-                _next=pl.col("version").shift(-1).over(life),
-                _unversioned=(pl.col("version").fill_null(0) < 1).cum_max().over(life),
-            )
-            .sort("received_at", maintain_order=True)
-        )
-        placed = decisions.with_row_index("_place").sort("at")
-        found = placed.join_asof(
-            known.drop("version", "_life"),
-            left_on="at",
-            right_on="received_at",
-            by="customer_id",
-            check_sortedness=False,
-        )
-        begun = self.entries.group_by("customer_id", maintain_order=True).agg(
-            pl.col("version").first().alias("_begun")
-        )
-        found = found.join(begun, on="customer_id", how="left")
-        why = (
-            pl.when(pl.col("_unversioned"))
-            .then(pl.lit(Unable.UNVERSIONED.name))
-            .when(
-                (pl.col("_highest") != pl.col("_entries"))
-                | (pl.col("_next") > pl.col("_highest") + 1)
-                | (pl.col("_entries").is_null() & (pl.col("_begun") > 1))
-            )
-            .then(pl.lit(Unable.INCOMPLETE.name))
-        )
-        return found.with_columns(_unable=why).sort("_place")
-
-    def arrivals(self, customer_id: str, at: datetime, race_ms: int) -> list[datetime]:
-        """Return when something of a customer arrived close to a moment."""
-        around = timedelta(milliseconds=race_ms)
-        near = pl.col("received_at").is_between(at - around, at + around)
-        mine = self.entries.filter((pl.col("customer_id") == customer_id) & near)
-        return mine["received_at"].unique().sort().to_list()
-
-    def recomputed(self, features: FeatureSet, asked: pl.DataFrame) -> pl.DataFrame:
-        return point_in_time(features, self.events, asked, self.updates, self.decisions)
-
-
 class _Comparison:
     """Decisions of one plan, recorded against recomputed.
 
@@ -227,7 +148,7 @@ class _Comparison:
     """
 
     def __init__(
-        self, features: FeatureSet, decisions: pl.DataFrame, sent: _Sent, race_ms: int
+        self, features: FeatureSet, decisions: pl.DataFrame, sent: LoggedPast, race_ms: int
     ) -> None:
         self.names = [
             name
@@ -255,7 +176,7 @@ class _Comparison:
         return self.recorded["customer_id"][row], self.recorded["at"][row]
 
     def _at_another_cut(
-        self, row: int, features: FeatureSet, sent: _Sent, race_ms: int
+        self, row: int, features: FeatureSet, sent: LoggedPast, race_ms: int
     ) -> NDArray[np.bool_]:
         """Return what still differs at the cut of what arrived meanwhile that explains the most."""
         arrivals = sent.arrivals(*self._moment(row), race_ms)

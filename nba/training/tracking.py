@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from nba.models.mlflow import ARTIFACT, EVALUATION_TAG, calling_mlflow
@@ -54,12 +55,14 @@ def log_model_run(
     words: str,
     dataset: str,
     digest: str,
+    filled: Mapping[str, int],
 ) -> LoggedRun:
     """Log parameters, metrics, plots, card and model of a fit, and register the model's version.
 
     ``rows`` are those it was made from, for an input example that is nobody's; ``words`` the
-    owner's part of the card; ``dataset`` and ``digest`` say which data exactly. No customer's row
-    goes to MLflow, so that nothing there has to be erased.
+    owner's part of the card; ``dataset`` and ``digest`` say which data exactly, and ``filled`` how
+    many values of which features were computed for it after the fact. No customer's row goes to
+    MLflow, so that nothing there has to be erased.
 
     Raises :class:`UnavailableError` where MLflow does not answer.
     """
@@ -69,7 +72,9 @@ def log_model_run(
         run = client.create_run(_experiment(client, tracking), run_name=spec.name).info
         run_id = str(run.run_id)
         try:
-            _log_figures(mlflow, client, run_id, spec, fitted, dataset=dataset, digest=digest)
+            told = {"dataset": dataset, "dataset_digest": digest}
+            told["features_filled"] = msgspec.json.encode(filled).decode()
+            _log_figures(mlflow, client, run_id, spec, fitted, told)
             _log_files(client, run_id, folder, write_card(spec, words, fitted), fitted)
             example = _example(fitted.model, rows, spec.sensitive_features)
             _save_model(mlflow, folder / "model", fitted.model, example)
@@ -95,9 +100,7 @@ def _log_figures(
     run_id: str,
     spec: ModelSpec,
     fitted: FittedModel,
-    *,
-    dataset: str,
-    digest: str,
+    told: Mapping[str, str],
 ) -> None:
     entities = mlflow.entities
     parameters: Mapping[str, object] = {
@@ -110,7 +113,8 @@ def _log_figures(
         "rows_evaluation": len(fitted.periods.evaluation),
         "evaluated_later": fitted.periods.in_time,
     }
-    tags = {"dataset": dataset, "dataset_digest": digest, "model": spec.name, "owner": spec.owner}
+    tags = {**told, "model": spec.name, "owner": spec.owner}
+    dataset, digest = told["dataset"], told["dataset_digest"]
     client.log_batch(
         run_id,
         metrics=[

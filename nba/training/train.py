@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import blake2b
@@ -15,11 +15,13 @@ from nba.domain.catalog import Action, Catalog, Direction, Placement
 from nba.domain.ids import ActionId, PlacementId
 from nba.domain.policy import Selector
 from nba.errors import ConflictError, DefinitionError, Fault, NotFoundError
+from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog
 from nba.models.loader import load_models
 from nba.models.registry import ModelRegistry
 from nba.models.spec import ModelSpec
 from nba.training.dataset import Selects, resolved_choices, select_rows
+from nba.training.filling import fill_missing_features
 from nba.training.fit import fit_model
 from nba.training.metrics import ModelMetrics, Verdict
 from nba.training.progress import Progress, silent
@@ -33,7 +35,8 @@ SPEC_FOLDERS = ("models", "training/models")
 class TrainResult:
     """What a training run made; ``evaluated_later`` as in :class:`~nba.training.dataset.Periods`.
 
-    ``importance`` is each input's share of the trees' gain, largest first.
+    ``importance`` is each input's share of the trees' gain, largest first. ``filled`` counts, by
+    feature, values that decisions lacked and that were computed for them (:mod:`.filling`).
     """
 
     model: str
@@ -48,6 +51,7 @@ class TrainResult:
     trees: int
     metrics: ModelMetrics
     importance: tuple[tuple[str, float], ...]
+    filled: Mapping[str, int]
 
 
 def find_spec(name: str, *, root: Path) -> ModelSpec:
@@ -78,6 +82,7 @@ def train(
     dataset: str,
     root: Path,
     catalog: Catalog | None = None,
+    features: FeatureSet | None = None,
     seed: int = 0,
     threads: int = 1,
     progress: Progress = silent,
@@ -85,7 +90,8 @@ def train(
     """Train a model on a dataset's log, log the run to MLflow and register the new version.
 
     ``root`` is where the spec's model card lies. ``catalog`` tells the terms, message classes and
-    directions that the spec's ``applies_to`` may select by.
+    directions that the spec's ``applies_to`` may select by. ``features`` computes what decisions
+    lack of the spec's features, as they were made before those were declared.
 
     Raises :class:`EvaluationRefusedError` where the log holds too little,
     :class:`DefinitionError` where it lacks a feature of the spec, and
@@ -96,12 +102,18 @@ def train(
         resolved_choices(log, sensitive=spec.sensitive_features),
         pairs_for(spec.applies_to, catalog),
     )
+    filled: Mapping[str, int] = {}
+    if features is not None:
+        progress("computing features added after the fact", 0.05)
+        rows, filled = fill_missing_features(rows, log, features, spec.customer_features)
     progress("fitting", 0.1)
     fitted = fit_model(spec, rows, seed=seed, threads=threads)
     progress("logging to MLflow", 0.7)
     digest = digest_rows(rows)
     words = (root / spec.card).read_text(encoding="utf-8")
-    run = log_model_run(tracking, spec, fitted, rows, words=words, dataset=dataset, digest=digest)
+    run = log_model_run(
+        tracking, spec, fitted, rows, words=words, dataset=dataset, digest=digest, filled=filled
+    )
     progress("done", 1.0)
     total = sum(fitted.importance.values()) or 1.0
     shares = ((name, gain / total) for name, gain in fitted.importance.items())
@@ -118,6 +130,7 @@ def train(
         trees=fitted.model.forest.n_trees,
         metrics=fitted.metrics,
         importance=tuple(sorted(shares, key=lambda share: (-share[1], share[0]))),
+        filled=filled,
     )
 
 

@@ -20,6 +20,10 @@ from nba.errors import (
     NotFoundError,
     UnavailableError,
 )
+from nba.features import FeatureSet
+from nba.features.aggregates import AggregateFeature, AggregateFunction
+from nba.features.definitions import EventDefinition
+from nba.ledger.log import LogTable
 from nba.ledger.memory_log import MemoryLog
 from nba.models.memory import MemoryModelRegistry
 from nba.models.mlflow import MlflowRegistry, mlflow_quietly
@@ -93,6 +97,7 @@ def test_a_run_keeps_parameters_metrics_plots_and_the_card(trained):
     assert run.data.metrics["log_loss"] == pytest.approx(result.metrics.log_loss)
     assert run.data.metrics["gain_over_base_rate_low"] > 0.0
     assert run.data.tags["dataset_digest"] == result.digest
+    assert run.data.tags["features_filled"] == "{}"
     assert run.inputs.dataset_inputs[0].dataset.name == "test"
     plots = {"reliability.png", "cumulative_gain.png", "feature_importance.png"}
     assert files == plots | {"model_card.md"}
@@ -116,6 +121,39 @@ def test_no_customers_row_goes_to_mlflow(trained, rows):
         if file.is_file():
             content = file.read_bytes()
             assert not [name for name in customers | decisions if b'"' + name + b'"' in content]
+
+
+def test_a_feature_added_after_the_fact_is_trained_on_and_said(spec, learnable, tmp_path):
+    """Half of the customers visited an hour before; the log has no column of their visits."""
+    (tmp_path / "card.md").write_text("## Intended use\n\nTests.\n")
+    tracking = Tracking(
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", artifacts=(tmp_path / "artifacts").as_uri()
+    )
+    visits = AggregateFeature(
+        name="visits", description="", event="visit", function=AggregateFunction.COUNT
+    )
+    features = FeatureSet([visits], [EventDefinition(name="visit", description="")])
+    log = MemoryLog()
+    for table in (LogTable.DECISIONS, LogTable.RESOLUTIONS):
+        log.append(table, learnable.scan(table).collect())
+    before = pl.col("at") - timedelta(hours=1)
+    visited = log.scan(LogTable.DECISIONS).gather_every(2).select("customer_id", at=before)
+    happened = visited.with_columns(
+        received_at="at",
+        message_id="customer_id",
+        name=pl.lit("visit"),
+        properties=pl.lit("{}"),
+        version=pl.lit(1, pl.Int64),
+    )
+    log.append(LogTable.EVENTS, happened.collect())
+    wider = replace(spec, customer_features=("age", "visits"))
+    result = train(wider, log, tracking, dataset="test", root=tmp_path, features=features)
+    assert result.filled == {"visits": 3_000}
+    assert "visits" in dict(result.importance)
+    with mlflow_quietly() as mlflow:
+        client = mlflow.MlflowClient(tracking.tracking_uri)
+        tags = client.get_run(result.run_id).data.tags
+    assert tags["features_filled"] == '{"visits":3000}'
 
 
 def test_the_example_of_a_sensitive_input_is_empty(spec, learnable, tmp_path):
