@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from nba.ledger.log import DecisionLog
     from nba.models.mlflow import MlflowRegistry
 
+CONTROL_FILE = "control.db"
+"""Where, in the data folder, the embedded control store lies."""
+
 MLFLOW_FILE = "mlflow.db"
 """Where, in the data folder, the embedded MLflow keeps runs and registry."""
 
@@ -118,7 +121,7 @@ def control_url(settings: Settings) -> str:
     if settings.control_url is not None:
         return settings.control_url
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{(settings.data_dir / 'control.db').resolve()}"
+    return f"sqlite:///{(settings.data_dir / CONTROL_FILE).resolve()}"
 
 
 def tracking_uri(settings: Settings) -> str:
@@ -144,8 +147,30 @@ def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
     # Its libraries are heavy; an API process loads them only for a customer's timeline.
     from nba.ledger.delta import DeltaLog
 
-    root = settings.log_url or str((settings.data_dir / "log").resolve())
-    return DeltaLog(f"{root.rstrip('/')}/{dataset}", sealer=open_sealer(settings))
+    return DeltaLog(f"{_log_root(settings)}/{dataset}", sealer=open_sealer(settings))
+
+
+def open_archives(settings: Settings) -> list[DecisionLog]:
+    """Open every dataset but the service's own, as far as the log is a folder."""
+    root = Path(_log_root(settings))
+    if not root.is_dir():
+        return []
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    return [open_log(settings, name) for name in names if name != LIVE]
+
+
+def _log_root(settings: Settings) -> str:
+    return (settings.log_url or str((settings.data_dir / "log").resolve())).rstrip("/")
+
+
+def embedded_files(settings: Settings) -> list[Path]:
+    """Return the files and folders of the embedded control store and MLflow."""
+    found = []
+    if settings.control_url is None:
+        found.append(settings.data_dir / CONTROL_FILE)
+    if settings.mlflow_tracking_uri is None:
+        found += [settings.data_dir / MLFLOW_FILE, artifact_root(settings)]
+    return found
 
 
 def open_sealer(settings: Settings) -> Sealer:

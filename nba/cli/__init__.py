@@ -6,7 +6,17 @@ import sys
 
 import typer
 
-from nba.cli import asking, features, ingesting, learning, projects, reporting, running, schemas
+from nba.cli import (
+    asking,
+    erasing,
+    features,
+    ingesting,
+    learning,
+    projects,
+    reporting,
+    running,
+    schemas,
+)
 from nba.errors import FaultsError, NbaError
 
 __all__ = ["app", "main"]
@@ -18,7 +28,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (running, projects, ingesting, learning, features, asking, reporting, schemas):
+for commands in (
+    running,
+    projects,
+    ingesting,
+    learning,
+    features,
+    asking,
+    erasing,
+    reporting,
+    schemas,
+):
     commands.register(app)
 
 

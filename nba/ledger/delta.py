@@ -6,7 +6,7 @@ erasing a customer removes the commits before it too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -14,11 +14,19 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError
 
+from nba.domain.customer import ALIAS_SOURCE
 from nba.errors import UnavailableError
-from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.erasure import Searched
+from nba.ledger.log import SCHEMAS, LogTable, of_customer
 from nba.ledger.sealing import Sealer
 
 _COMPACT_EVERY = 50
+_FORGETTING = {
+    "delta.logRetentionDuration": "interval 0 days",
+    "delta.deletedFileRetentionDuration": "interval 0 days",
+}
+"""What lets a checkpoint forget commits, and files that were deleted, at once."""
+
 _TIMES = {LogTable.UPDATES: "received_at"}
 """The column with statistics, where it is not ``at``."""
 
@@ -80,7 +88,7 @@ class DeltaLog:
             schema_mode="merge",
             configuration={
                 "delta.dataSkippingStatsColumns": _TIMES.get(table, "at"),
-                "delta.logRetentionDuration": "interval 0 days",
+                **_FORGETTING,
             },
             commit_properties=CommitProperties(app_transactions=transactions),
             storage_options=self._options,
@@ -105,26 +113,48 @@ class DeltaLog:
         later = {name: kind for name, kind in SCHEMAS[table].items() if name not in there}
         return frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in later.items())
 
-    def erase(self, customer_id: str) -> None:
+    def erase(self, customer_id: str) -> list[str]:
         """Delete everything about a customer, and the files that still held it."""
         with _answering():
             decisions = self.scan(LogTable.DECISIONS).filter(pl.col("customer_id") == customer_id)
-            ids = decisions.select("decision_id").unique().collect()["decision_id"].to_list()
+            ids: list[str] = (
+                decisions.select("decision_id").unique().collect().to_series().to_list()
+            )
             # Decisions go last: erasing again after a crash needs their ids.
             for table in sorted(LogTable, key=lambda table: table is LogTable.DECISIONS):
-                if "customer_id" in SCHEMAS[table]:
-                    self._delete(table, f"customer_id = {_quoted(customer_id)}")
-                elif ids and "decision_id" in SCHEMAS[table]:
-                    self._delete(table, f"decision_id IN ({', '.join(map(_quoted, ids))})")
+                self._delete(table, customer_id, ids)
+        return ids
 
-    def _delete(self, table: LogTable, predicate: str) -> None:
+    def _delete(self, table: LogTable, customer_id: str, decision_ids: Collection[str]) -> None:
         delta = self._open(table)
-        if delta is None:
+        if delta is None or not {"customer_id", "decision_id"} & set(SCHEMAS[table]):
             return
-        delta.delete(predicate)
+        theirs = self.scan(table).filter(of_customer(table, customer_id, decision_ids))
+        if theirs.select(pl.len()).collect().item():
+            delta.delete(_predicate(table, customer_id, decision_ids))
+        elif not _unreferenced(delta):
+            return
+        if _FORGETTING.items() - delta.metadata().configuration.items():
+            delta.alter.set_table_properties(dict(_FORGETTING))
         delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
         delta.create_checkpoint()
         delta.cleanup_metadata()
+
+    def search(self, customer_id: str, decision_ids: Collection[str]) -> list[Searched]:
+        """Search every table, and look for files that no table refers to any more."""
+        found = []
+        for table in LogTable:
+            delta = self._open(table)
+            if delta is None:
+                continue
+            with _answering():
+                theirs = of_customer(table, customer_id, decision_ids).sum()
+                rows, hits = self.scan(table).select(pl.len(), theirs).collect().row(0)
+                left = len(_unreferenced(delta))
+            place = f"{self._root.rpartition('/')[2]}/{table}"
+            found.append(Searched(f"log {place}", rows, hits or 0))
+            found.append(Searched(f"files left behind in log {place}", left, left))
+        return found
 
     def _uri(self, table: LogTable) -> str:
         return f"{self._root}/{table.value}"
@@ -157,6 +187,26 @@ def _answering() -> Iterator[None]:
 def moment(at_ms: int) -> datetime:
     """Return milliseconds since the epoch as the log keeps time: UTC, to the microsecond."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+
+
+def _predicate(table: LogTable, customer_id: str, decision_ids: Collection[str]) -> str:
+    """Return :func:`~nba.ledger.log.of_customer` as SQL."""
+    parts = []
+    if "customer_id" in SCHEMAS[table]:
+        parts.append(f"customer_id = {_quoted(customer_id)}")
+    if "decision_id" in SCHEMAS[table] and decision_ids:
+        parts.append(f"decision_id IN ({', '.join(map(_quoted, decision_ids))})")
+    if table is LogTable.UPDATES:
+        parts.append(f"source = {_quoted(ALIAS_SOURCE + customer_id)}")
+    return " OR ".join(parts)
+
+
+def _unreferenced(delta: DeltaTable) -> list[str]:
+    """Return the files in a table's folder that it does not refer to."""
+    found: list[str] = delta.vacuum(
+        retention_hours=0, dry_run=True, enforce_retention_duration=False, full=True
+    )
+    return found
 
 
 def _quoted(text: str) -> str:

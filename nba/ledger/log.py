@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Protocol
 
 import polars as pl
 
+from nba.domain.customer import ALIAS_SOURCE
+from nba.ledger.erasure import Searched
 from nba.ledger.sealing import Sealer
 
 _MOMENT = pl.Datetime("us", "UTC")
@@ -123,6 +125,19 @@ In ``attributes`` and ``properties``, which are JSON, a sensitive value is seale
 """
 
 
+def of_customer(table: LogTable, customer_id: str, decision_ids: Collection[str]) -> pl.Expr:
+    """Return what is true of the rows that are about a customer or one of their decisions."""
+    schema = SCHEMAS[table]
+    theirs = pl.lit(value=False)
+    if "customer_id" in schema:
+        theirs |= pl.col("customer_id") == customer_id
+    if "decision_id" in schema:
+        theirs |= pl.col("decision_id").is_in(list(decision_ids))
+    if "source" in schema and table is LogTable.UPDATES:
+        theirs |= pl.col("source") == ALIAS_SOURCE + customer_id
+    return theirs
+
+
 class DecisionLog(Protocol):
     """Append-only tables of one dataset."""
 
@@ -149,6 +164,13 @@ class DecisionLog(Protocol):
         """Return a table lazily; with its base columns and no rows where nothing was written."""
         ...
 
-    def erase(self, customer_id: str) -> None:
-        """Delete everything about a customer from every table, and from its files."""
+    def erase(self, customer_id: str) -> list[str]:
+        """Delete everything about a customer from every table and from its files.
+
+        Returns the ids of their decisions.
+        """
+        ...
+
+    def search(self, customer_id: str, decision_ids: Collection[str]) -> list[Searched]:
+        """Search every table for a customer and their decisions."""
         ...

@@ -11,6 +11,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
 from nba.domain.ids import CustomerId, DecisionId, decision_partition, partition_of
+from nba.ledger.memory_erasure import MemoryErasures
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, concerns, digest, pack
 from nba.ledger.store import (
     CustomerState,
@@ -41,6 +42,16 @@ class MemoryLedger:
         self._streams: dict[int, list[LedgerEntry]] = defaultdict(list)
         self._trimmed: dict[int, int] = defaultdict(int)
         self._plan: bytes | None = None
+        self.erasures = MemoryErasures(
+            partitions=partitions,
+            profiles=profiles,
+            histories=self.histories,
+            requests=self._requests,
+            records=self._records,
+            fields=self._fields,
+            pending=self._pending,
+            streams=self._streams,
+        )
 
     async def read(self, customer_id: CustomerId, request_id: str | None) -> CustomerState:
         """Read what deciding needs of one customer."""
@@ -136,12 +147,7 @@ class MemoryLedger:
         self.histories.pop(customer_id, None)
         for request in [r for r in self._requests if r[0] == customer_id]:
             del self._requests[request]
-        for decision_id in decision_ids:
-            self._records.pop(decision_id, None)
-            self._fields.pop(decision_id, None)
-        for waiting in self._pending.values():
-            for member in [m for m in waiting if m[0] in decision_ids]:
-                del waiting[member]
+        await self.erasures.forget(decision_ids)
         partition = partition_of(customer_id, self.partitions)
         stream = self._streams[partition]
         for index, entry in enumerate(stream):

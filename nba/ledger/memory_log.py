@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.erasure import Searched
+from nba.ledger.log import SCHEMAS, LogTable, of_customer
 from nba.ledger.sealing import KEY_BYTES, Sealer
 
 
@@ -42,13 +43,26 @@ class MemoryLog:
         empty = pl.DataFrame(schema=SCHEMAS[table])
         return pl.concat([empty, *self._frames[table]], how="diagonal_relaxed").lazy()
 
-    def erase(self, customer_id: str) -> None:
-        """Delete everything about a customer."""
+    def erase(self, customer_id: str) -> list[str]:
+        """Delete everything about a customer; see the port."""
         decisions = self.scan(LogTable.DECISIONS).filter(pl.col("customer_id") == customer_id)
-        ids = decisions.select("decision_id").unique().collect()["decision_id"]
+        found = decisions.select("decision_id").unique(maintain_order=True).collect()
+        ids: list[str] = found["decision_id"].to_list()
         for table, frames in self._frames.items():
-            keys = {"customer_id": [customer_id], "decision_id": ids.to_list()}
-            key = next((key for key in keys if key in SCHEMAS[table]), None)
-            if key is not None:
-                gone = keys[key]
-                self._frames[table] = [rows.filter(~pl.col(key).is_in(gone)) for rows in frames]
+            theirs = of_customer(table, customer_id, ids)
+            self._frames[table] = [
+                pl.concat([pl.DataFrame(schema=SCHEMAS[table]), rows], how="diagonal_relaxed")
+                .filter(~theirs.fill_null(value=False))
+                .select(rows.columns)
+                for rows in frames
+            ]
+        return ids
+
+    def search(self, customer_id: str, decision_ids: Collection[str]) -> list[Searched]:
+        """Search every table; see the port."""
+        found = []
+        for table in LogTable:
+            rows = self.scan(table).collect()
+            theirs = rows.filter(of_customer(table, customer_id, decision_ids)).height
+            found.append(Searched(f"log {table}", rows.height, theirs))
+        return found

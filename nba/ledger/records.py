@@ -93,16 +93,17 @@ def concerns(kind: str, body: bytes, customer_id: str, decision_ids: Collection[
     return kind == "u" and unpack(body, UpdateEntry).customer_id == customer_id
 
 
-def request_id_of(record: bytes) -> str | None:
-    """Return the ``request_id`` a recorded decision answered.
+def request_of(record: bytes) -> tuple[str, str] | None:
+    """Return the customer and the ``request_id`` a recorded decision answered.
 
     ``None`` where it had none, or the record cannot be read.
     """
     try:
-        request = unpack(record, DecisionRecord).request
-        return unpack(request, DecisionRequest).request_id
+        decided = unpack(record, DecisionRecord)
+        request_id = unpack(decided.request, DecisionRequest).request_id
     except CorruptRecordError:
         return None
+    return None if request_id is None else (decided.customer_id, request_id)
 
 
 pack = msgspec.msgpack.Encoder().encode

@@ -13,9 +13,9 @@ from nba.ledger.records import (
     concerns,
     digest,
     pack,
-    request_id_of,
     unpack,
 )
+from nba.ledger.redis_erasure import RedisErasures
 from nba.ledger.store import (
     CustomerState,
     EntryType,
@@ -60,6 +60,7 @@ class RedisLedger:
         self._record_ttl_ms = record_ttl_ms
         self._history_ttl_ms = history_ttl_ms
         self.partitions = keys.partitions
+        self.erasures = RedisErasures(connection, keys)
 
     async def read(self, customer_id: CustomerId, request_id: str | None) -> CustomerState:
         """Read what deciding needs of one customer, in one round trip."""
@@ -186,18 +187,9 @@ class RedisLedger:
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
         """Forget a customer's contact history and requests, and everything about decisions."""
         partition = self._keys.partition_of(customer_id)
-        names = [self._keys.history(customer_id)]
-        for decision_id, record in zip(decision_ids, await self.records(decision_ids), strict=True):
-            names += [self._keys.decision(decision_id), self._keys.outcomes(decision_id)]
-            if record is not None and (request_id := request_id_of(record)) is not None:
-                names.append(self._keys.request(customer_id, request_id))
-        await self._connection.execute("DEL", *names)
-        pending = self._keys.pending(partition)
-        waiting = await self._connection.execute("ZRANGE", pending, 0, -1)
+        await self._connection.execute("DEL", self._keys.history(customer_id))
+        await self.erasures.forget(decision_ids)
         gone = set(decision_ids)
-        members = [m for m in waiting if m.decode().rpartition(":")[0] in gone]
-        if members:
-            await self._connection.execute("ZREM", pending, *members)
         ledger = self._keys.ledger(partition)
         entries = await self._connection.execute("XRANGE", ledger, "-", "+")
         theirs = [

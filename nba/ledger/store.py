@@ -9,6 +9,7 @@ from typing import Protocol
 
 from nba.domain.alias import Forward, read_forward
 from nba.domain.ids import CustomerId, DecisionId
+from nba.ledger.erasure import ErasureStore
 from nba.ledger.records import OutcomeEntry, ResolutionEntry
 
 START = "0-0"
@@ -98,6 +99,11 @@ class LedgerStore(Protocol):
     """Where decisions are reserved and recorded, and the ledger's entries are read in order."""
 
     partitions: int
+
+    @property
+    def erasures(self) -> ErasureStore:
+        """What erasing a customer needs besides."""
+        ...
 
     async def read(self, customer_id: CustomerId, request_id: str | None) -> CustomerState:
         """Read what deciding needs of one customer, in one round trip."""

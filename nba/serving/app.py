@@ -160,7 +160,9 @@ def _handlers(
             runtime.ledger,
             runtime.profiles,
             profiles.aliases,
+            runtime.repository,
             lambda: open_log(runtime.settings),
+            clock,
         ),
         follower,
         admission=admission,
@@ -197,6 +199,8 @@ def _handlers(
         # A customer's id may hold slashes, so what follows it is looked for first.
         "/v1/customers/{customer_id:path}/timeline": {"GET": customers.timeline},
         "/v1/customers/{customer_id:path}/export": {"GET": customers.export},
+        "/v1/customers/{customer_id:path}/consents": {"GET": customers.consents},
+        "/v1/customers/{customer_id:path}/erasure": {"GET": customers.erasure},
         "/v1/customers/{customer_id:path}": {
             "GET": customers.get,
             "PUT": customers.put,

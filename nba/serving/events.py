@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -15,13 +16,14 @@ from nba.bodies import parse
 from nba.decision.plan import Plan
 from nba.decision.service import RandomBits
 from nba.domain.catalog import Catalog
-from nba.domain.clock import Clock
-from nba.domain.consent import consent_code
+from nba.domain.clock import Clock, to_rfc3339
+from nba.domain.consent import consent_code, standing_consents
 from nba.domain.ids import CustomerId
 from nba.errors import Fault, InputError, NotFoundError
 from nba.features import ItemResult, ItemStatus, ProfileService, ProfileStore
 from nba.features.items import Item, rejected
 from nba.ingestion.segment import MAX_BATCH, as_sent, open_envelope, read_message
+from nba.ledger.erasure import ErasureState
 from nba.serving.admission import Admission
 from nba.serving.customers import CustomerRecords
 from nba.serving.endpoint import Call, Handler
@@ -123,14 +125,24 @@ class EventEndpoints:
             raise NotFoundError(f"there is no customer {customer_id!r}")
         return Reply(msgspec.json.encode(profile))
 
+    async def consents(self, call: Call) -> Reply:
+        """Answer ``GET /v1/customers/{id}/consents``: what stands, and every word there was."""
+        customer_id = await self._known(call)
+        history = await self._records.consents(customer_id)
+        if not history and await self._store.get(customer_id) is None:
+            raise NotFoundError(f"there is no customer {customer_id!r}")
+        consents = {"standing": standing_consents(history), "history": history}
+        return Reply(msgspec.json.encode({"customer_id": customer_id, **consents}))
+
     async def export(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}/export``: everything kept about a customer."""
         customer_id = await self._known(call)
         profile = await self._described(customer_id)
-        timeline = await self._records.timeline(customer_id, limit=None)
-        if profile is None and not timeline:
+        records = await self._records.export(customer_id)
+        if profile is None and not any(records.values()):
             raise NotFoundError(f"nothing is kept about a customer {customer_id!r}")
-        return Reply(msgspec.json.encode({"profile": profile, "timeline": timeline}))
+        kept = {"customer_id": customer_id, "profile": profile, **records}
+        return Reply(msgspec.json.encode(kept))
 
     async def timeline(self, call: Call) -> Reply:
         """Answer ``GET /v1/customers/{id}/timeline``, newest first."""
@@ -146,8 +158,19 @@ class EventEndpoints:
         customer_id = await self._known(call)
         erased = await self._records.erase(customer_id)
         self._profiles.forget()
-        content = {"status": "erased", "log": "erased by the worker", "decisions": erased}
+        content = {
+            "status": "pending",
+            "decisions": erased,
+            "erasure": f"/v1/customers/{quote(customer_id, safe='')}/erasure",
+        }
         return Reply(msgspec.json.encode(content), status=202)
+
+    async def erasure(self, call: Call) -> Reply:
+        """Answer ``GET /v1/customers/{id}/erasure``: how far it has come, and the proof."""
+        states = await self._records.erasure(CustomerId(call.path["customer_id"]))
+        if not states:
+            raise NotFoundError("no erasure was asked for under this id")
+        return Reply(msgspec.json.encode(erasure_answer(states)))
 
     async def _known(self, call: Call) -> CustomerId:
         """Return the id under which the customer asked for goes on."""
@@ -161,6 +184,31 @@ class EventEndpoints:
         names = await asyncio.to_thread(consent_names, plan)
         described = plan.features.describe(packed, at_ms=self._clock(), consent_names=names)
         return {"customer_id": customer_id, **described}
+
+
+def erasure_answer(states: Sequence[tuple[str, ErasureState]]) -> dict[str, Any]:
+    """Return the erasures of one customer's ids as one; the pseudonym is that of the id asked."""
+    statuses = {state.status for _, state in states}
+    finished = [state.finished_at_ms for _, state in states if state.finished_at_ms is not None]
+    complete = len(finished) == len(states)
+    places: dict[str, list[int]] = {}
+    for _, state in states:
+        for place in state.searched:
+            counts = places.setdefault(place.place, [0, 0, 0])
+            for at, count in enumerate((place.searched, place.found, place.since)):
+                counts[at] += count
+    return {
+        "status": next(s for s in ("remains", "pending", "done") if s in statuses),
+        "pseudonym": states[0][0],
+        "ids": len(states),
+        "decisions": sum(state.decisions for _, state in states),
+        "requested_at": to_rfc3339(min(state.requested_at_ms for _, state in states)),
+        "finished_at": to_rfc3339(max(finished)) if complete else None,
+        "searched": [
+            {"place": place, "searched": searched, "found": found, "written_since": since}
+            for place, (searched, found, since) in places.items()
+        ],
+    }
 
 
 def consent_names(plan: Plan) -> Mapping[int, tuple[str, str]]:

@@ -155,6 +155,16 @@ def _paths() -> dict[str, Any]:
         "/v1/customers/{customer_id}/export": {
             "get": _operation("Everything kept", _OBJECT, [customer], tag="customers")
         },
+        "/v1/customers/{customer_id}/consents": {
+            "get": _operation(
+                "Consents that stand, and their history", _OBJECT, [customer], tag="customers"
+            )
+        },
+        "/v1/customers/{customer_id}/erasure": {
+            "get": _operation(
+                "How far an erasure has come, and its proof", _OBJECT, [customer], tag="customers"
+            )
+        },
         "/healthz": {"get": _operation("Whether the process lives", _OBJECT, tag="operations")},
         "/readyz": {"get": _operation("Whether it can decide", _OBJECT, tag="operations")},
         "/metrics": {"get": _metrics()},

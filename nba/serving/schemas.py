@@ -8,7 +8,7 @@ import msgspec
 
 from nba.bodies import Identifier, Moment
 from nba.domain.clock import from_datetime
-from nba.domain.customer import Consent, ProfileUpdate
+from nba.domain.customer import ALIAS_SOURCE, API_SOURCE, Consent, ProfileUpdate
 from nba.domain.decision import DecisionRequest, Mode, PlacementRequest
 from nba.domain.ids import (
     CustomerId,
@@ -17,6 +17,7 @@ from nba.domain.ids import (
     PlacementId,
 )
 from nba.domain.outcome import Outcome
+from nba.errors import Fault, InputError
 
 Amount = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
@@ -85,19 +86,27 @@ class OutcomeBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ProfileBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``PUT /v1/customers/{id}``: what is absent stays, ``null`` clears."""
+    """``PUT /v1/customers/{id}``: what is absent stays, ``null`` clears.
+
+    ``consent_source`` says where the consents come from: a form, a call, a letter.
+    """
 
     attributes: dict[str, str | float | bool | tuple[str, ...] | None] = {}
     consents: dict[str, dict[str, Consent]] = {}
     time_zone: Identifier | None = None
     locale: Identifier | None = None
+    consent_source: Identifier = API_SOURCE
 
     def to_domain(self, customer_id: str) -> ProfileUpdate:
         """Return the update as the domain has it."""
+        if self.consent_source.startswith(ALIAS_SOURCE):
+            found = f"a source that begins with {ALIAS_SOURCE!r}"
+            raise InputError([Fault("/consent_source", found, "those are of merged customers")])
         return ProfileUpdate(
             customer_id=CustomerId(customer_id),
             attributes=self.attributes,
             consents=self.consents,
             time_zone=self.time_zone,
             locale=self.locale,
+            source=self.consent_source,
         )

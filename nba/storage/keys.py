@@ -101,6 +101,15 @@ class Keys:
         """Return the key of how far a file has come."""
         return f"{self.prefix}:ingest:{job}"
 
+    def erasure(self, pseudonym: str) -> str:
+        """Return the key of how far the erasure of a customer has come."""
+        return self._key(self.partition_of(pseudonym), "x:", pseudonym)
+
+    @property
+    def clearing(self) -> str:
+        """The erasures whose bytes are still to be cleared from the server's files (a set)."""
+        return f"{self.prefix}:clearing"
+
     @property
     def alias_claims(self) -> str:
         """The aliases being made right now, by former id (a hash)."""

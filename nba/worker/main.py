@@ -8,7 +8,15 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
-from nba.bootstrap import Runtime, open_log, open_registry, open_runtime, system_clock
+from nba.bootstrap import (
+    Runtime,
+    embedded_files,
+    open_archives,
+    open_log,
+    open_registry,
+    open_runtime,
+    system_clock,
+)
 from nba.decision.changes import change_faults
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
@@ -19,6 +27,7 @@ from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
+from nba.worker.erasing import Eraser
 from nba.worker.metrics import WorkerMetrics
 from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
@@ -28,6 +37,7 @@ from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
 EXPIRE_SECONDS = 1.0
 PLAN_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
+ERASE_SECONDS = 0.5
 PROFILE_SECONDS = 60.0
 
 AUTHOR = "worker"
@@ -76,6 +86,12 @@ class WorkerProcess:
             runtime.repository,
             clock=runtime.clock,
             expiry_grace_ms=round(settings.expiry_grace_seconds * 1_000),
+            eraser=Eraser(
+                runtime.ledger,
+                lambda: [log, *open_archives(settings)],
+                folders=embedded_files(settings),
+                clock=runtime.clock,
+            ),
         )
         self._publisher = Publisher(
             runtime.control, registry, alias=settings.model_alias, clock=runtime.clock
@@ -104,6 +120,7 @@ class WorkerProcess:
             _Chore(snapshot_seconds, self._worker.publish_snapshot),
             _Chore(PLAN_SECONDS, self._follow),
             _Chore(PRUNE_SECONDS, self._prune),
+            _Chore(ERASE_SECONDS, self._worker.finish_erasures),
             _Chore(PROFILE_SECONDS, self._profile),
         ]
         while not self._stop.is_set():

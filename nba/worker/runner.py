@@ -29,6 +29,7 @@ from nba.domain.outcome import ResolutionKind
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
+from nba.worker.erasing import Eraser
 from nba.worker.learning import Learner
 from nba.worker.positions import milliseconds, ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
@@ -78,6 +79,8 @@ class Worker:
         Written into the log with each decision (``live``, ``history``).
     expiry_grace_ms
         How long after its horizon a choice still waits for what is on its way.
+    eraser
+        Erases customers; by default from ``log`` alone.
 
     Attributes
     ----------
@@ -96,11 +99,13 @@ class Worker:
         clock: Clock,
         source: str = "live",
         expiry_grace_ms: int = 60_000,
+        eraser: Eraser | None = None,
     ) -> None:
         self._ledger = ledger
         self._log = log
         self._control = control
         self._clock = clock
+        self._eraser = eraser or Eraser(ledger, lambda: [log], clock=clock)
         self._source = source
         self._records = Records(ledger, repository)
         self._resolver = Resolver(ledger, self._records, clock=clock, grace_ms=expiry_grace_ms)
@@ -179,6 +184,10 @@ class Worker:
         """Resolve choices whose horizon has passed; return how many there were."""
         return await self._resolver.expire(BATCH)
 
+    async def finish_erasures(self) -> int:
+        """Go one step further with erasures that only wait for the store's files."""
+        return await self._eraser.finish()
+
     async def flush(self) -> int:
         """Append what waits to the log and forget the ledger behind it; return rows written."""
         rows = await self._writer.flush(self._positions)
@@ -229,7 +238,7 @@ class Worker:
         """Forget a customer in the log too, after what was buffered before it is written."""
         await self.flush()
         if entry.body:
-            await asyncio.to_thread(self._log.erase, entry.body.decode())
+            await self._eraser.erase(entry)
 
     def _note(self, entry: LedgerEntry, batch: _Batch) -> None:
         """Put one entry into the log's buffer and teach the bandit from it, each once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -279,7 +280,10 @@ def test_a_timeline_is_newest_first_and_only_of_its_customer(api: httpx.Client) 
         ("decision", decision),
     ]
     assert timeline(api, "line", limit=1) == entries[:1]
-    assert api.get("/v1/customers/line/export").json()["timeline"] == entries
+    export = api.get("/v1/customers/line/export").json()
+    assert [entry["message_id"] for entry in export["events"]] == ["line-e"]
+    assert [entry["outcome_id"] for entry in export["outcomes"]] == ["line-o"]
+    assert [entry["decision_id"] for entry in export["decisions"]] == [decision]
 
 
 def test_erasing_leaves_nothing_to_read(api: httpx.Client) -> None:
@@ -293,6 +297,55 @@ def test_erasing_leaves_nothing_to_read(api: httpx.Client) -> None:
     assert [api.get(f"/v1/decisions/{d}").status_code for d in decisions] == [404, 404]
     again = api.delete("/v1/customers/gone")
     assert (again.status_code, again.json()["decisions"]) == (202, 0)
+    place = again.json()["erasure"]
+    assert place == "/v1/customers/gone/erasure"
+    found = api.get(place).json()
+    assert (found["status"], found["searched"], found["ids"]) == ("pending", [], 1)
+    assert "gone" not in found["pseudonym"]
+    assert api.get("/v1/customers/never-erased/erasure").status_code == 404
+
+
+def test_an_export_has_everything_in_clear_and_nothing_of_others(api: httpx.Client) -> None:
+    body = {
+        "attributes": {"age": 40, "gender": "other"},
+        "consents": {"email": {"marketing": "granted"}},
+    }
+    api.put("/v1/customers/complete", json=body)
+    api.put("/v1/customers/another", json=body)
+    decision = decide(api, "complete", request_id="w1")["decision_id"]
+    export = api.get("/v1/customers/complete/export").json()
+    assert export["profile"]["attributes"]["gender"] == "other"
+    (update,) = export["updates"]
+    assert update["attributes"] == {"age": 40, "gender": "other"}
+    assert (update["customer_id"], update["source"]) == ("complete", "api")
+    (decided,) = export["decisions"]
+    assert decided["decision_id"] == decision
+    assert decided["features"]["gender"] == "other"
+    assert decided["asked"]["request_id"] == "w1"
+    assert export["aliases"] == []
+    assert "another" not in json.dumps(export)
+
+
+def test_consents_say_since_when_they_stand_and_where_they_are_from(api: httpx.Client) -> None:
+    path = "/v1/customers/words"
+    for word, source in (("denied", "call"), ("granted", "form 7"), ("granted", "letter")):
+        body = {"consents": {"email": {"marketing": word}}, "consent_source": source}
+        assert api.put(path, json=body).is_success
+    found = api.get(f"{path}/consents").json()
+    words = [(word["consent"], word["source"]) for word in found["history"]]
+    assert words == [("denied", "call"), ("granted", "form 7"), ("granted", "letter")]
+    standing = found["standing"]["email"]["marketing"]
+    assert (standing["consent"], standing["source"]) == ("granted", "form 7")
+    assert standing["since"] == found["history"][1]["at"]
+    assert api.get(f"{path}/export").json()["consents"] == found["history"]
+    assert api.get("/v1/customers/nobody-at-all/consents").status_code == 404
+
+
+def test_a_source_of_consents_is_checked(api: httpx.Client) -> None:
+    for source in ("", "x" * 129, "alias:somebody"):
+        reply = api.put("/v1/customers/unsourced", json={"consent_source": source})
+        assert reply.status_code == 422
+        assert reply.json()["errors"][0]["pointer"] == "/consent_source"
 
 
 # Operations
@@ -334,7 +387,7 @@ def test_every_documented_operation_is_answered_and_every_other_method_is_not(
 ) -> None:
     document = api.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert len(document["paths"]) == 19
+    assert len(document["paths"]) == 21
     for path, operations in document["paths"].items():
         real = path.replace("{decision_id}", NEVER_MADE).replace("{customer_id}", "documented")
         for method in ("get", "put", "post", "delete", "patch"):
