@@ -17,8 +17,7 @@ step, leaves the plan that is live correct; running the same again goes on from 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -28,11 +27,11 @@ from nba.catalog.store import ControlStore
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, read_pointer
 from nba.domain.clock import Clock
-from nba.errors import ConflictError, DefinitionError, UnavailableError
+from nba.errors import DefinitionError, UnavailableError
 from nba.features import ProfileStore, StoredLayout
 from nba.features.aliases import Aliases
 from nba.features.backfill import event_names, moving
-from nba.features.rollout import CLAIM_SECONDS, Followed, Rollout, RolloutStore
+from nba.features.rollout import Followed, Rollout, RolloutStore, claimed
 from nba.features.union import added_slots, conflicts, union
 from nba.ledger.log import DecisionLog
 from nba.ledger.store import LedgerStore
@@ -117,7 +116,7 @@ class RolloutRun:
         :class:`~nba.errors.ConflictError` where another run is at work, and
         :class:`~nba.errors.UnavailableError` where a replica does not follow in time.
         """
-        async with self._claimed():
+        async with claimed(self.stores.rollouts, self.owner):
             return await self._run(digest, make_current, backfill=backfill)
 
     async def _run(
@@ -217,25 +216,6 @@ class RolloutRun:
             told=lambda done: self.told("backfill", done),
             rest=self.rest,
         ).run()
-
-    @asynccontextmanager
-    async def _claimed(self) -> AsyncIterator[None]:
-        """Be the only run at work."""
-        rollouts = self.stores.rollouts
-        if not await rollouts.claim(self.owner):
-            found = "another plan is on its way in, or a file is"
-            raise ConflictError(f"{found}; publish again when it is there")
-        renewing = asyncio.create_task(self._renew())
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await rollouts.release(self.owner)
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(CLAIM_SECONDS / 4)
-            await self.stores.rollouts.claim(self.owner)
 
 
 def save_layout(control: ControlStore, layout: StoredLayout) -> None:
