@@ -6,12 +6,16 @@ import json
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 import typer
@@ -34,7 +38,9 @@ PAGES = sorted(
         *(ROOT / "models").rglob("*.md"),
     ]
 )
-GENERATED = {"docs/reference/cli.md", "docs/reference/settings.md", "docs/reference/policies.md"}
+GENERATED = {f"docs/reference/{name}.md" for name in ("cli", "features", "policies", "settings")}
+SHOWN_URL = "http://127.0.0.1:8080"
+READY_SECONDS = 90
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -83,7 +89,10 @@ def commands_in(page: Path) -> list[str]:
         if block.language == "sh":
             found += joined(block.text)
         elif block.language == "console":
-            found += [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
+            found += [
+                command.partition("\n")[0] if "<<" in command else command
+                for command, _ in steps(block.text)
+            ]
     return found
 
 
@@ -125,11 +134,15 @@ def test_every_command_and_option_that_is_shown_exists(page: Path):
                 pattern = "bench-%" if target.startswith("bench-") else re.escape(target)
                 assert re.search(rf"^{pattern}:", makefile, re.MULTILINE), shown
         if words[:1] == ["nba"]:
-            command = known.commands.get(words[1])
-            assert command is not None, shown
+            command = known
+            rest = words[1:]
+            while hasattr(command, "commands"):
+                assert rest, shown
+                assert rest[0] in command.commands, shown
+                command, rest = command.commands[rest[0]], rest[1:]
             options = {option for parameter in command.params for option in parameter.opts}
             options |= {o for parameter in command.params for o in parameter.secondary_opts}
-            given = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
+            given = {word.partition("=")[0] for word in rest if word.startswith("--")}
             assert given <= options | {"--help"}, shown
 
 
@@ -167,35 +180,90 @@ def runnable() -> list[Path]:
     return [page for page in WRITTEN if any(block.language == "console" for block in blocks(page))]
 
 
-@pytest.mark.parametrize("page", runnable(), ids=name_of)
-def test_the_examples_of_a_page_run_and_print_what_it_shows(page: Path, tmp_path: Path):
-    """In a fresh project, in order; a YAML block is written to the file its first line names."""
+@dataclass
+class Shell:
+    """Runs commands in a project; a service they start is stopped at the end."""
+
+    project: Path
+    environment: Mapping[str, str]
+    url: str
+    services: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def run(self, command: str) -> str:
+        """Return what a command prints, as if the service were where pages say it is."""
+        if command.split()[:2] == ["nba", "up"]:
+            return self._start(command)
+        done = subprocess.run(
+            ["/bin/bash", "-c", command.replace(SHOWN_URL, self.url)],
+            check=False,
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        return (done.stdout + done.stderr).replace(self.url, SHOWN_URL)
+
+    def _start(self, command: str) -> str:
+        log = self.project.parent / "up.log"
+        with log.open("wb") as output:
+            service = subprocess.Popen(
+                shlex.split(command),
+                cwd=self.project,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.services.append(service)
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and service.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=1.0).is_success:
+                    break
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        return log.read_text(encoding="utf-8").replace(self.url, SHOWN_URL)
+
+    def stop(self) -> None:
+        """Stop what was started."""
+        for service in self.services:
+            service.send_signal(signal.SIGTERM)
+            service.wait(60)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """Give a shell in a copy of the reference project, with data and a port of its own."""
     project = tmp_path / "project"
     copy_reference(project)
-    scripts = Path(sys.executable).parent
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     environment = {
-        "PATH": f"{scripts}:/usr/bin:/bin",
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(tmp_path),
         "COLUMNS": "110",
         "NBA_DATA_DIR": str(tmp_path / "data"),
+        "NBA_PORT": str(port),
+        "NBA_MLFLOW_PORT": "0",
     }
+    started = Shell(project, environment, f"http://127.0.0.1:{port}")
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("page", runnable(), ids=name_of)
+def test_the_examples_of_a_page_run_and_print_what_it_shows(page: Path, shell: Shell):
+    """In a fresh project, in order; a YAML block is written to the file its first line names."""
     for block in blocks(page):
         if block.language == "yaml":
             name = re.match(r"# (\S+\.yaml)\n", block.text)
             assert name, f"{name_of(page)}: the first line of a YAML block names its file"
             yaml.safe_load(block.text)
-            (project / name[1]).write_text(block.text, encoding="utf-8")
+            (shell.project / name[1]).write_text(block.text, encoding="utf-8")
         elif block.language == "console":
             for command, shown in steps(block.text):
-                done = subprocess.run(
-                    ["/bin/bash", "-c", command],
-                    check=False,
-                    cwd=project,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                )
-                printed = done.stdout + done.stderr
+                printed = shell.run(command)
                 assert matches(printed, shown), f"$ {command}\n{printed}"
 
 
@@ -207,6 +275,9 @@ def steps(text: str) -> Iterator[tuple[str, list[str]]]:
         command = lines[position].removeprefix("$ ")
         assert lines[position].startswith("$ "), lines[position]
         position += 1
+        while command.endswith("\\") or command.count("'") % 2:
+            command = command + "\n" + lines[position]
+            position += 1
         here = re.search(r"<<'(\w+)'", command)
         while here and not command.endswith(f"\n{here[1]}"):
             command += "\n" + lines[position]
@@ -252,8 +323,8 @@ def test_generated_pages_are_as_the_code_says():
 
 def test_every_setting_is_documented():
     page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
-    for name, field in Settings.model_fields.items():
-        assert field.description, name
+    for name, setting in Settings.model_fields.items():
+        assert setting.description, name
         assert f"| `NBA_{name.upper()}` |" in page, name
 
 

@@ -226,6 +226,6 @@ def _bounds() -> str:
 
 def _profile_bytes() -> str:
     return (
-        f"an aggregate at most {_ENTRY_BYTES} bytes (a mean twice that), a group {_ENTRY_BYTES + 4}, "
-        "an attribute or word of a set 4, and 4 for each `freshness`"
+        f"an aggregate at most {_ENTRY_BYTES} bytes (a mean twice that), a group "
+        f"{_ENTRY_BYTES + 4}, an attribute or word of a set 4, and 4 for each `freshness`"
     )
