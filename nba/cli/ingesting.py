@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,13 +25,16 @@ from nba.decision.plans import read_pointer
 from nba.errors import Fault, InputError, NotFoundError
 from nba.features import FeatureSet, ProfileService
 from nba.features.items import Undeclared
+from nba.features.rollout import claimed
 from nba.ingestion.columns import FileMapping, Kind, load_mapping
+from nba.serving.follower import PlanFollower
 from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.ingestion.bulk import FileReport
     from nba.ingestion.kafka import DeadLetters, KafkaCounts
 
+_OWNER_BITS = 64
 _SHOWN = 20
 
 
@@ -97,11 +100,14 @@ async def _from_files(
     from nba.ingestion.bulk import BulkIngestion
     from nba.ingestion.progress import RedisProgressStore
 
-    async with open_runtime(settings) as runtime:
+    async with (
+        open_runtime(settings) as runtime,
+        claimed(runtime.rollouts, f"ingest {runtime.random_bits(_OWNER_BITS):x}"),
+    ):
         features = await _features(runtime)
         collect_rarely()
         bulk = BulkIngestion(
-            _profiles(runtime, features),
+            _profiles(runtime, lambda: features),
             features,
             open_log(settings),
             RedisProgressStore(runtime.connection, runtime.keys),
@@ -135,8 +141,17 @@ async def _from_kafka(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
-        features = await _features(runtime)
-
+        await _features(runtime)
+        follower = PlanFollower(
+            runtime.ledger,
+            runtime.rollouts,
+            runtime.repository,
+            replica=f"kafka {runtime.random_bits(_OWNER_BITS):x}",
+            poll_seconds=settings.poll_seconds,
+            swapped=lambda _: None,
+        )
+        await follower.start()
+        following = asyncio.create_task(follower.run())
         collect_rarely()
 
         async def has_room() -> bool:
@@ -145,7 +160,7 @@ async def _from_kafka(
         consumer = open_consumer(brokers, topic, group)
         ingestion = KafkaIngestion(
             consumer,
-            _profiles(runtime, features),
+            _profiles(runtime, follower.writing),
             _dead_letters(brokers, dead_letters),
             runtime.clock,
             has_room,
@@ -156,6 +171,8 @@ async def _from_kafka(
             await ingestion.run(stop)
         finally:
             await asyncio.to_thread(consumer.close)
+            following.cancel()
+            await follower.leave()
         return ingestion.counts
 
 
@@ -175,9 +192,9 @@ async def _features(runtime: Runtime) -> FeatureSet:
     return plan.features
 
 
-def _profiles(runtime: Runtime, features: FeatureSet) -> ProfileService:
+def _profiles(runtime: Runtime, features: Callable[[], FeatureSet]) -> ProfileService:
     undeclared = Undeclared(runtime.settings.undeclared)
-    return ProfileService(runtime.profiles, lambda: features, runtime.clock, undeclared=undeclared)
+    return ProfileService(runtime.profiles, features, runtime.clock, undeclared=undeclared)
 
 
 def _print_report(report: FileReport) -> None:

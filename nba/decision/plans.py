@@ -90,6 +90,9 @@ class PlanRepository:
         if artifact is None:
             raise NotFoundError(f"plan {digest} is not in the control store")
         plan = compile_plan(unpack_plan(artifact), digest=digest)
+        # An earlier plan, rolled back to, meets profiles of layouts that came after it.
+        features = plan.features.with_previous(self.layouts())
+        plan = plan.with_features(features, features)
         with self._lock:
             self._bases[digest] = plan
             while len(self._bases) > _KEPT_PLANS:
