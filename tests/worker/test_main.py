@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import msgspec
+import polars as pl
 import pytest
 from shop import NOW_MS, ask, stump, write_project
 
@@ -281,5 +285,37 @@ def test_snapshots_that_no_held_record_needs_are_forgotten(at_site):
 
             await until(pruned)
         assert control.snapshot(3) is not None, "the latest of its key stays"
+
+    at_site(check)
+
+
+def test_features_are_profiled_and_shown_to_prometheus(
+    at_site: Callable[[Callable[[Site], Awaitable[None]]], None],
+) -> None:
+    """A decision of two days ago, logged by a worker since gone, is profiled by the next one."""
+
+    async def check(site: Site) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = site.runtime.settings.model_copy(update={"worker_metrics_port": port})
+        site.runtime = replace(site.runtime, settings=settings)
+        log = open_log(settings)
+        ago = datetime.now(UTC) - timedelta(days=2)
+        decided = pl.DataFrame({"decision_id": ["d"], "choice": [0], "at": [ago], "f_age": [30.0]})
+        log.append(LogTable.DECISIONS, decided)
+        async with site.worker(), httpx.AsyncClient() as client:
+
+            async def is_shown() -> bool:
+                try:
+                    told = await client.get(f"http://127.0.0.1:{port}/metrics")
+                except httpx.TransportError:
+                    return False
+                return 'nba_feature_null_rate{feature="age"} 0.0' in told.text
+
+            await until(is_shown)
+        profiles = log.scan(LogTable.FEATURE_PROFILES).collect()
+        assert profiles["day"].to_list() == [ago.date()]
+        assert profiles["mean"].to_list() == [30.0]
 
     at_site(check)
