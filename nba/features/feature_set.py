@@ -470,13 +470,13 @@ class FeatureSet:
 
 def batch_of(moves: Sequence[Moves]) -> Batch:
     """Return the moves of several events as one batch, in order."""
-    if len(moves) == 1:
-        (only,) = moves
-        slots, keys, amounts = only.slots, only.keys, only.amounts
-    else:
-        slots = np.concatenate([np.empty(0, np.int64), *(move.slots for move in moves)])
-        keys = np.concatenate([np.empty(0, np.uint32), *(move.keys for move in moves)])
-        amounts = np.concatenate([np.empty(0), *(move.amounts for move in moves)])
+    if len(moves) == 1:  # most often, and each array made costs as much as the kernel
+        slots, keys, amounts, at_seconds, received_seconds = moves[0]
+        times = np.array((0, len(slots), at_seconds, received_seconds))
+        return Batch(times[:2], slots, keys, amounts, times[2:3], times[3:])
+    slots = np.concatenate([np.empty(0, np.int64), *(move.slots for move in moves)])
+    keys = np.concatenate([np.empty(0, np.uint32), *(move.keys for move in moves)])
+    amounts = np.concatenate([np.empty(0), *(move.amounts for move in moves)])
     return Batch(
         np.cumsum([0, *(len(move.slots) for move in moves)], dtype=np.int64),
         slots,

@@ -5,13 +5,18 @@
 --       body of each entry.
 -- Returns for each profile 1 written, 0 it changed or a message was applied since they were read.
 local results = {}
+local remembers = false
 local at = 2
 for i = 4, #KEYS do
   local ids = tonumber(ARGV[at + 2])
   local first_id, entries_at = at + 3, at + 3 + ids
   local entries = tonumber(ARGV[entries_at])
   local good = (redis.call('GET', KEYS[i]) or '') == ARGV[at]
-  if good and ids > 0 then
+  if good and ids == 1 then
+    -- One message, as most often: it is added and looked for today in the same step.
+    good = redis.call('SISMEMBER', KEYS[3], ARGV[first_id]) == 0
+      and redis.call('SADD', KEYS[2], ARGV[first_id]) == 1
+  elseif good and ids > 0 then
     for day = 2, 3 do
       local seen = redis.call('SMISMEMBER', KEYS[day], unpack(ARGV, first_id, entries_at - 1))
       for k = 1, ids do
@@ -20,13 +25,13 @@ for i = 4, #KEYS do
         end
       end
     end
+    if good then
+      redis.call('SADD', KEYS[2], unpack(ARGV, first_id, entries_at - 1))
+    end
   end
   if good then
+    remembers = remembers or ids > 0
     redis.call('SET', KEYS[i], ARGV[at + 1])
-    if ids > 0 then
-      redis.call('SADD', KEYS[2], unpack(ARGV, first_id, entries_at - 1))
-      redis.call('EXPIRE', KEYS[2], ARGV[1])
-    end
     for k = entries_at + 1, entries_at + 2 * entries, 2 do
       redis.call('XADD', KEYS[1], '*', 't', ARGV[k], 'b', ARGV[k + 1])
     end
@@ -35,5 +40,8 @@ for i = 4, #KEYS do
     results[#results + 1] = 0
   end
   at = entries_at + 2 * entries + 1
+end
+if remembers then
+  redis.call('EXPIRE', KEYS[2], ARGV[1])
 end
 return results
