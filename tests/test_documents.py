@@ -117,3 +117,13 @@ def test_a_good_value_is_converted_and_adds_no_fault(tmp_path: Path):
     faults: list[Fault] = []
     assert convert(document, document.data["caps"][0], Cap, faults, "caps", 0) == Cap("a", 3)
     assert faults == []
+
+
+def test_dates_are_the_text_they_are_written_as(tmp_path: Path) -> None:
+    text = "launched_on: 2025-06-14\nat: 2025-06-14T10:00:00Z\nquoted: '2025-06-14'\nyear: 2025\n"
+    assert read(write(tmp_path, text), root=tmp_path).data == {
+        "launched_on": "2025-06-14",
+        "at": "2025-06-14T10:00:00Z",
+        "quoted": "2025-06-14",
+        "year": 2025,
+    }
