@@ -16,8 +16,9 @@ and its cells by rising bit: a count as LEB128, a sum, minimum, maximum or decay
 first value as ``<u4`` seconds and ``<f4``, a last value as ``<f4``. An entry of ``SEEN`` is its
 last second as ``<u4`` and nothing else.
 
-All of it lies in one module because numba renews its cache on disk only when the file of the
-function called has changed. Kernels take positions, not names, and so many arguments.
+Kernels take positions, not names, and so many arguments. numba renews its cache on disk only when
+the file of the function called has changed, so the two other modules with kernels that call these
+name the digest of this one.
 """
 
 from __future__ import annotations

@@ -19,6 +19,10 @@ from nba.features.cells import CUT, LIMIT, load_u32, skip_head, slot_ends
 from nba.features.definitions import FeatureType
 from nba.features.layout import StoredAttribute, StoredLayout
 
+CELLS_DIGEST = "ed0ead52e8b7fc04"
+"""Of :mod:`nba.features.cells`, whose compiled code is called here: numba renews what it keeps on
+disk only when the caller's file changes, and so this one changes with that."""
+
 _NOWHERE = -1
 _WAS_SAID = -2
 _NAN_BITS = np.uint64(0x7FC0_0000)

@@ -33,6 +33,10 @@ from nba.features.cells import (
     skip_head,
 )
 
+CELLS_DIGEST = "ed0ead52e8b7fc04"
+"""Of :mod:`nba.features.cells`, whose compiled code is called here: numba renews what it keeps on
+disk only when the caller's file changes, and so this one changes with that."""
+
 _SECONDS_PER_DAY = 86_400.0
 _SIZES = 7
 """Numbers at the front of a flattened plan."""

@@ -78,6 +78,7 @@ def _ratio_problems(
             or of.function is AggregateFunction.RATIO
             or of.by is not None
             or of.values
+            or of.values
         ):
             expected = "an aggregate of numbers that is neither grouped nor a ratio"
             yield Problem(key, f"{key} {name!r} is no such aggregate", expected)
