@@ -1,11 +1,14 @@
 """What other policies would have done, from the candidates each choice had."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nba.errors import InputError
+from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.memory_log import MemoryLog
 from nba.training.candidates import list_candidates
 from nba.training.dataset import resolved_choices
 
@@ -53,9 +56,7 @@ def test_a_greedy_policy_takes_the_highest_known_score_and_shares_among_equals(t
 
 @given(st.lists(st.floats(-5, 5) | st.just(float("nan")), min_size=6, max_size=6))
 def test_every_policy_spends_exactly_one_on_each_choice(scores):
-    from polars import DataFrame
-
-    frame = DataFrame(
+    frame = pl.DataFrame(
         {
             "decision_id": ["a", "b", "c"],
             "choice": [0, 0, 0],
@@ -83,3 +84,33 @@ def test_a_choice_that_is_not_once_among_its_candidates_is_refused(
     log = log_of([decision(1), decision(2, candidates=candidates)], [resolution(1), resolution(2)])
     with pytest.raises(InputError, match="decision d2 choice 0: its action 'shoes' is not once"):
         list_candidates(resolved_choices(log))
+
+
+def test_crosses_are_of_each_candidate_as_they_were_logged(decision, resolution):
+    decisions = [
+        decision(1, candidates=["no_action", "hats", "shoes"]),
+        decision(2, candidates=["shoes"]),
+        decision(3, candidates=["hats", "shoes"]),
+    ]
+    crosses = [[0.0, 2.0, 1.0], [None], None]  # the last was logged before the cross was declared
+    schema = dict(SCHEMAS[LogTable.DECISIONS])
+    frame = pl.DataFrame(decisions, schema=schema).with_columns(
+        pl.Series("x_bought", crosses, pl.List(pl.Float32))
+    )
+    log = MemoryLog()
+    log.append(LogTable.DECISIONS, frame)
+    rows = [resolution(number) for number in (1, 2, 3)]
+    log.append(LogTable.RESOLUTIONS, pl.DataFrame(rows, schema=SCHEMAS[LogTable.RESOLUTIONS]))
+    table = list_candidates(resolved_choices(log))
+    assert [table.actions[code] for code in table.action] == [
+        *("no_action", "hats", "shoes"),
+        "shoes",
+        *("hats", "shoes"),
+    ]
+    nan = np.nan
+    np.testing.assert_array_equal(table.crosses["bought"], [0.0, 2.0, 1.0, nan, nan, nan])
+    assert table.crosses["bought"].dtype == np.float64
+
+
+def test_a_log_without_crosses_has_none(table):
+    assert table.crosses == {}

@@ -4,6 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.memory_log import MemoryLog
 from nba.training.candidates import list_candidates
 from nba.training.crossfit import REGULARIZED, CandidateFeatures, Learner, deal, predict_candidates
 from nba.training.dataset import resolved_choices
@@ -50,6 +52,35 @@ def test_the_features_of_a_candidate_are_its_own_and_its_customers(learnable):
     assert matrix[:, 0].tolist() == table.choices["f_age"].to_numpy()[table.choice].tolist()
     assert matrix[:, 2].tolist() == table.action.tolist()
     assert (matrix[table.logged] == features.of_chosen).all()
+
+
+def test_a_cross_of_a_candidate_is_this_customers_and_not_that_of_its_last_choice(
+    decision, resolution
+):
+    decisions = [
+        decision(1, candidates=["hats", "shoes"]),
+        decision(2, candidates=["hats", "shoes"], action="hats"),
+    ]
+    frame = pl.DataFrame(decisions, schema=dict(SCHEMAS[LogTable.DECISIONS])).with_columns(
+        pl.Series("a_bought", [5.0, 2.0], pl.Float32),
+        pl.Series("a_action_id", ["shoes", "hats"]),
+        pl.Series("x_bought", [[3.0, 5.0], [2.0, None]], pl.List(pl.Float32)),
+    )
+    log = MemoryLog()
+    log.append(LogTable.DECISIONS, frame)
+    rows = pl.DataFrame([resolution(1), resolution(2)], schema=SCHEMAS[LogTable.RESOLUTIONS])
+    log.append(LogTable.RESOLUTIONS, rows)
+    table = list_candidates(resolved_choices(log))
+    inputs = recorded_inputs(table.choices)
+    assert [(entry.name, entry.level) for entry in inputs] == [
+        ("action_id", "candidate"),
+        ("bought", "candidate"),
+    ]
+    features = CandidateFeatures(inputs, table)
+    matrix = features.of_candidates(np.arange(4))
+    assert matrix[:, 0].tolist() == [0.0, 1.0, 0.0, 1.0]
+    np.testing.assert_array_equal(matrix[:, 1], [3.0, 5.0, 2.0, np.nan])
+    assert features.of_chosen[:, 1].tolist() == [5.0, 2.0]
 
 
 def test_a_model_learns_which_action_fits_whom(learnable):
