@@ -147,7 +147,10 @@ def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
     # Its libraries are heavy; an API process loads them only for a customer's timeline.
     from nba.ledger.delta import DeltaLog
 
-    return DeltaLog(f"{_log_root(settings)}/{dataset}", sealer=open_sealer(settings))
+    root = _log_root(settings)
+    # What many machines share is not sealed with a key that one of them made for itself.
+    shared = "://" in root and settings.sealing_key is None
+    return DeltaLog(f"{root}/{dataset}", sealer=None if shared else open_sealer(settings))
 
 
 def open_archives(settings: Settings) -> list[DecisionLog]:

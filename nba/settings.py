@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     sealing_key: str | None = Field(
         default=None,
         repr=False,
-        description="32 bytes in base64 that seal sensitive values; data_dir/sealing.key if unset.",
+        description="32 bytes in base64 that seal sensitive values and name who was erased; "
+        "data_dir/sealing.key if unset and the log is a folder.",
     )
     mlflow_tracking_uri: str | None = Field(
         default=None, description="MLflow server; a local SQLite one under data_dir if unset."

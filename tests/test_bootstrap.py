@@ -13,8 +13,11 @@ from nba.bootstrap import (
     artifact_root,
     clock_of,
     control_url,
+    embedded_files,
     environment,
     load_settings,
+    open_archives,
+    open_log,
     open_runtime,
     open_sealer,
     system_clock,
@@ -112,3 +115,30 @@ def test_a_sealing_key_that_is_none_is_refused_and_not_shown(text: str):
     (fault,) = caught.value.faults
     assert fault.place == "NBA_SEALING_KEY"
     assert fault.found == f"found a text of {len(text)} characters"
+
+
+def test_every_other_dataset_of_a_log_in_a_folder_is_an_archive(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path)
+    assert open_archives(settings) == []
+    for name in ("live", "hillstrom", "history"):
+        (tmp_path / "log" / name).mkdir(parents=True)
+    (tmp_path / "log" / "a-file").touch()
+    assert len(open_archives(settings)) == 2
+    assert open_archives(Settings(log_url="s3://bucket/log")) == []
+
+
+def test_only_embedded_stores_have_files_of_ours(tmp_path: Path):
+    names = [path.name for path in embedded_files(Settings(data_dir=tmp_path))]
+    assert names == ["control.db", "mlflow.db", "mlartifacts"]
+    elsewhere = Settings(control_url="postgresql://x/y", mlflow_tracking_uri="http://mlflow")
+    assert embedded_files(elsewhere) == []
+
+
+def test_a_log_that_machines_share_needs_a_key_that_they_share(tmp_path: Path):
+    shared = Settings(data_dir=tmp_path, log_url="s3://bucket/log")
+    with pytest.raises(UnavailableError, match="set NBA_SEALING_KEY"):
+        _ = open_log(shared).sealer
+    assert list(tmp_path.iterdir()) == []
+    key = b64encode(bytes(32)).decode()
+    keyed = shared.model_copy(update={"sealing_key": key})
+    assert open_log(keyed).sealer.open("a", "b", open_sealer(keyed).seal("a", "b", 1)) == 1

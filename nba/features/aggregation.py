@@ -97,6 +97,7 @@ class EventAggregation:
 
     def __init__(self, event: EventDefinition, slots: Sequence[Slot]) -> None:
         self.properties = event.properties
+        self._sensitive = frozenset(event.sensitive)
         mine = [(position, slot) for position, slot in enumerate(slots) if slot.event == event.name]
         self.slots: NDArray[np.int64] = np.array([position for position, _ in mine], dtype=np.int64)
         self._mine = tuple(slot for _, slot in mine)
@@ -134,7 +135,7 @@ class EventAggregation:
                     values[name] = _checked(type_, value)
                 except BadValueError as error:
                     place = pointer("properties", name)
-                    faults.append(Fault(place, error.found, error.expected))
+                    faults.append(error.fault(place, sensitive=name in self._sensitive))
         if faults:
             raise InputError(faults)
         kept = Event(

@@ -42,7 +42,7 @@ def override(
         try:
             numbers = found.spec.encode_all(value)
         except BadValueError as error:
-            faults.append(Fault(pointer(part, name), error.found, error.expected))
+            faults.append(error.fault(pointer(part, name), sensitive=found.spec.sensitive))
             continue
         if found.spec.type is FeatureType.DATE:
             numbers = [at_ms / MILLISECONDS_PER_SECOND / SECONDS_PER_DAY - numbers[0]]

@@ -75,7 +75,8 @@ def _apply_attributes(
         try:
             profile.attributes[found.numbers] = found.spec.encode_all(value)
         except BadValueError as error:
-            faults.append(Fault(pointer("attributes", name), error.found, error.expected))
+            place = pointer("attributes", name)
+            faults.append(error.fault(place, sensitive=found.spec.sensitive))
             continue
         if found.time >= 0:
             profile.times[found.time] = at_seconds

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nba.errors import Fault
 from nba.features.definitions import AttributeFeature, ContextFeature, FeatureType
 
 LARGEST = 1e30
@@ -33,6 +34,11 @@ class BadValueError(ValueError):
         self.found = found
         self.expected = expected
 
+    def fault(self, place: str, *, sensitive: bool) -> Fault:
+        """Return it with its place; what was found is not repeated where it is sensitive."""
+        found = "found a value that is not shown" if sensitive else self.found
+        return Fault(place, found, self.expected)
+
 
 @dataclass(frozen=True, slots=True)
 class ValueSpec:
@@ -42,6 +48,7 @@ class ValueSpec:
     values: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    sensitive: bool = False
     codes: Mapping[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +59,9 @@ class ValueSpec:
     def of(cls, feature: AttributeFeature | ContextFeature) -> ValueSpec:
         """Return the spec a feature declares."""
         if isinstance(feature, ContextFeature):
-            return cls(feature.type, feature.values, feature.minimum, feature.maximum)
-        return cls(feature.type, feature.values)
+            bounds = feature.minimum, feature.maximum
+            return cls(feature.type, feature.values, *bounds, feature.is_sensitive)
+        return cls(feature.type, feature.values, sensitive=feature.is_sensitive)
 
     @property
     def width(self) -> int:

@@ -63,7 +63,9 @@ class DeltaLog:
     def sealer(self) -> Sealer:
         """What seals and opens the sensitive values in it."""
         if self._sealer is None:
-            raise UnavailableError("the log was opened without its sealing key")
+            raise UnavailableError(
+                "the log has sensitive values and no key to seal them with; set NBA_SEALING_KEY"
+            )
         return self._sealer
 
     def append(

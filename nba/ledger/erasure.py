@@ -58,7 +58,7 @@ class ErasureStore(Protocol):
     """What erasing needs of the online store."""
 
     async def forget(self, decision_ids: Collection[DecisionId]) -> None:
-        """Forget records, outcomes, requests and what waits of decisions."""
+        """Forget records, outcomes, requests, ledger entries and what waits of decisions."""
         ...
 
     async def search(

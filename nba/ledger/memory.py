@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import replace
 
 from nba.domain.ids import CustomerId, DecisionId, decision_partition, partition_of
 from nba.ledger.memory_erasure import MemoryErasures
-from nba.ledger.records import OutcomeEntry, ResolutionEntry, concerns, digest, pack
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack
 from nba.ledger.store import (
     CustomerState,
     EntryType,
@@ -149,10 +148,7 @@ class MemoryLedger:
             del self._requests[request]
         await self.erasures.forget(decision_ids)
         partition = partition_of(customer_id, self.partitions)
-        stream = self._streams[partition]
-        for index, entry in enumerate(stream):
-            if concerns(entry.type, entry.body, customer_id, decision_ids):
-                stream[index] = replace(entry, type=EntryType.ERASURE, body=b"")
+        self.erasures.remove(partition, customer_id, decision_ids)
         self._append(partition, EntryType.ERASURE, customer_id.encode())
 
     async def set_plan(self, pointer: bytes) -> None:

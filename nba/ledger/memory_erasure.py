@@ -28,7 +28,7 @@ class MemoryErasures:
     dropped: list[str] = field(default_factory=list)
 
     async def forget(self, decision_ids: Collection[DecisionId]) -> None:
-        """Forget records, outcomes, requests and what waits of decisions."""
+        """Forget records, outcomes, requests, ledger entries and what waits of decisions."""
         for request in [r for r, answer in self.requests.items() if answer in decision_ids]:
             del self.requests[request]
         for decision_id in decision_ids:
@@ -37,6 +37,19 @@ class MemoryErasures:
         for waiting in self.pending.values():
             for member in [m for m in waiting if m[0] in decision_ids]:
                 del waiting[member]
+        for stream in self.streams.values():
+            self._remove(stream, "", decision_ids)
+
+    def remove(self, partition: int, customer_id: str, decision_ids: Collection[str]) -> None:
+        """Take the entries about a customer and about decisions out of the ledger."""
+        self._remove(self.streams[partition], customer_id, decision_ids)
+
+    def _remove(
+        self, stream: list[LedgerEntry], customer_id: str, decision_ids: Collection[str]
+    ) -> None:
+        for index, entry in enumerate(stream):
+            if concerns(entry.type, entry.body, customer_id, decision_ids):
+                stream[index] = replace(entry, type=EntryType.ERASURE, body=b"")
 
     async def search(
         self, customer_id: str, decision_ids: Collection[str], position: str

@@ -10,7 +10,6 @@ from nba.domain.ids import CustomerId, DecisionId
 from nba.ledger.records import (
     OutcomeEntry,
     ResolutionEntry,
-    concerns,
     digest,
     pack,
     unpack,
@@ -189,16 +188,8 @@ class RedisLedger:
         partition = self._keys.partition_of(customer_id)
         await self._connection.execute("DEL", self._keys.history(customer_id))
         await self.erasures.forget(decision_ids)
-        gone = set(decision_ids)
+        await self.erasures.remove(partition, customer_id, set(decision_ids))
         ledger = self._keys.ledger(partition)
-        entries = await self._connection.execute("XRANGE", ledger, "-", "+")
-        theirs = [
-            position
-            for position, fields in entries
-            if concerns(fields[1].decode(), fields[3], customer_id, gone)
-        ]
-        if theirs:
-            await self._connection.execute("XDEL", ledger, *theirs)
         await self._connection.execute(
             "XADD", ledger, "*", "t", EntryType.ERASURE, "b", customer_id
         )

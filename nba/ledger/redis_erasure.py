@@ -28,7 +28,7 @@ class RedisErasures:
         self._rewriting: list[bytes] = []
 
     async def forget(self, decision_ids: Collection[DecisionId]) -> None:
-        """Forget records, outcomes, requests and what waits of decisions."""
+        """Forget records, outcomes, requests, ledger entries and what waits of decisions."""
         by_partition: dict[int, set[str]] = {}
         for decision_id in decision_ids:
             partition = decision_partition(decision_id)
@@ -51,6 +51,22 @@ class RedisErasures:
         members = [member for member in waiting if member.decode().rpartition(":")[0] in gone]
         if members:
             await execute("ZREM", keys.pending(partition), *members)
+        await self.remove(partition, "", gone)
+
+    async def remove(self, partition: int, customer_id: str, decision_ids: Collection[str]) -> None:
+        """Take the entries about a customer and about decisions out of the ledger."""
+        ledger, begin = self._keys.ledger(partition), "-"
+        while entries := await self._connection.execute(
+            "XRANGE", ledger, begin, "+", "COUNT", SEARCH_BATCH
+        ):
+            theirs = [
+                position
+                for position, fields in entries
+                if concerns(fields[1].decode(), fields[3], customer_id, decision_ids)
+            ]
+            if theirs:
+                await self._connection.execute("XDEL", ledger, *theirs)
+            begin = "(" + entries[-1][0].decode()
 
     async def search(
         self, customer_id: str, decision_ids: Collection[str], position: str

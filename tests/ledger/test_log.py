@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from nba.ledger.delta import DeltaLog, moment
 from nba.ledger.log import SCHEMAS, DecisionLog, LogTable
@@ -88,3 +89,60 @@ def test_a_table_begun_before_a_column_was_thought_of_has_it_as_missing(log: Dec
     row = ("anna", "Order", "m1", moment(1), moment(2), "{}")
     log.append(LogTable.EVENTS, pl.DataFrame([row], schema=old, orient="row"))
     assert log.scan(LogTable.EVENTS).collect()["version"].to_list() == [None]
+
+
+def of_three_customers(log: DecisionLog) -> None:
+    columns = {name: SCHEMAS[LogTable.DECISIONS][name] for name in ("decision_id", "customer_id")}
+    rows = [("d1", "ann"), ("d2", "bo"), ("d1", "ann")]
+    log.append(LogTable.DECISIONS, pl.DataFrame(rows, schema=columns, orient="row"))
+    log.append(LogTable.OUTCOMES, outcomes("a"))
+    schema = SCHEMAS[LogTable.UPDATES]
+    updates = [
+        ("ann", moment(1), "api", "{}", "{}", None, None, 1),
+        ("cy", moment(2), "alias:ann", "{}", "{}", None, None, 1),
+        ("cy", moment(3), "api", "{}", "{}", None, None, 2),
+    ]
+    log.append(LogTable.UPDATES, pl.DataFrame(updates, schema=schema, orient="row"))
+
+
+def test_a_search_counts_the_rows_about_a_customer_and_their_decisions(log: DecisionLog):
+    of_three_customers(log)
+    places = [place for place in log.search("ann", ["d1"]) if place.place.startswith("log ")]
+    rows = {p.place.split(" ")[-1].rpartition("/")[2]: (p.searched, p.found) for p in places}
+    assert (rows["decisions"], rows["outcomes"], rows["updates"]) == ((3, 2), (1, 1), (3, 2))
+
+
+def test_erasing_tells_the_decisions_and_leaves_nothing_to_find(log: DecisionLog):
+    of_three_customers(log)
+    assert log.erase("ann") == ["d1"]
+    assert {place.found for place in log.search("ann", ["d1"])} == {0}
+    assert log.scan(LogTable.UPDATES).collect()["customer_id"].to_list() == ["cy"]
+    assert log.erase("ann") == []
+    assert log.erase("nobody") == []
+
+
+def test_files_a_killed_writer_left_behind_are_found_and_removed(tmp_path: Path):
+    log = DeltaLog(str(tmp_path / "log"))
+    of_three_customers(log)
+    orphan = tmp_path / "log" / "updates" / "part-of-a-killed-writer.parquet"
+    log.scan(LogTable.UPDATES).collect().write_parquet(orphan)
+    left = {place.place: place.found for place in log.search("nobody", [])}
+    assert left["files left behind in log log/updates"] == 1
+    log.erase("nobody")
+    assert not orphan.exists()
+    assert log.scan(LogTable.UPDATES).collect().height == 3
+
+
+def test_a_table_of_an_older_version_forgets_as_well(tmp_path: Path):
+    """It was made without the properties that let a checkpoint forget deleted files."""
+    log = DeltaLog(str(tmp_path / "log"))
+    of_three_customers(log)
+    uri = tmp_path / "log" / "updates"
+    frame = log.scan(LogTable.UPDATES).collect()
+    write_deltalake(str(uri), frame.to_arrow(), mode="overwrite", configuration={})
+    table = DeltaTable(str(uri))
+    table.alter.set_table_properties({"delta.deletedFileRetentionDuration": "interval 7 days"})
+    log.erase("ann")
+    assert {place.found for place in log.search("ann", ["d1"])} == {0}
+    for file in uri.rglob("*.json"):
+        assert "'ann'" not in file.read_text()
