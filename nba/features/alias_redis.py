@@ -19,7 +19,6 @@ from nba.features.alias_store import (
 )
 from nba.storage import Connection, Keys, Script
 
-_VERSION = slice(4, 8)
 _HISTORY_VERSION = slice(0, 4)
 _TIME_DIGITS = 13
 _CLAIM_MS = CLAIM_SECONDS * MILLISECONDS_PER_SECOND
@@ -145,7 +144,7 @@ class RedisAliasStore:
         ]
         arguments: list[bytes | str | int | float] = [
             previous_id,
-            (seen.profile or b"")[_VERSION],
+            seen.profile or b"",
             (seen.history or b"")[_HISTORY_VERSION],
             merged.profile or b"",
             merged.history or b"",

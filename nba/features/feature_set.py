@@ -320,11 +320,13 @@ class FeatureSet:
         return {slot.key: packed[begin:end] for slot, begin, end in pairs}
 
     def with_slots(self, profile: bytes, slots: Mapping[str, bytes]) -> bytes:
-        """Return a profile with the state of some slots replaced, and its version risen."""
+        """Return a profile with the state of some slots replaced.
+
+        Its version stays: nothing happened to the customer, and the log has no entry for it.
+        """
         changed = self._unpack(profile)
         states = {**self.slots(profile), **slots}
         changed.slots = b"".join(states[slot.key] for slot in self.layout.slots)
-        changed.version += 1
         return self._codec.pack(changed)
 
     def merge(self, profile: bytes | None, other: bytes | None, *, at_ms: int) -> bytes:

@@ -1,6 +1,6 @@
 -- Write a customer with a former id merged into it, exactly once.
 -- KEYS: profile, history, aliases, ledger.
--- ARGV: former id, profile version expected, history version expected, profile ("" = as it was),
+-- ARGV: former id, profile expected ("" = none), history version expected, profile ("" = as it was),
 --       history ("" = as it was), history ttl ms, then pairs of letter and body for the ledger.
 -- Returns 1 it is merged, 0 the customer changed since it was read, 2 nobody intends it any more.
 local state = redis.call('HGET', KEYS[3], ARGV[1])
@@ -10,7 +10,7 @@ end
 if string.sub(state, 1, 1) == '1' then
   return 1
 end
-if redis.call('GETRANGE', KEYS[1], 4, 7) ~= ARGV[2] then
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then
   return 0
 end
 if redis.call('GETRANGE', KEYS[2], 0, 3) ~= ARGV[3] then
