@@ -158,19 +158,16 @@ async def _from_kafka(
             return await runtime.ledger.backlog() <= settings.max_ledger_backlog
 
         consumer = open_consumer(brokers, topic, group)
-        ingestion = KafkaIngestion(
-            consumer,
-            _profiles(runtime, follower.writing),
-            _dead_letters(brokers, dead_letters),
-            runtime.clock,
-            has_room,
-        )
+        letters = _dead_letters(brokers, dead_letters)
+        profiles = _profiles(runtime, follower.writing)
+        ingestion = KafkaIngestion(consumer, profiles, letters, runtime.clock, has_room)
         if not as_json:
             console.print(f"Reading {topic} as {group}; Ctrl-C stops")
         try:
             await ingestion.run(stop)
         finally:
             await asyncio.to_thread(consumer.close)
+            await asyncio.to_thread(letters.close)
             following.cancel()
             await follower.leave()
         return ingestion.counts

@@ -105,8 +105,10 @@ class CsvSource:
         try:
             self.names: list[str] | None = next(self._reader, [])
         except (csv.Error, OSError, EOFError) as error:
+            self.close()
             raise DefinitionError([Fault(f"{path.name}:1", str(error), "a header")]) from error
         if not self.names:
+            self.close()
             raise DefinitionError([Fault(f"{path.name}:1", "there is no header", "name columns")])
 
     def __iter__(self) -> Iterator[Line]:

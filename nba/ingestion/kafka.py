@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +48,10 @@ class DeadLetters(Protocol):
         """Return once everything put is safe; :class:`UnavailableError` where it cannot be."""
         ...
 
+    def close(self) -> None:
+        """Let go of what was opened."""
+        ...
+
 
 class DeadLetterFile:
     """Dead letters in a file, one JSON object a line."""
@@ -66,6 +71,11 @@ class DeadLetterFile:
             self._file.flush()
         except OSError as error:
             raise UnavailableError(f"dead letters cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            self._file.close()
 
 
 class DeadLetterTopic:
@@ -89,6 +99,10 @@ class DeadLetterTopic:
         if left or failed:
             reason = failed[0] if failed else f"{left} are not acknowledged"
             raise UnavailableError(f"dead letters cannot be sent: {reason}")
+
+    def close(self) -> None:
+        """Wait a moment for what is under way."""
+        self._producer.flush(_FLUSH_SECONDS)
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -243,17 +257,20 @@ class KafkaIngestion:
 
 def open_consumer(brokers: str, topic: str, group: str) -> Consumer:
     """Subscribe to a topic as a member of a group, from its beginning where it is new."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": brokers,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "partition.assignment.strategy": "cooperative-sticky",
-        }
-    )
+    consumer = Consumer(consumer_settings(brokers, group))
     consumer.subscribe([topic])
     return consumer
+
+
+def consumer_settings(brokers: str, group: str) -> dict[str, str | int | float | bool | None]:
+    """Return how a member of a group reads: nothing is committed before it has landed."""
+    return {
+        "bootstrap.servers": brokers,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
 
 
 def open_producer(brokers: str) -> Producer:

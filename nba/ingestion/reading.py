@@ -64,7 +64,11 @@ class ItemReader:
         self._table: RowReader | None = None
         if self._source.names is not None:
             place = f"{path.name}:1" if self._source.is_text else path.name
-            self._table = self._reader(self._source.names, place)
+            try:
+                self._table = self._reader(self._source.names, place)
+            except DefinitionError:
+                self._source.close()
+                raise
 
     def items(self, *, received_at_ms: int) -> Iterator[tuple[int, Item] | Wrong]:
         """Iterate over the rows: number and item, or what is wrong."""

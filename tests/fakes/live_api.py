@@ -24,8 +24,8 @@ READY_SECONDS = 60
 
 
 @contextmanager
-def live_api(valkey: str, data: Path, prefix: str) -> Iterator[str]:
-    """Start it on a free port; give its URL once it can decide."""
+def live_api(valkey: str, data: Path, prefix: str, **more: object) -> Iterator[str]:
+    """Start it on a free port with more settings; give its URL once it can decide."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -37,6 +37,7 @@ def live_api(valkey: str, data: Path, prefix: str) -> Iterator[str]:
         poll_seconds=0.02,
         port=port,
         log_level="warning",
+        **more,
     )
     asyncio.run(_publish(settings))
     command = [sys.executable, "-m", "nba", "api"]
