@@ -23,7 +23,7 @@ import polars as pl
 
 from nba.domain.clock import Clock
 from nba.domain.customer import Event
-from nba.errors import Fault, OverloadedError
+from nba.errors import Fault, OverloadedError, UnavailableError
 from nba.features import FeatureSet, ItemResult, ItemStatus, ProfileService
 from nba.features.sensitivity import named_in, sensitive_properties
 from nba.ingestion.columns import FileMapping, Kind
@@ -45,6 +45,7 @@ _IN_FLIGHT = 4
 _HASHED_AT_ONCE = 1 << 20
 _DIGEST_BYTES = 12
 _MAX_RETRIES = 20
+_UNAVAILABLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class BulkIngestion:
                 report.was_complete = progress.is_complete
             if not progress.is_complete:
                 spool = Spool(self._folder / job, progress.buckets - 1)
-                self._deal(spool, reader, progress, report, told)
+                # In a thread: a loop held up would take the store's replies for late.
+                await asyncio.to_thread(self._deal, spool, reader, progress, report, told)
                 await self._land(job, spool, progress, report, told)
         finally:
             reader.close()
@@ -234,12 +236,14 @@ class BulkIngestion:
             _keep(report, number, result.faults)
 
     async def _patiently(self, items: Sequence[Item], once: str | None) -> list[ItemResult]:
-        """Take items in; where others keep a customer busy, try again."""
+        """Take items in; where others keep a customer busy, or the store is late, try again."""
         for _ in range(_MAX_RETRIES):
             try:
                 return await self._profiles.ingest(items, once=once, log_events=False)
             except OverloadedError as error:
                 await asyncio.sleep(error.retry_after_seconds)
+            except UnavailableError:
+                await asyncio.sleep(_UNAVAILABLE_SECONDS)
         return await self._profiles.ingest(items, once=once, log_events=False)
 
     def _frame(self, events: Sequence[Event]) -> pl.DataFrame:
