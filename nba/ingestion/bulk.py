@@ -45,7 +45,6 @@ _IN_FLIGHT = 4
 _HASHED_AT_ONCE = 1 << 20
 _DIGEST_BYTES = 12
 _MAX_RETRIES = 20
-_UNAVAILABLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,8 @@ class BulkIngestion:
         Where files are dealt into buckets meanwhile.
     clock
         When rows arrive.
+    store_seconds
+        How long a store that does not answer is tried again, once a second, before giving up.
 
     """
 
@@ -100,6 +101,8 @@ class BulkIngestion:
         progress: ProgressStore,
         folder: Path,
         clock: Clock,
+        *,
+        store_seconds: int = 30,
     ) -> None:
         self._profiles = profiles
         self._features = features
@@ -107,6 +110,7 @@ class BulkIngestion:
         self._progress = progress
         self._folder = folder
         self._clock = clock
+        self._store_seconds = store_seconds
 
     async def ingest(
         self,
@@ -237,13 +241,17 @@ class BulkIngestion:
 
     async def _patiently(self, items: Sequence[Item], once: str | None) -> list[ItemResult]:
         """Take items in; where others keep a customer busy, or the store is late, try again."""
-        for _ in range(_MAX_RETRIES):
+        left_seconds = self._store_seconds
+        for _ in range(_MAX_RETRIES + self._store_seconds):
             try:
                 return await self._profiles.ingest(items, once=once, log_events=False)
             except OverloadedError as error:
                 await asyncio.sleep(error.retry_after_seconds)
             except UnavailableError:
-                await asyncio.sleep(_UNAVAILABLE_SECONDS)
+                if left_seconds == 0:
+                    raise
+                left_seconds -= 1
+                await asyncio.sleep(1.0)
         return await self._profiles.ingest(items, once=once, log_events=False)
 
     def _frame(self, events: Sequence[Event]) -> pl.DataFrame:

@@ -79,7 +79,9 @@ class Shop:
         self.store = MemoryProfileStore({}, self.ledger.append_entry, self.clock)
         self.service = ProfileService(self.store, lambda: FEATURES, self.clock)
 
-    def bulk(self, service: Any = None, log: Any = None) -> BulkIngestion:
+    def bulk(
+        self, service: Any = None, log: Any = None, *, store_seconds: int = 0
+    ) -> BulkIngestion:
         """Return what takes files in."""
         return BulkIngestion(
             service or self.service,
@@ -88,6 +90,7 @@ class Shop:
             self.progress,
             self.folder / "spool",
             self.clock,
+            store_seconds=store_seconds,
         )
 
     def write(self, name: str, content: str | bytes) -> Path:

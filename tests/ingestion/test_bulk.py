@@ -368,6 +368,26 @@ def test_where_others_are_faster_it_is_tried_again(shop: Any) -> None:
     assert asyncio.run(shop.bulk(service).ingest(path, lambda *_: None)).recorded == 1
 
 
+class Late(Busy):
+    """A service whose store does not answer at first."""
+
+    refusals = 1
+
+    async def ingest(self, *items: Any, **more: Any) -> Any:
+        """Take items in, once the store answers."""
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("late")
+        return await super().ingest(*items, **more)
+
+
+def test_where_the_store_is_late_it_is_tried_again(shop: Any) -> None:
+    service = Late(shop.store, lambda: shop.bulk()._features, shop.clock)
+    path = shop.write("a.csv", f"{HEADER}anna,buy,{AT},m1,1,,\n")
+    bulk = shop.bulk(service, store_seconds=1)
+    assert asyncio.run(bulk.ingest(path, lambda *_: None)).recorded == 1
+
+
 def test_progress_is_told_and_ends_at_one(shop: Any) -> None:
     told: list[tuple[str, float]] = []
     path = shop.write("a.csv", many("own"))
