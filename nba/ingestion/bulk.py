@@ -38,7 +38,7 @@ Told = Callable[[str, float], None]
 MAX_SHOWN = 1_000
 """Faults of one file that are kept to be shown; all are counted."""
 
-_BYTES_PER_BUCKET = 24_000_000
+_ROWS_PER_BUCKET = 150_000
 _MAX_BUCKETS = 1_024
 _ITEMS_AT_ONCE = 250
 _IN_FLIGHT = 4
@@ -131,7 +131,7 @@ class BulkIngestion:
             job = job_of(path, kind, mapping)
             progress = await self._progress.load(job)
             if progress is None:
-                progress = Progress(buckets=_buckets(path) + 1, received_at_ms=self._clock())
+                progress = Progress(buckets=_buckets(reader.rows) + 1, received_at_ms=self._clock())
                 await self._progress.save(job, progress)
             else:
                 report.resumed = not progress.is_complete
@@ -190,7 +190,7 @@ class BulkIngestion:
             again = progress.started == bucket
             progress.started = bucket
             await self._progress.save(job, progress)
-            rows = spool.read(bucket)
+            rows = await asyncio.to_thread(spool.read, bucket)
             counts = await self._bucket(job, rows, progress, report, again=again)
             for status in ItemStatus:
                 before = getattr(progress, status.value)
@@ -288,8 +288,8 @@ class BulkIngestion:
         )
 
 
-def _buckets(path: Path) -> int:
-    return min(1 + path.stat().st_size // _BYTES_PER_BUCKET, _MAX_BUCKETS)
+def _buckets(rows: int) -> int:
+    return min(1 + rows // _ROWS_PER_BUCKET, _MAX_BUCKETS)
 
 
 def job_of(path: Path, kind: Kind | None, mapping: FileMapping | None) -> str:

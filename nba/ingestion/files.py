@@ -23,6 +23,8 @@ FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "
 """Format by the end of a file's name."""
 
 _PARQUET_ROWS = 50_000
+_BYTES_PER_ROW = 80
+_PACKED_BYTES_PER_ROW = 10
 _MAX_FIELD = 1_000_000
 
 
@@ -42,11 +44,12 @@ class Source(Protocol):
     """A file opened for reading.
 
     ``names`` are its columns, ``None`` where every row has its own names; ``is_text`` where every
-    cell is text; ``done`` is the share read so far, 0 to 1.
+    cell is text; ``rows`` is about how many rows there are.
     """
 
     names: list[str] | None
     is_text: bool
+    rows: int
 
     def __iter__(self) -> Iterator[Line]:
         """Iterate over the rows."""
@@ -80,6 +83,7 @@ class _Text:
         self._size = max(path.stat().st_size, 1)
         self._raw: BinaryIO = path.open("rb")
         is_packed = path.suffix == ".gz"
+        self.rows = self._size // (_PACKED_BYTES_PER_ROW if is_packed else _BYTES_PER_ROW)
         self.bytes: Any = gzip.GzipFile(fileobj=self._raw) if is_packed else self._raw
 
     def done(self) -> float:
@@ -95,8 +99,8 @@ class CsvSource:
     is_text = True
 
     def __init__(self, path: Path) -> None:
-        self._name = path.name
         self._file = _Text(path)
+        self.rows = self._file.rows
         text = io.TextIOWrapper(
             self._file.bytes, encoding="utf-8-sig", errors="surrogateescape", newline=""
         )
@@ -151,6 +155,7 @@ class JsonLinesSource:
 
     def __init__(self, path: Path) -> None:
         self._file = _Text(path)
+        self.rows = self._file.rows
 
     def __iter__(self) -> Iterator[Line]:
         """Iterate over the lines that are not empty."""
@@ -182,12 +187,11 @@ class ParquetSource:
     is_text = False
 
     def __init__(self, path: Path) -> None:
-        self._name = path.name
         self._read = 0
         try:
             self._frame = pl.scan_parquet(path)
             schema = self._frame.collect_schema()
-            self._rows = int(self._frame.select(pl.len()).collect().item())
+            self.rows = int(self._frame.select(pl.len()).collect().item())
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DefinitionError([Fault(path.name, *_unreadable(error))]) from error
         self.names: list[str] | None = schema.names()
@@ -197,7 +201,7 @@ class ParquetSource:
 
     def __iter__(self) -> Iterator[Line]:
         """Iterate over the rows."""
-        while self._read < self._rows:
+        while self._read < self.rows:
             part = self._frame.slice(self._read, _PARQUET_ROWS).with_columns(self._casts)
             try:
                 rows = part.collect()
@@ -210,7 +214,7 @@ class ParquetSource:
 
     def done(self) -> float:
         """Return the share read so far."""
-        return self._read / max(self._rows, 1)
+        return self._read / max(self.rows, 1)
 
     def close(self) -> None:
         """Do nothing: the file is open only while a part of it is read."""

@@ -43,7 +43,8 @@ class ItemReader:
     kind, mapping
         What its rows are, and which column is which, where the names do not say so.
 
-    Raises :class:`~nba.errors.DefinitionError` where the file cannot be read at all.
+    ``rows`` is about how many rows there are. Raises :class:`~nba.errors.DefinitionError` where the
+    file cannot be read at all.
 
     """
 
@@ -60,6 +61,7 @@ class ItemReader:
         self._kind = kind
         self._mapping = mapping
         self._source = open_source(path)
+        self.rows = self._source.rows
         self._readers: dict[tuple[str, ...], RowReader] = {}
         self._table: RowReader | None = None
         if self._source.names is not None:

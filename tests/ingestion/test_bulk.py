@@ -293,7 +293,7 @@ class Interrupted(ProfileService):
 def test_an_interrupted_file_goes_on_where_it_was(
     shop: Any, monkeypatch: pytest.MonkeyPatch, calls: int, ids: str
 ) -> None:
-    monkeypatch.setattr("nba.ingestion.bulk._BYTES_PER_BUCKET", 8_000)
+    monkeypatch.setattr("nba.ingestion.bulk._ROWS_PER_BUCKET", 100)
     monkeypatch.setattr("nba.ingestion.bulk._ITEMS_AT_ONCE", 50)
     path = shop.write("a.csv", many(ids) + f"c1,buy,{AT},last,dear,,\n")
     service = Interrupted(shop.store, lambda: shop.bulk()._features, shop.clock)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from nba.domain.alias import Forward, pack_forward, read_forward
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, DecisionId, new_decision_id
 from nba.errors import InputError
@@ -92,6 +93,60 @@ def test_a_reservation_writes_record_history_pending_and_entry_at_once(with_ledg
         entries = await ledger.entries({partition: START}, 10)
         assert [(e.type, e.body) for e in entries] == [(EntryType.DECISION, chosen.encode())]
         assert await ledger.entries({partition: entries[0].position}, 10) == []
+
+    with_ledger(check)
+
+
+def test_a_former_id_is_read_as_where_it_leads_and_reserves_nothing(valkey):
+    mark = pack_forward(Forward(CustomerId("ann"), 5, merged=True))
+
+    async def check(ledger: LedgerStore, set_profile: Callable[[bytes], Awaitable[None]]) -> None:
+        chosen, _ = await reserve(ledger, 1, request_id="r")
+        before = await ledger.read(CUSTOMER, None)
+        await set_profile(mark)
+        after = await ledger.read(CUSTOMER, "r")
+        assert (after.forward, after.profile, after.history) == (read_forward(mark), None, None)
+        assert after.answered == chosen  # what was answered under it still is
+        late = Reservation(
+            decision_id=decision_id(ledger, 2),
+            customer_id=CUSTOMER,
+            seen=before,
+            record=b"late",
+            history=before.history,
+            horizons={},
+        )
+        assert await ledger.reserve(late) is Reserved.STALE
+
+    async def main() -> None:
+        profiles: dict[str, bytes] = {}
+
+        async def in_memory(packed: bytes) -> None:
+            profiles[CUSTOMER] = packed
+
+        await check(MemoryLedger(profiles), in_memory)
+        connection, keys = Connection(valkey), Keys(prefix=f"t{uuid.uuid4().hex}")
+        await connection.connect()
+
+        async def on_server(packed: bytes) -> None:
+            await connection.execute("SET", keys.profile(CUSTOMER), packed)
+
+        ledger = RedisLedger(connection, keys, record_ttl_ms=HOUR_MS, history_ttl_ms=HOUR_MS)
+        await check(ledger, on_server)
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_the_backlog_is_what_nobody_took_to_the_log(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        assert await ledger.backlog() == 0
+        for number in range(3):
+            await reserve(ledger, number)
+        assert await ledger.backlog() == 3
+        partition = int(decision_id(ledger)[:3], 16)
+        entries = await ledger.entries({partition: START}, 10)
+        await ledger.trim(partition, entries[-1].position)
+        assert await ledger.backlog() == 1
 
     with_ledger(check)
 
