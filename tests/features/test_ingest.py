@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nba.domain.alias import Alias
 from nba.domain.clock import ManualClock
 from nba.domain.customer import Event, ProfileUpdate
 from nba.domain.ids import CustomerId
-from nba.errors import InputError, OverloadedError, UnavailableError
+from nba.errors import CorruptRecordError, InputError, OverloadedError, UnavailableError
 from nba.features import (
     FeatureSet,
     ForUpdate,
@@ -28,6 +29,7 @@ from nba.features import (
     WriteResult,
 )
 from nba.features.ingest import MAX_ATTEMPTS, MAX_ITEMS_AT_ONCE
+from nba.features.items import Undeclared
 from nba.features.redis import RedisProfileStore
 from nba.storage import Connection, Keys
 
@@ -322,3 +324,111 @@ def test_a_customer_erased_by_others_in_between_begins_anew(
     asyncio.run(other.ingest([make.event(message_id="m4", name="App Opened")]))
     assert counting.ingest(make.event(message_id="m5")) == ["recorded"]
     assert counting.row()["orders"] == 1.0
+
+
+def test_what_is_not_declared_may_be_refused(fixture: Fixture, make: SimpleNamespace) -> None:
+    strict = ProfileService(
+        fixture.store, lambda: fixture.features, fixture.clock, undeclared=Undeclared.REFUSE
+    )
+    results = asyncio.run(
+        strict.ingest(
+            [
+                make.event(message_id="a", amount=1),
+                make.event(message_id="b", amount=1, coupon="X"),
+                make.event(message_id="c", name="unheard of"),
+                make.update(attributes={"age": 40, "a/b": 1}),
+                make.update(attributes={"age": 41}),
+            ]
+        )
+    )
+    assert [
+        (result.status.value, [fault.place for fault in result.faults]) for result in results
+    ] == [
+        ("recorded", []),
+        ("rejected", ["/properties/coupon"]),
+        ("rejected", ["/event"]),
+        ("rejected", ["/attributes/a~1b"]),
+        ("recorded", []),
+    ]
+    assert fixture.row() == {"age": 41.0, "orders": 1.0, "spend": 1.0, "orders_7d": 1.0}
+
+
+def test_a_name_that_stands_for_all_ids_counts_once(
+    fixture: Fixture, make: SimpleNamespace
+) -> None:
+    events = [make.event(message_id="same", amount=2) for _ in range(3)]
+    items = [*events, make.update(attributes={"age": 40}), make.event(customer_id="boris")]
+
+    def ingest(once: str) -> list[str]:
+        results = asyncio.run(fixture.service.ingest(items, once=once, log_events=False))
+        return [result.status.value for result in results]
+
+    assert ingest("file 1") == ["recorded"] * 5
+    assert ingest("file 1") == ["duplicate"] * 5
+    assert fixture.row()["spend"] == 6.0
+    assert ingest("file 2") == ["recorded"] * 5
+    assert fixture.row()["spend"] == 12.0
+    logged = [msgspec.msgpack.decode(entry) for entry in fixture.entries]
+    assert [entry["attributes"] for entry in logged] == [{"age": 40}] * 2  # and no event
+
+
+def test_updates_and_events_of_a_customer_are_applied_in_their_order(
+    fixture: Fixture, make: SimpleNamespace
+) -> None:
+    statuses = fixture.ingest(
+        make.event(message_id="a", amount=1),
+        make.update(attributes={"age": 1}),
+        make.event(message_id="b", amount=2),
+        make.update(attributes={"age": "wrong"}),
+        make.update(attributes={"age": 2}),
+        make.event(message_id="c", amount=4),
+    )
+    assert statuses == [*["recorded"] * 3, "rejected", *["recorded"] * 2]
+    assert fixture.row() == {"age": 2.0, "orders": 3.0, "spend": 7.0, "orders_7d": 3.0}
+    versions = [msgspec.msgpack.decode(entry)["version"] for entry in fixture.entries]
+    assert versions == [1, 2, 3, 4, 5]
+
+
+def test_items_before_and_after_an_alias_are_taken_in_order(
+    fixture: Fixture, make: SimpleNamespace
+) -> None:
+    results = asyncio.run(
+        fixture.service.ingest(
+            [
+                make.event(message_id="a", customer_id="anonymous", amount=1),
+                make.event(message_id="b", customer_id="anna", amount=2),
+                Alias(CustomerId("anonymous"), ANNA),
+                Alias(ANNA, CustomerId("anonymous")),
+                make.event(message_id="a", customer_id="anonymous", amount=1),
+                make.event(message_id="c", customer_id="anonymous", amount=4),
+                make.event(message_id="c", customer_id="anna", amount=8),
+            ]
+        )
+    )
+    assert [result.status.value for result in results] == [
+        *("recorded", "recorded", "recorded", "rejected", "duplicate", "recorded", "recorded")
+    ]
+    assert fixture.row()["spend"] == 15.0
+
+
+class OneCorrupt(MemoryProfileStore):
+    """A store in which one profile cannot be read."""
+
+    async def read_many(self, wanted: Sequence[Wanted]) -> list[ForUpdate]:
+        """Cut Anna's."""
+        found = await super().read_many(wanted)
+        return [
+            ForUpdate(b"\x01" * 20, frozenset()) if one.customer_id == ANNA else state
+            for one, state in zip(wanted, found, strict=True)
+        ]
+
+
+def test_a_profile_that_cannot_be_read_concerns_its_customer_alone(
+    make: SimpleNamespace,
+) -> None:
+    fixture = Fixture(make)
+    store = OneCorrupt({}, lambda *_: None, fixture.clock)
+    service = ProfileService(store, lambda: fixture.features, fixture.clock)
+    with pytest.raises(CorruptRecordError):
+        asyncio.run(service.ingest([make.event(), make.event(customer_id="boris")]))
+    assert asyncio.run(store.get(CustomerId("boris"))) is not None
