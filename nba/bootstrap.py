@@ -274,7 +274,11 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 history_ttl_ms=settings.history_ttl_ms,
             ),
             profiles=RedisProfileStore(
-                connection, keys, clock, history_ttl_ms=settings.history_ttl_ms
+                connection,
+                keys,
+                clock,
+                history_ttl_ms=settings.history_ttl_ms,
+                profile_ttl_ms=settings.profile_ttl_ms,
             ),
             rollouts=RedisRolloutStore(connection, keys),
             control=control,

@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         gt=0,
         description="How long decision records stay online; must outlast the longest horizon.",
     )
+    profile_ttl_ms: int = Field(
+        default=0,
+        ge=0,
+        description="How long a profile outlives the last change to it; 0 keeps it for ever.",
+    )
     history_ttl_ms: int = Field(
         default=400 * DAY_MS,
         gt=0,

@@ -34,6 +34,8 @@ class RedisProfileStore:
         hours after the last of them.
     history_ttl_ms
         How long the contact history of an alias outlives its last contact.
+    profile_ttl_ms
+        How long a profile outlives the last change to it; 0 for ever.
 
     """
 
@@ -44,7 +46,9 @@ class RedisProfileStore:
         clock: Clock,
         *,
         history_ttl_ms: int = _HISTORY_TTL_MS,
+        profile_ttl_ms: int = 0,
     ) -> None:
+        self._profile_ttl_ms = profile_ttl_ms
         self._connection = connection
         self._keys = keys
         self._clock = clock
@@ -110,7 +114,10 @@ class RedisProfileStore:
 
     async def _write(self, partition: int, writes: Sequence[ProfileWrite]) -> list[int]:
         names = [self._keys.ledger(partition), *self._seen(partition)]
-        arguments: list[bytes | str | int | float] = [SEEN_DAYS * SECONDS_PER_DAY]
+        arguments: list[bytes | str | int | float] = [
+            SEEN_DAYS * SECONDS_PER_DAY,
+            self._profile_ttl_ms,
+        ]
         for write in writes:
             names.append(self._keys.profile(write.customer_id))
             arguments += (

@@ -267,3 +267,23 @@ def test_the_server_forgets_message_ids_by_itself(
         await connection.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("ttl_ms", [0, 60_000])
+def test_a_profile_is_forgotten_as_long_after_its_last_change_as_was_set(
+    valkey: str, profile: Callable[[int], bytes], ttl_ms: int
+) -> None:
+    async def main() -> None:
+        connection = Connection(valkey)
+        await connection.connect()
+        try:
+            keys = Keys(prefix=f"t{uuid.uuid4().hex}")
+            store = RedisProfileStore(connection, keys, ManualClock(), profile_ttl_ms=ttl_ms)
+            write = ProfileWrite(customer_id=ANNA, expected=None, profile=profile(1))
+            assert await store.write_many([write]) == [WriteResult.WRITTEN]
+            left_ms = await connection.execute("PTTL", keys.profile(ANNA))
+            assert left_ms == -1 if ttl_ms == 0 else 50_000 < left_ms <= 60_000
+        finally:
+            await connection.close()
+
+    asyncio.run(main())

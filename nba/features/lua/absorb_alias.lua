@@ -17,7 +17,7 @@ if redis.call('GETRANGE', KEYS[2], 0, 3) ~= ARGV[3] then
   return 0
 end
 if ARGV[4] ~= '' then
-  redis.call('SET', KEYS[1], ARGV[4])
+  redis.call('SET', KEYS[1], ARGV[4], 'KEEPTTL')
 end
 if ARGV[5] ~= '' then
   redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])

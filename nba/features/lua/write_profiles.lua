@@ -1,12 +1,12 @@
 -- Write profiles of one partition with their messages and ledger entries; of each all, or nothing.
 -- KEYS: ledger, seen today, seen on an earlier day, then the profiles.
--- ARGV: seconds to remember messages, then for each profile: what it is expected to be ("" =
+-- ARGV: seconds to remember messages, ms until a profile is forgotten (0 = never), then for each profile: what it is expected to be ("" =
 --       none), the new one, number of messages, messages ..., number of entries, then letter and
 --       body of each entry.
 -- Returns for each profile 1 written, 0 it changed or a message was applied since they were read.
 local results = {}
 local remembers = false
-local at = 2
+local at = 3
 for i = 4, #KEYS do
   local ids = tonumber(ARGV[at + 2])
   local first_id, entries_at = at + 3, at + 3 + ids
@@ -31,7 +31,11 @@ for i = 4, #KEYS do
   end
   if good then
     remembers = remembers or ids > 0
-    redis.call('SET', KEYS[i], ARGV[at + 1])
+    if ARGV[2] == '0' then
+      redis.call('SET', KEYS[i], ARGV[at + 1])
+    else
+      redis.call('SET', KEYS[i], ARGV[at + 1], 'PX', ARGV[2])
+    end
     for k = entries_at + 1, entries_at + 2 * entries, 2 do
       redis.call('XADD', KEYS[1], '*', 't', ARGV[k], 'b', ARGV[k + 1])
     end
