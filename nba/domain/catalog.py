@@ -41,6 +41,7 @@ class Action:
 
     ``value`` is what its desired outcome is worth and ``cost`` what one delivery costs, both in
     the project's currency. ``base_rate`` is the prior propensity used until a model knows better.
+    It may be said from ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
     ``horizon`` is how long it waits for its outcome; then it resolves to ``reward_at_horizon``.
     """
 
@@ -60,6 +61,8 @@ class Action:
     reward_at_horizon: float = 0.0
     priority: float = 1.0
     launched_on: str = ""
+    starts: str = ""
+    ends: str = ""
     description: str = ""
 
     @property
@@ -82,7 +85,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a placement shows for an action in a locale; a ``group`` ties it over channels."""
+    """What a placement shows for an action in a locale; a ``group`` ties it over channels.
+
+    It may be shown from ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -92,6 +98,8 @@ class Content:
     placements: tuple[PlacementId, ...]
     locale: str
     slots: Mapping[str, str] = field(default_factory=dict)
+    starts: str = ""
+    ends: str = ""
     version: int = 1
 
 

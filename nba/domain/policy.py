@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from nba.domain.catalog import Action, Placement
+from nba.domain.catalog import Action, Content, Placement
 from nba.domain.ids import PolicyId
 
 
@@ -23,6 +23,7 @@ class Selector:
 
     Every key given must match; within a key any one value suffices; ``except_`` keys remove pairs
     again. With no key it selects everything but ``no_action``, which no selector ever selects.
+    With ``contents`` or ``groups`` it selects among the contents of an action.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -33,8 +34,21 @@ class Selector:
     placements: tuple[str, ...] = ()
     directions: tuple[str, ...] = ()
     message_classes: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     except_actions: tuple[str, ...] = ()
     except_terms: tuple[str, ...] = ()
+
+    @property
+    def is_about_contents(self) -> bool:
+        """Whether it selects contents rather than whole actions."""
+        return bool(self.contents or self.groups)
+
+    def matches_content(self, content: Content) -> bool:
+        """Say whether a content of a selected pair is selected."""
+        return (not self.contents or content.id in self.contents) and (
+            not self.groups or content.group in self.groups
+        )
 
     def matches(self, action: Action, placement: Placement) -> bool:
         """Say whether the pair is selected."""
@@ -54,11 +68,16 @@ class Selector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Base of all policy kinds; each kind is one file in ``nba.policies.kinds``."""
+    """Base of all policy kinds; each kind is one file in ``nba.policies.kinds``.
+
+    It holds from ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     id: PolicyId
     description: str
     owner: str = ""
+    starts: str = ""
+    ends: str = ""
     applies_to: Selector = field(default_factory=Selector)
