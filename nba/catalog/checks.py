@@ -1,44 +1,50 @@
-"""What can be wrong with a catalog, item by item; :mod:`nba.catalog.coverage` looks across items.
+"""What can be wrong with a catalog, item by item.
 
-The order is that of the words: the project, the taxonomy, placements, actions, contents. A check
-that would only repeat an earlier fault (a term of a dimension that could not be read) is left out.
+:mod:`nba.catalog.coverage` looks across items, :mod:`nba.catalog.content_checks` into contents and
+:mod:`nba.catalog.taxonomy_checks` at terms. The order is that of the words: the project, the
+taxonomy, placements, actions, contents. A check that would only repeat an earlier fault (a term of
+a dimension that could not be read) is left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from math import isfinite
 
+from nba.catalog.content_checks import check_content, check_groups, check_validity
 from nba.catalog.coverage import check_coverage, check_ids
 from nba.catalog.declarations import Declarations, ProjectSettings, Written
+from nba.catalog.slots import MAX_LENGTH, REFUSED_SCHEMES, SCHEME
 from nba.catalog.suggestions import nearest
-from nba.domain.catalog import Action, Content, Placement
-from nba.domain.ids import NO_ACTION
-from nba.domain.taxonomy import Dimension, dimension_of
+from nba.catalog.taxonomy_checks import Terms, check_dimension
+from nba.domain.catalog import Action, Placement, Slot
+from nba.domain.taxonomy import Carrier
 from nba.errors import Fault
 
 CHANNEL_DIMENSION = "channel"
 """Dimension of the taxonomy whose terms are the channels."""
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_TERM_PATH = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
+_SLOT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def check(declarations: Declarations, *, folder: str) -> Iterator[Fault]:
-    """Yield every fault of a catalog; ``folder`` is the place of what is missing altogether."""
-    yield from _check_project(declarations, folder)
+def check(declarations: Declarations) -> Iterator[Fault]:
+    """Yield every fault of a catalog."""
+    terms = Terms.of(declarations)
+    yield from _check_project(declarations, declarations.folder)
     yield from check_ids(declarations)
     for dimension in declarations.dimensions:
-        yield from _check_dimension(dimension)
+        yield from check_dimension(dimension)
     for placement in declarations.placements:
-        yield from _check_placement(placement, declarations)
+        yield from _check_placement(placement, terms)
     for action in declarations.actions:
-        yield from _check_action(action, declarations)
+        yield from _check_action(action, declarations, terms)
     for content in declarations.contents:
-        yield from _check_content(content, declarations)
-    yield from check_coverage(declarations, folder=folder)
+        yield from check_content(content, declarations, terms)
+    yield from check_groups(declarations)
+    yield from check_coverage(declarations, folder=declarations.folder)
 
 
 def _check_project(declarations: Declarations, folder: str) -> Iterator[Fault]:
@@ -60,48 +66,51 @@ def _check_project(declarations: Declarations, folder: str) -> Iterator[Fault]:
         yield written.fault(("purposes",), "no purposes", "list what customers may consent to")
 
 
-def _check_dimension(written: Written[Dimension]) -> Iterator[Fault]:
-    terms = written.item.terms
-    if not terms:
-        yield written.fault((), f"dimension {written.id!r} has no terms", "list its terms")
-    for path in terms:
-        if not _TERM_PATH.fullmatch(path):
-            expected = "lower-case words of a-z, 0-9 and _, levels separated by /"
-            yield written.fault(("terms", path), f"term {path!r}", expected)
-            continue
-        parent = path.rpartition("/")[0]
-        if parent and parent not in terms:
-            found = f"term {path!r} has no parent"
-            yield written.fault(("terms", path), found, f"add the term {parent!r}")
-
-
-def _check_placement(written: Written[Placement], declarations: Declarations) -> Iterator[Fault]:
+def _check_placement(written: Written[Placement], terms: Terms) -> Iterator[Fault]:
     placement = written.item
-    yield from _unknown_term(
-        written, ("channel",), f"{CHANNEL_DIMENSION}:{placement.channel}", declarations
-    )
+    channel = f"{CHANNEL_DIMENSION}:{placement.channel}"
+    yield from terms.unknown(written, ("channel",), channel, former=False)
+    yield from terms.check(written, Carrier.PLACEMENT, (*placement.terms, channel))
     if placement.max_count < 1:
         found = f"max_count {placement.max_count}"
         yield written.fault(("max_count",), found, "1 or more is expected")
     if not (isfinite(placement.context_weight) and placement.context_weight > 0):
         found = f"context_weight {placement.context_weight:g}"
         yield written.fault(("context_weight",), found, "a number above 0 is expected")
-    if not placement.slots:
+    if not placement.slots and not placement.references:
         yield written.fault((), f"placement {placement.id!r} has no slots", "list its slots")
+    for name, slot in placement.slots.items():
+        yield from _check_slot(written, name, slot)
 
 
-def _check_action(written: Written[Action], declarations: Declarations) -> Iterator[Fault]:
+def _check_slot(written: Written[Placement], name: str, slot: Slot) -> Iterator[Fault]:
+    at = ("slots", name)
+    if not _SLOT_NAME.fullmatch(name):
+        expected = "a word of a-z, 0-9 and _, a letter first"
+        yield written.fault(at, f"slot {name!r}", expected)
+    if not 0 <= slot.max_length <= MAX_LENGTH:
+        found = f"max_length {slot.max_length}"
+        yield written.fault((*at, "max_length"), found, f"1 to {MAX_LENGTH}, or 0 for no bound")
+    if not slot.schemes:
+        yield written.fault((*at, "schemes"), "no schemes", "list those allowed, such as https")
+    for index, scheme in enumerate(slot.schemes):
+        if scheme in REFUSED_SCHEMES or not SCHEME.fullmatch(scheme):
+            yield written.fault(
+                (*at, "schemes", index), f"scheme {scheme!r}", "a harmless one, such as https"
+            )
+
+
+def _check_action(
+    written: Written[Action], declarations: Declarations, terms: Terms
+) -> Iterator[Fault]:
     action = written.item
-    for index, term in enumerate(action.terms):
-        yield from _unknown_term(written, ("terms", index), term, declarations)
-    if not action.is_no_action:
-        given = {dimension_of(term) for term in action.terms}
-        for dimension in declarations.dimensions:
-            if dimension.item.required and dimension.id not in given:
-                found = f"action {action.id!r} has no term in {dimension.id!r}"
-                yield written.fault(("terms",), found, f"add a term {dimension.id}:…")
+    if action.is_no_action:
+        yield from terms.check(written, None, action.terms)
+    else:
+        yield from terms.check(written, Carrier.ACTION, action.terms)
     yield from _check_purpose(written, declarations.project)
     yield from _check_numbers(written)
+    yield from check_validity(written)
     if action.launched_on and not _is_date(action.launched_on):
         found = f"launched_on {action.launched_on!r}"
         yield written.fault(("launched_on",), found, "a date YYYY-MM-DD is expected")
@@ -141,65 +150,3 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _check_content(written: Written[Content], declarations: Declarations) -> Iterator[Fault]:
-    content = written.item
-    if declarations.readable:
-        yield from _unknown_ids(written, declarations)
-    if content.action == NO_ACTION:
-        yield written.fault(("action",), "content for no_action", "remove it: it says nothing")
-    if not content.placements:
-        yield written.fault(("placements",), "content without a placement", "list its placements")
-    project = declarations.project
-    if project is not None and content.locale not in project.item.locales:
-        expected = nearest(content.locale, project.item.locales)
-        yield written.fault(("locale",), f"locale {content.locale!r} is not known", expected)
-    yield from _check_slots(written, declarations.placements)
-
-
-def _check_slots(
-    written: Written[Content], placements: Iterable[Written[Placement]]
-) -> Iterator[Fault]:
-    content = written.item
-    demanded: dict[str, str] = {}
-    for placement in placements:
-        if placement.id in content.placements:
-            for slot in placement.item.slots:
-                demanded.setdefault(slot, placement.id)
-    for slot, placement_id in demanded.items():
-        if slot not in content.slots:
-            found = f"slot {slot!r}, which {placement_id!r} shows, is missing"
-            yield written.fault(("slots",), found, "add its text")
-        elif not content.slots[slot].strip():
-            found = f"slot {slot!r}, which {placement_id!r} shows, is empty"
-            yield written.fault(("slots", slot), found, "add its text")
-
-
-def _unknown_term(
-    written: Written[Action] | Written[Placement],
-    where: tuple[str | int, ...],
-    term: str,
-    declarations: Declarations,
-) -> Iterator[Fault]:
-    if not declarations.knows_all(declarations.dimensions):
-        return
-    known = [
-        f"{dimension.id}:{path}"
-        for dimension in declarations.dimensions
-        for path in dimension.item.terms
-    ]
-    if term not in known:
-        yield written.fault(where, f"term {term!r} is not in the taxonomy", nearest(term, known))
-
-
-def _unknown_ids(written: Written[Content], declarations: Declarations) -> Iterator[Fault]:
-    content = written.item
-    actions, placements = declarations.actions.ids, declarations.placements.ids
-    if content.action not in actions:
-        found = f"action {content.action!r} is not in the catalog"
-        yield written.fault(("action",), found, nearest(content.action, actions))
-    for index, placement in enumerate(content.placements):
-        if placement not in placements:
-            found = f"placement {placement!r} is not in the catalog"
-            yield written.fault(("placements", index), found, nearest(placement, placements))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from nba.documents import Document
-from nba.domain.catalog import Action, Content, Placement
-from nba.domain.taxonomy import Dimension
+from nba.domain.catalog import Action, Content, Placement, StaleContent
+from nba.domain.taxonomy import Dimension, Taxonomy
 from nba.errors import Fault
 
 T = TypeVar("T")
@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectSettings:
-    """What holds for the whole project; ``purposes`` are what customers may consent to."""
+    """What holds for the whole project; ``purposes`` are what customers may consent to.
+
+    ``stale_content`` says what becomes of contents whose master has changed.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -25,6 +28,7 @@ class ProjectSettings:
     default_locale: str
     locales: tuple[str, ...]
     purposes: tuple[str, ...]
+    stale_content: StaleContent = StaleContent.SHOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,16 @@ class Declared(Generic[T]):
 
 @dataclass(slots=True)
 class Declarations:
-    """Everything written in a catalog folder, before it is checked.
+    """Everything written in a catalog, before it is checked.
 
-    ``readable`` is false where a whole file could not be read: then nothing can be said about
-    what is missing. ``project`` is the one place where the project is described; ``projects``
-    counts the attempts.
+    ``folder`` is the place of what is missing altogether, ``faults`` what could not be read.
+    ``readable`` is false where that was a whole file: then nothing can be said about what is
+    missing. ``project`` is the one place where the project is described; ``projects`` counts the
+    attempts.
     """
 
+    folder: str
+    faults: list[Fault] = field(default_factory=list)
     readable: bool = True
     projects: int = 0
     project: Written[ProjectSettings] | None = None
@@ -81,3 +88,7 @@ class Declarations:
     def knows_all(self, *kinds: Declared[Any]) -> bool:
         """Whether everything of these kinds could be read, so that what is missing is missing."""
         return self.readable and all(kind.complete for kind in kinds)
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the dimensions that could be read."""
+        return Taxonomy({written.id: written.item for written in self.dimensions})

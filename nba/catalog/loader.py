@@ -6,7 +6,8 @@ name), and the lists ``actions``, ``contents`` and ``placements``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from nba.errors import DefinitionError, Fault
 Item = TypeVar("Item", Action, Content, Placement)
 
 _KEYS = ("project", "taxonomy", "actions", "contents", "placements")
-_DIMENSION_KEYS = ("description", "required", "terms")
+_DIMENSION_KEYS = ("description", "required_for", "renamed", "terms")
 
 
 def load_catalog(directory: Path, *, root: Path, faults: list[Fault]) -> Catalog | None:
@@ -29,28 +30,57 @@ def load_catalog(directory: Path, *, root: Path, faults: list[Fault]) -> Catalog
 
     Returns ``None`` where anything in it is wrong.
     """
-    before = len(faults)
-    declarations = Declarations()
+    return assemble(read_catalog(directory, root=root), faults)
+
+
+def read_catalog(directory: Path, *, root: Path) -> Declarations:
+    """Read a catalog folder as it was written, places relative to ``root``."""
+    documents: list[Document] = []
+    unreadable: list[Fault] = []
     for path in sorted(directory.rglob("*.y*ml")):
         try:
-            document = read(path, root=root)
+            documents.append(read(path, root=root))
         except DefinitionError as error:
-            faults.extend(error.faults)
-            declarations.readable = False
-            continue
-        _collect(document, declarations, faults)
-    faults.extend(check(declarations, folder=directory.relative_to(root).as_posix()))
+            unreadable.extend(error.faults)
+    declarations = declare(documents, folder=directory.relative_to(root).as_posix())
+    declarations.faults[:0] = unreadable
+    declarations.readable = not unreadable
+    return declarations
+
+
+def declare(documents: Iterable[Document], *, folder: str) -> Declarations:
+    """Return what documents say, wherever they came from; ``folder`` names them all together."""
+    declarations = Declarations(folder)
+    for document in documents:
+        _collect(document, declarations, declarations.faults)
+    return declarations
+
+
+def assemble(declarations: Declarations, faults: list[Fault]) -> Catalog | None:
+    """Check what was declared and return the catalog; ``None`` where anything is wrong.
+
+    Terms are those in use now, whatever a term was called where it was written.
+    """
+    found = [*declarations.faults, *check(declarations)]
+    faults.extend(found)
     project = declarations.project
-    if project is None or len(faults) > before:
+    if project is None or found:
         return None
+    taxonomy = declarations.taxonomy()
     return Catalog(
         currency=project.item.currency,
         default_locale=project.item.default_locale,
-        taxonomy=Taxonomy({written.id: written.item for written in declarations.dimensions}),
-        actions=tuple(written.item for written in declarations.actions),
-        contents=tuple(written.item for written in declarations.contents),
-        placements=tuple(written.item for written in declarations.placements),
+        taxonomy=taxonomy,
+        actions=tuple(_presently(written.item, taxonomy) for written in declarations.actions),
+        contents=tuple(_presently(written.item, taxonomy) for written in declarations.contents),
+        placements=tuple(_presently(written.item, taxonomy) for written in declarations.placements),
+        stale_content=project.item.stale_content,
     )
+
+
+def _presently(item: Item, taxonomy: Taxonomy) -> Item:
+    """Return an item with its terms as they are called now."""
+    return replace(item, terms=taxonomy.present(item.terms)) if item.terms else item
 
 
 def _collect(document: Document, into: Declarations, faults: list[Fault]) -> None:
@@ -111,8 +141,16 @@ def _collect_items(
     for index, value in document.items(key):
         if isinstance(value, Mapping) and isinstance(value.get("id"), str):
             into.ids.add(value["id"])
-        item = convert(document, value, kind, faults, key, index)
+        item = convert(document, _with_slots(value), kind, faults, key, index)
         if item is None:
             into.complete = False
         else:
             into.items.append(Written(item.id, item, document, (key, index)))
+
+
+def _with_slots(item: Any) -> Any:
+    """Return a placement whose slots are typed; names alone are short for texts it must have."""
+    slots = item.get("slots") if isinstance(item, Mapping) else None
+    if not isinstance(slots, list) or not all(isinstance(name, str) for name in slots):
+        return item
+    return item if len(set(slots)) < len(slots) else {**item, "slots": {n: {} for n in slots}}

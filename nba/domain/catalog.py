@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from typing import ClassVar
 
 from nba.domain.ids import NO_ACTION, ActionId, ContentId, PlacementId, Term
@@ -33,6 +35,23 @@ class Autonomy(StrEnum):
     RULES = "rules"
     ASSISTED = "assisted"
     AUTONOMOUS = "autonomous"
+
+
+class SlotType(StrEnum):
+    """What a slot holds; ``html`` allows a few tags that format, the others no markup at all."""
+
+    TEXT = "text"
+    HTML = "html"
+    URL = "url"
+    IMAGE = "image"
+    NUMBER = "number"
+
+
+class StaleContent(StrEnum):
+    """What becomes of a content whose master has changed since it was last confirmed."""
+
+    SHOW = "show"
+    WITHHOLD = "withhold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +104,13 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a placement shows for an action in a locale; a ``group`` ties it over channels.
+    """What a placement shows for an action in a locale.
 
-    It may be shown from ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
+    It is written out in ``slots``, or held elsewhere and named: ``external_id`` in ``source``, or a
+    ``url``. A ``group`` ties the same message over channels and locales. Where one of a group is
+    its ``master``, the others say in ``confirmed_against`` the fingerprint of the master they were
+    last found to agree with. It may be shown from ``starts`` until ``ends``
+    (:mod:`nba.domain.validity`). ``revision`` is the source's own word for its version.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -98,14 +121,64 @@ class Content:
     placements: tuple[PlacementId, ...]
     locale: str
     slots: Mapping[str, str] = field(default_factory=dict)
+    terms: tuple[Term, ...] = ()
+    master: bool = False
+    confirmed_against: str = ""
+    source: str = ""
+    external_id: str = ""
+    url: str = ""
+    revision: str = ""
     starts: str = ""
     ends: str = ""
     version: int = 1
 
+    @property
+    def is_by_reference(self) -> bool:
+        """Whether it is held elsewhere and only named here."""
+        return not self.slots and bool(self.external_id or self.url)
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        """What an answer gives of it: its slots, or where it is to be found."""
+        if not self.is_by_reference:
+            return self.slots
+        named = {"source": self.source, "external_id": self.external_id, "url": self.url}
+        return {name: text for name, text in named.items() if text}
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of a digest of what it says; another text is another one."""
+        said = sorted(self.shown.items())
+        if self.is_by_reference:
+            said.append(("revision", self.revision))
+        text = json.dumps(said, ensure_ascii=False)
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """What one slot of a placement takes.
+
+    ``max_length`` counts characters as they are shown, 0 for no bound. A ``url`` may have one of
+    ``schemes``; an image is always ``https``.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    type: SlotType = SlotType.TEXT
+    required: bool = True
+    max_length: int = 0
+    schemes: tuple[str, ...] = ("https",)
+    description: str = ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """A slot in a channel; ``slots`` are the content slots that every content in it must fill."""
+    """A slot in a channel.
+
+    ``slots`` are what every content in it fills; ``references`` are the sources whose contents it
+    can fetch by themselves, so that they need none.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -114,7 +187,9 @@ class Placement:
     direction: Direction
     autonomy: Autonomy = Autonomy.AUTONOMOUS
     max_count: int = 1
-    slots: tuple[str, ...] = ()
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
     context_weight: float = 1.0
     description: str = ""
 
@@ -129,3 +204,21 @@ class Catalog:
     actions: tuple[Action, ...]
     contents: tuple[Content, ...]
     placements: tuple[Placement, ...]
+    stale_content: StaleContent = StaleContent.SHOW
+
+    @property
+    def stale(self) -> frozenset[ContentId]:
+        """Contents not confirmed since the master of their group last changed."""
+        masters = {item.group: item.fingerprint for item in self.contents if item.master}
+        return frozenset(
+            item.id
+            for item in self.contents
+            if not item.master
+            and item.group in masters
+            and item.confirmed_against != masters[item.group]
+        )
+
+    @property
+    def withheld(self) -> frozenset[ContentId]:
+        """Contents that are not offered until they are confirmed; none unless the project says."""
+        return self.stale if self.stale_content is StaleContent.WITHHOLD else frozenset()

@@ -1,12 +1,15 @@
 """Taxonomy: hierarchies of agreed words, one per dimension.
 
 A term is written ``dimension:path``, the path's levels separated by ``/``: ``product:credit/card``.
+A term that was renamed or merged stays known by its former path, so that what was written or
+logged with it still means what it meant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from nba.domain.ids import Term
 
@@ -31,13 +34,41 @@ def is_within(term: str, ancestor: str) -> bool:
     return term == ancestor or term.startswith(ancestor + "/")
 
 
+class Carrier(StrEnum):
+    """What carries terms; a dimension may demand one of each."""
+
+    ACTION = "action"
+    CONTENT = "content"
+    PLACEMENT = "placement"
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One hierarchy; ``terms`` maps a path (``credit/card``) to its label."""
+    """One hierarchy; ``terms`` maps a path (``credit/card``) to its label.
+
+    Everything ``required_for`` names carries at least one of its terms. ``renamed`` maps former
+    paths to those that took their place.
+    """
 
     terms: Mapping[str, str]
     description: str = ""
-    required: bool = False
+    required_for: tuple[Carrier, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def present(self, path: str) -> str | None:
+        """Return the path that a path now has, ``None`` where it never was one.
+
+        >>> cards = Dimension({"cards": "Cards"}, renamed={"card": "cards"})
+        >>> cards.present("card"), cards.present("cards"), cards.present("loan")
+        ('cards', 'cards', None)
+        """
+        seen = {path}
+        while path not in self.terms:
+            if path not in self.renamed or self.renamed[path] in seen:
+                return None
+            path = self.renamed[path]
+            seen.add(path)
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +89,23 @@ class Taxonomy:
         for name, dimension in self.dimensions.items():
             for path in dimension.terms:
                 yield Term(f"{name}:{path}")
+
+    def resolve(self, term: str) -> Term | None:
+        """Return what a term is called now, ``None`` where it never was one."""
+        name, _, path = term.partition(":")
+        dimension = self.dimensions.get(name)
+        found = None if dimension is None else dimension.present(path)
+        return None if found is None else Term(f"{name}:{found}")
+
+    def present(self, terms: Iterable[str]) -> tuple[Term, ...]:
+        """Return terms as they are called now, each once; what is unknown stays as it is."""
+        return tuple(dict.fromkeys(self.resolve(term) or Term(term) for term in terms))
+
+    def lacking(self, carrier: Carrier, terms: Iterable[str]) -> tuple[str, ...]:
+        """Return the dimensions that demand a term of something, but are given none."""
+        given = {dimension_of(term) for term in terms}
+        return tuple(
+            name
+            for name, dimension in self.dimensions.items()
+            if carrier in dimension.required_for and name not in given
+        )

@@ -34,7 +34,7 @@ SMALL = {
     "taxonomy.yaml": """\
         taxonomy:
           product:
-            required: true
+            required_for: [action]
             terms: {fashion: Fashion, fashion/women: Women}
           channel:
             terms: {email: E-mail, web: Web}
@@ -154,7 +154,7 @@ def test_a_small_catalog_is_read_as_written(tmp_path: Path) -> None:
     assert catalog.actions[1].value == 30.0
     assert "product:fashion/women" in catalog.taxonomy
     assert catalog.contents[0].placements == ("email.body", "web.hero")
-    assert catalog.placements[1].slots == ("title",)
+    assert list(catalog.placements[1].slots) == ["title"]
 
 
 FAULTS = [
@@ -170,8 +170,8 @@ FAULTS = [
      "catalog: no file describes the project; add project.yaml with `project:`")),
     ("taxonomy.yaml", "{fashion: Fashion, fashion/women: Women}", "{fashion/women: Women}",
      "catalog/taxonomy.yaml:4: term 'fashion/women' has no parent; add the term 'fashion'"),
-    ("taxonomy.yaml", "required: true", "requierd: true",
-     "catalog/taxonomy.yaml:3: key 'requierd' is not known; did you mean 'required'?"),
+    ("taxonomy.yaml", "required_for: [action]", "requierd_for: [action]",
+     "catalog/taxonomy.yaml:3: key 'requierd_for' is not known; did you mean 'required_for'?"),
     ("taxonomy.yaml", "email: E-mail, ", "email: E-mail, Sky: Sky, ",
      ("catalog/taxonomy.yaml:6: term 'Sky'; "
      "lower-case words of a-z, 0-9 and _, levels separated by /")),

@@ -49,7 +49,7 @@ project:
 taxonomy:
   product:
     description: What it is about.
-    required: true
+    required_for: [action]
     terms: {credit: Credit, credit/card: Card, fashion: Fashion, service: Service}
   channel:
     description: Where.
