@@ -105,6 +105,24 @@ class Keys:
         """Return the key of how far the erasure of a customer has come."""
         return self._key(self.partition_of(pseudonym), "x:", pseudonym)
 
+    def budget(self, slot: str, part: str, name: str) -> str:
+        """Return the key of a part of a budget's account; all parts lie in one hash slot."""
+        return f"{self.prefix}:{{b{slot}}}{part}:{name}"
+
+    @property
+    def budgets(self) -> str:
+        """The accounts of budgets that the worker looks after (a set)."""
+        return f"{self.prefix}:budgets"
+
+    def tallies(self, partition: int) -> str:
+        """Return the key of what was counted of a partition's decisions (a hash)."""
+        return self._key(partition, "tallies")
+
+    @property
+    def shared(self) -> str:
+        """What follows from the tallies for every replica."""
+        return f"{self.prefix}:shared"
+
     @property
     def clearing(self) -> str:
         """The erasures whose bytes are still to be cleared from the server's files (a set)."""
