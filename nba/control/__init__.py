@@ -1,0 +1,1 @@
+"""How marketers change what is live: change sets, checked and simulated before publishing."""
