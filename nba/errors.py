@@ -5,6 +5,8 @@
     NbaError
     ├── DefinitionError        files or definitions are wrong; carries every fault with its place
     ├── InputError             a request or record is wrong; carries every fault with its pointer
+    ├── UnauthenticatedError   nobody known asks: no credentials, or none that count
+    ├── AccessDeniedError      whoever asks may not do this
     ├── NotFoundError          the thing named does not exist
     ├── ConflictError          the thing changed meanwhile, or an idempotency key was reused
     ├── OverloadedError        try again later; carries ``retry_after_seconds``
@@ -54,6 +56,14 @@ class DefinitionError(FaultsError):
 
 class InputError(FaultsError):
     """A request or record is wrong; each fault carries a JSON pointer."""
+
+
+class UnauthenticatedError(NbaError):
+    """Nobody known asks: there are no credentials, or none that count."""
+
+
+class AccessDeniedError(NbaError):
+    """Whoever asks is known, and may not do this."""
 
 
 class NotFoundError(NbaError):

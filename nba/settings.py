@@ -30,6 +30,33 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="Port the API listens on.")
     api_processes: int = Field(default=1, ge=1, le=64, description="API processes on this machine.")
+    access: Literal["open", "keys"] | None = Field(
+        default=None,
+        description="keys: whoever asks needs an API key or a token. open: everybody may do "
+        "everything. Unset is open, and only where NBA_HOST is this machine alone.",
+    )
+    access_poll_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="How often API processes read the keys again: how long a new one waits, and "
+        "a revoked one goes on.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="URL of an OpenID Connect issuer whose tokens are taken beside API keys.",
+    )
+    oidc_audience: str | None = Field(
+        default=None, description="What that issuer's tokens for this service say in `aud`."
+    )
+    oidc_roles_claim: str = Field(
+        default="roles",
+        description="The claim of its tokens that lists roles; realm_access.roles is a path.",
+    )
+    api_key: str | None = Field(
+        default=None,
+        repr=False,
+        description="The API key that commands send to a service that asks for one.",
+    )
     redis_url: str | None = Field(
         default=None,
         description="Redis or Valkey (redis://, rediss://, unix://); embedded Valkey if unset.",

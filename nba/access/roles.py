@@ -1,0 +1,111 @@
+"""Which role may do what, as one table; a request is let in by permission, never by role.
+
+A permission is what a route asks for, a role is what a person is given, and a scope is the half of
+the service an API key is good for: a key handed to a web site can decide and report, and can never
+publish, whatever else it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a route asks for; each is asked for by at least one."""
+
+    DECIDE = "decide"
+    """Ask for decisions."""
+    REPORT = "report"
+    """Report outcomes."""
+    WRITE_CUSTOMERS = "write_customers"
+    """Send events, change profiles and consents."""
+    READ_CUSTOMERS = "read_customers"
+    """Read profiles, timelines and consents."""
+    EXPORT_CUSTOMERS = "export_customers"
+    """Read everything kept of a customer, the sensitive in clear."""
+    ERASE_CUSTOMERS = "erase_customers"
+    """Erase a customer everywhere."""
+    READ_DECISIONS = "read_decisions"
+    """Read, explain and replay decisions."""
+    READ_CATALOG = "read_catalog"
+    """Read the catalog, policies, plans and change sets."""
+    EDIT_CHANGES = "edit_changes"
+    """Make and edit change sets, and submit them."""
+    SIMULATE = "simulate"
+    """Replay recorded decisions under a change set."""
+    APPROVE = "approve"
+    """Approve change sets."""
+    PUBLISH = "publish"
+    """Make an approved change set live."""
+    ROLLBACK = "rollback"
+    """Make an earlier plan live again."""
+    READ_AUDIT = "read_audit"
+    """Read and verify the audit trail."""
+    READ_METRICS = "read_metrics"
+    """Read what Prometheus collects."""
+    MANAGE_KEYS = "manage_keys"
+    """Make, rotate and revoke API keys."""
+
+
+class Role(StrEnum):
+    """What a person or program is to the service."""
+
+    VIEWER = "viewer"
+    MARKETER = "marketer"
+    APPROVER = "approver"
+    DATA_SCIENTIST = "data_scientist"
+    ENGINEER = "engineer"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What an API key is for."""
+
+    DECIDE = "decide"
+    MANAGE = "manage"
+
+
+_P = Permission
+_READS = frozenset({_P.READ_CATALOG, _P.READ_DECISIONS, _P.READ_CUSTOMERS})
+_DECIDES = frozenset({_P.DECIDE, _P.REPORT, _P.WRITE_CUSTOMERS})
+
+ROLES: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: _READS,
+    Role.MARKETER: _READS | {_P.EDIT_CHANGES, _P.SIMULATE},
+    Role.APPROVER: _READS | {_P.SIMULATE, _P.APPROVE, _P.PUBLISH, _P.ROLLBACK, _P.READ_AUDIT},
+    Role.DATA_SCIENTIST: _READS | {_P.SIMULATE, _P.READ_METRICS},
+    Role.ENGINEER: _READS
+    | _DECIDES
+    | {_P.EXPORT_CUSTOMERS, _P.ERASE_CUSTOMERS, _P.ROLLBACK, _P.READ_AUDIT, _P.READ_METRICS},
+    Role.ADMIN: frozenset(Permission),
+}
+"""What each role may do."""
+
+SCOPES: Mapping[Scope, frozenset[Permission]] = {
+    Scope.DECIDE: _DECIDES,
+    Scope.MANAGE: frozenset(Permission) - _DECIDES,
+}
+"""What keys of each scope can do at most; no permission is in both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: ``name`` is what the audit trail says (``key:NAME``, ``oidc:SUBJECT``)."""
+
+    name: str
+    permissions: frozenset[Permission]
+
+
+ANYBODY = Actor("anybody", frozenset(Permission))
+"""Who everybody is where access is open."""
+
+
+def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
+    """Return what somebody with these roles may do.
+
+    >>> sorted(permissions_of([Role.VIEWER]))
+    ['read_catalog', 'read_customers', 'read_decisions']
+    """
+    return frozenset[Permission]().union(*(ROLES[role] for role in roles))

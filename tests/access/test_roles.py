@@ -1,0 +1,49 @@
+"""The table of roles: who may do what, worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from nba.access.roles import ANYBODY, ROLES, SCOPES, Permission, Role, Scope, permissions_of
+
+CHANGES = {"edit_changes", "approve", "publish", "rollback", "manage_keys"}
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        (Role.VIEWER, set()),
+        (Role.MARKETER, {"edit_changes"}),
+        (Role.APPROVER, {"approve", "publish", "rollback"}),
+        (Role.DATA_SCIENTIST, set()),
+        (Role.ENGINEER, {"rollback"}),
+        (Role.ADMIN, CHANGES),
+    ],
+)
+def test_each_role_changes_only_what_is_its_own(role: Role, may: set[str]) -> None:
+    assert CHANGES & set(ROLES[role]) == may
+
+
+def test_every_role_and_every_scope_is_in_its_table() -> None:
+    assert set(ROLES) == set(Role)
+    assert set(SCOPES) == set(Scope)
+
+
+def test_every_permission_is_of_one_scope_only() -> None:
+    assert SCOPES[Scope.DECIDE] | SCOPES[Scope.MANAGE] == set(Permission)
+    assert not SCOPES[Scope.DECIDE] & SCOPES[Scope.MANAGE]
+
+
+def test_who_writes_a_change_does_not_approve_it_unless_they_may_do_all() -> None:
+    both = {Permission.EDIT_CHANGES, Permission.APPROVE}
+    assert [role for role, may in ROLES.items() if both <= may] == [Role.ADMIN]
+
+
+def test_roles_add_up() -> None:
+    both = permissions_of([Role.MARKETER, Role.APPROVER])
+    assert both == ROLES[Role.MARKETER] | ROLES[Role.APPROVER]
+    assert permissions_of([]) == frozenset()
+
+
+def test_anybody_may_do_everything_where_access_is_open() -> None:
+    assert ANYBODY.permissions == set(Permission)
