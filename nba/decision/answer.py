@@ -26,6 +26,9 @@ def encode_answer(decision: Decision) -> bytes:
             "fallback": decision.fallback,
             "degraded": decision.degraded,
             "mode": decision.mode,
+            "not_before": {
+                placement: to_rfc3339(at_ms) for placement, at_ms in decision.not_before.items()
+            },
         }
     )
 

@@ -17,6 +17,7 @@ from nba.bandits import Explorer, project
 from nba.domain.catalog import Autonomy
 from nba.domain.customer import Scalar
 from nba.domain.ids import ActionId, CustomerId, PlacementId
+from nba.policies import Era
 
 FloatArray = NDArray[np.float64]
 
@@ -43,29 +44,26 @@ Arbiter = Callable[[ArbiterInput], FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arbitration:
-    """How one placement of one plan chooses; arrays run over all its candidates.
-
-    ``floors`` and ``ceilings`` bound each action probability; ``bounded`` says whether any binds.
-    """
+    """How one placement of one plan chooses; arrays run over all its candidates."""
 
     autonomy: Autonomy
     explorer: Explorer
     reward_scale: float
     priorities: FloatArray
-    floors: FloatArray
-    ceilings: FloatArray
-    bounded: bool
 
-    def probabilities(self, kept: NDArray[np.intp], scores: FloatArray, updates: int) -> FloatArray:
+    def probabilities(
+        self, kept: NDArray[np.intp], scores: FloatArray, updates: int, bounds: Era
+    ) -> FloatArray:
         """Return action probabilities over ``kept`` rows, given their scores, both ``(n_kept,)``.
 
+        ``bounds`` says what each may at least and at most be.
         With ``rules`` the highest priority is certain; with ``assisted`` scores decide among the
         highest priority (and saying nothing); with ``autonomous`` scores decide among all.
         """
         if len(kept) == 1:
             return np.ones(1)
         if self.autonomy is Autonomy.AUTONOMOUS:
-            return self._explored(kept, scores, updates)
+            return self._explored(kept, scores, updates, bounds)
         priorities = self.priorities[kept]
         foremost = priorities == priorities.max()
         if self.autonomy is Autonomy.RULES:
@@ -73,13 +71,17 @@ class Arbitration:
             return certain
         foremost[kept == 0] = True
         probabilities = np.zeros(len(kept))
-        probabilities[foremost] = self._explored(kept[foremost], scores[foremost], updates)
+        probabilities[foremost] = self._explored(
+            kept[foremost], scores[foremost], updates, bounds
+        )
         return probabilities
 
-    def _explored(self, kept: NDArray[np.intp], scores: FloatArray, updates: int) -> FloatArray:
+    def _explored(
+        self, kept: NDArray[np.intp], scores: FloatArray, updates: int, bounds: Era
+    ) -> FloatArray:
         if len(kept) == 1:
             return np.ones(1)
         chances = self.explorer.probabilities(scores / self.reward_scale, updates=updates)
-        if not self.bounded:
+        if not bounds.bounded:
             return chances
-        return project(chances, self.floors[kept], self.ceilings[kept])
+        return project(chances, bounds.floors[kept], bounds.ceilings[kept])

@@ -11,7 +11,6 @@ import numpy as np
 
 from nba.decision.answer import encode_answer
 from nba.decision.pipeline import (
-    Contact,
     DecisionInputs,
     asked_for,
     decide,
@@ -22,11 +21,12 @@ from nba.decision.pipeline import (
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_inputs
 from nba.domain.clock import MILLISECONDS_PER_SECOND
-from nba.domain.ids import NO_ACTION
+from nba.domain.history import Entry, contact_tag
+from nba.domain.ids import NO_ACTION, hash32
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.records import DecisionRecord
 from nba.ledger.sealing import HIDDEN
-from nba.policies import Drop
+from nba.policies import Drop, Situation
 
 
 def replay(plan: Plan, record: DecisionRecord) -> bytes:
@@ -43,11 +43,15 @@ def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
     """
     inputs = recorded_inputs(record)
     answer = msgspec.json.decode(record.answer)
-    said = [choice for choice in answer["choices"] if choice["action"] != NO_ACTION]
+    said = [
+        (choice["placement"], _contact(plan, inputs, number, choice))
+        for number, choice in enumerate(answer["choices"])
+        if choice["action"] != NO_ACTION
+    ]
     placements = []
     for position, request in enumerate(inputs.request.placements):
         before = {earlier.id for earlier in inputs.request.placements[:position]}
-        contacts = [_contact(plan, inputs, c) for c in said if c["placement"] in before]
+        contacts = [contact for placement, contact in said if placement in before]
         slot = plan.placements[request.id]
         placements.append(_placement(plan, slot, inputs, contacts, record))
     return {
@@ -63,10 +67,15 @@ def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
     }
 
 
-def _contact(plan: Plan, inputs: DecisionInputs, choice: Mapping[str, Any]) -> Contact:
+def _contact(plan: Plan, inputs: DecisionInputs, number: int, choice: Mapping[str, Any]) -> Entry:
     slot = plan.placements[choice["placement"]]
-    code = slot.action_codes[slot.action_ids.index(choice["action"])]
-    return inputs.at_ms // MILLISECONDS_PER_SECOND, code, slot.code
+    return Entry(
+        at_s=inputs.at_ms // MILLISECONDS_PER_SECOND,
+        action=slot.action_codes[slot.action_ids.index(choice["action"])],
+        placement=slot.code,
+        tag=contact_tag(inputs.decision_id, number),
+        content=0 if choice["content"] is None else hash32(choice["content"]),
+    )
 
 
 def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
         },
         "time_zone": inputs.time_zone,
         "locale": inputs.locale,
-        "contacts": len(inputs.history),
+        "contacts": len(inputs.history.contacts),
     }
 
 
@@ -87,12 +96,15 @@ def _placement(
     plan: Plan,
     slot: PlacementPlan,
     inputs: DecisionInputs,
-    contacts: Sequence[Contact],
+    contacts: Sequence[Entry],
     record: DecisionRecord,
 ) -> dict[str, Any]:
-    scored = score(slot, plan, inputs.features)
     history = extended_history(plan, inputs, contacts) if contacts else inputs.history
-    dropped = slot.guards.explain(situation_of(inputs, history))
+    situation = situation_of(inputs, history, answered=len(contacts))
+    weights = slot.guards.weights(situation)
+    scored = score(slot, plan, inputs.features, weights)
+    dropped = slot.guards.explain(situation)
+    shown = _contents(slot, situation, inputs.request.locale or inputs.locale)
     left = asked_for(slot, inputs.request)
     drawn = next(
         (d for d in record.draws if d.placement == slot.placement.id and d.rank == 1), None
@@ -111,11 +123,12 @@ def _placement(
             "model_propensity": float(1.0 / (1.0 + np.exp(-model_logits[row]))),
             "propensity": float(scored.propensities[row]),
             "value": float(slot.values[row]),
-            "context_weight": float(slot.weights[row] / slot.guards.levers[row]),
-            "lever": float(slot.guards.levers[row]),
+            "context_weight": float(slot.weights[row]),
+            "lever": float(weights[row]),
             "cost": float(slot.costs[row]),
             "score": float(scored.scores[row]),
             "probability": chances.get(row, 0.0),
+            "contents": shown[row],
         }
         for row in range(len(slot.actions))
     ]
@@ -128,6 +141,26 @@ def _placement(
         "candidates": candidates,
         "no_content_here": without,
     }
+
+
+def _contents(
+    slot: PlacementPlan, situation: Situation, locale: str | None
+) -> list[list[dict[str, Any]]]:
+    """Return for every candidate its variants in the locale, and what drops each of them."""
+    guards = slot.contents.guards
+    drops = None if guards is None else guards.explain(situation)
+    return [
+        [
+            {
+                "content": slot.contents.rows[variant].id,
+                "dropped_by": []
+                if guards is None or drops is None
+                else [asdict(guards.reason(drop)) for drop in drops[variant]],
+            }
+            for variant in slot.contents.variants(row, locale).tolist()
+        ]
+        for row in range(len(slot.actions))
+    ]
 
 
 def _reasons(slot: PlacementPlan, drops: list[Drop], *, asked: bool) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ and explain rest on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ from nba.bandits.draw import draw, uniform
 from nba.decision.arbitration import Arbiter, ArbiterInput
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
+from nba.domain.catalog import Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.decision import Choice, Decision, DecisionRequest, PlacementRequest
-from nba.domain.history import ContactHistory
-from nba.domain.ids import DecisionId
+from nba.domain.history import ContactHistory, Entry, contact_tag
+from nba.domain.ids import DecisionId, PlacementId, hash32
 from nba.errors import InputError
-from nba.policies import Situation
+from nba.policies import Situation, Verdicts
 
 ANSWER_VALID_MS = 3_600_000
 """How long an answer may be acted on."""
@@ -30,13 +31,14 @@ ANSWER_VALID_MS = 3_600_000
 _SLOTS_PER_PLACEMENT = 1 << 16
 _CONTENT_STREAM = 1 << 32
 
-Contact = tuple[int, int, int]
-"""When (seconds since the epoch), and the codes of action and placement."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionInputs:
-    """All a decision looks at besides its plan; ``features`` is ``(n_features,)`` float32."""
+    """All a decision looks at besides its plan; ``features`` is ``(n_features,)`` float32.
+
+    ``shared`` is what policies know that is the same for all customers; see
+    :class:`~nba.policies.Situation`.
+    """
 
     decision_id: DecisionId
     at_ms: int
@@ -47,6 +49,7 @@ class DecisionInputs:
     time_zone: str | None
     locale: str | None
     history: ContactHistory
+    shared: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +85,40 @@ class Scores:
     degraded: tuple[str, ...]
 
 
-def score(slot: PlacementPlan, plan: Plan, row: NDArray[np.float32]) -> Scores:
-    """Score a placement's candidates; where a model or the learner breaks, priors stand in."""
+def score(
+    slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: NDArray[np.float64]
+) -> Scores:
+    """Score a placement's candidates; where a model or the learner breaks, priors stand in.
+
+    ``weights`` is what the guardrails make each candidate count for, ``(n,)``.
+    """
+    weights = slot.weights * weights
     logits = slot.model_logits(row)
     degraded: tuple[str, ...] = ()
     try:
         logits = slot.learner.logits(logits, plan.learner_inputs(row))
     except InputError:
         degraded = ("bandit",)
-    propensities, scores, finite = _valued(slot, logits)
+    propensities, scores, finite = _valued(slot, logits, weights)
     if not finite:
-        propensities, scores, _ = _valued(slot, slot.prior_logits)
+        propensities, scores, _ = _valued(slot, slot.prior_logits, weights)
         degraded = ("propensity",)
     return Scores(propensities, scores, degraded)
 
 
 def _valued(
-    slot: PlacementPlan, logits: NDArray[np.float64]
+    slot: PlacementPlan, logits: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
     valued: tuple[NDArray[np.float64], NDArray[np.float64], bool] = expected_values(
-        logits, slot.values, slot.weights, slot.costs
+        logits, slot.values, weights, slot.costs
     )
     return valued
 
 
-def situation_of(inputs: DecisionInputs, history: ContactHistory) -> Situation:
-    """Return what the guardrails look at."""
+def situation_of(
+    inputs: DecisionInputs, history: ContactHistory, *, answered: int = 0
+) -> Situation:
+    """Return what the guardrails look at; the last ``answered`` contacts are the answer's own."""
     return Situation(
         customer_id=inputs.request.customer_id,
         at_ms=inputs.at_ms,
@@ -115,11 +126,13 @@ def situation_of(inputs: DecisionInputs, history: ContactHistory) -> Situation:
         consents=inputs.consents,
         time_zone=inputs.time_zone,
         history=history,
+        answer_from=len(history) - answered,
+        shared=inputs.shared,
     )
 
 
 def extended_history(
-    plan: Plan, inputs: DecisionInputs, contacts: Sequence[Contact]
+    plan: Plan, inputs: DecisionInputs, contacts: Sequence[Entry]
 ) -> ContactHistory:
     """Return the history with the answer's own contacts, as far back as any policy looks."""
     since_s = inputs.at_ms // MILLISECONDS_PER_SECOND - plan.history_seconds
@@ -158,42 +171,50 @@ class _Answering:
         self._inputs = inputs
         self._arbiter = arbiter
         self._situation = situation_of(inputs, inputs.history)
-        self._contacts: list[Contact] = []
+        self._contacts: list[Entry] = []
         self._choices: list[Choice] = []
         self._draws: list[DrawnChoice] = []
         self._horizons: dict[int, int] = {}
         self._holdout = False
         self._degraded: set[str] = set()
+        self._not_before: dict[PlacementId, int] = {}
 
     def fill(self, position: int, request: PlacementRequest) -> None:
         """Choose up to ``request.count`` actions for a placement; stop where nothing is best."""
         slot = self._plan.placements[request.id]
-        scored = score(slot, self._plan, self._inputs.features)
+        situation = self._now()
+        weights = slot.guards.weights(situation)
+        scored = score(slot, self._plan, self._inputs.features, weights)
         self._degraded.update(scored.degraded)
-        left = asked_for(slot, self._inputs.request)
+        asked = asked_for(slot, self._inputs.request)
+        left = np.ones(len(slot.actions), dtype=np.bool_) if asked is None else asked
         for rank in range(1, request.count + 1):
-            verdicts = slot.guards.evaluate(self._now())
+            situation = situation if rank == 1 else self._now()
+            verdicts = slot.guards.evaluate(situation)
+            contents = slot.contents.open(situation)
             self._holdout |= verdicts.holdout
-            open_rows = verdicts.dropped_by < 0
-            kept = np.flatnonzero(open_rows if left is None else left & open_rows)
+            open_rows = left & (verdicts.dropped_by < 0)
+            if contents is not None:
+                open_rows &= slot.contents.shown(contents, self._locale)
+            kept = np.flatnonzero(open_rows)
             scores = scored.scores[kept]
             probabilities = self._probabilities(slot, kept, scores)
             counter = position * _SLOTS_PER_PLACEMENT + rank
             index = draw(probabilities, uniform(self._inputs.seed, counter))
             drawn = DrawnChoice(slot, rank, int(kept[index]), kept, probabilities)
             nothing = drawn.row == 0
+            if rank == 1:
+                self._wait(slot, verdicts, situation)
             if nothing and rank > 1:
                 return
             explored = bool(scores[index] < scores.max())
             held_out = nothing and verdicts.holdout
-            reasons = _reasons(drawn, explored=explored, holdout=held_out)
-            self._add(drawn, float(probabilities[index]), scored, counter, reasons)
+            weight = float(weights[drawn.row])
+            reasons = _reasons(drawn, explored=explored, holdout=held_out, weight=weight)
+            self._add(drawn, float(probabilities[index]), scored, counter, reasons, contents)
             if nothing:
                 return
-            left = np.ones(len(slot.actions), dtype=np.bool_) if left is None else left
             left[drawn.row] = False
-            at_s = self._inputs.at_ms // MILLISECONDS_PER_SECOND
-            self._contacts.append((at_s, slot.action_codes[drawn.row], slot.code))
 
     def decided(self) -> Decided:
         """Return the finished answer."""
@@ -209,6 +230,7 @@ class _Answering:
             fallback="propensity" in self._degraded,
             degraded=tuple(sorted(self._degraded)),
             mode=inputs.request.mode,
+            not_before=self._not_before,
         )
         return Decided(
             decision=decision,
@@ -221,7 +243,7 @@ class _Answering:
         """Return the situation with the contacts this answer has made so far."""
         if not self._contacts:
             return self._situation
-        return replace(self._situation, history=self._extended())
+        return situation_of(self._inputs, self._extended(), answered=len(self._contacts))
 
     def _extended(self) -> ContactHistory:
         return extended_history(self._plan, self._inputs, self._contacts)
@@ -230,7 +252,8 @@ class _Answering:
         self, slot: PlacementPlan, kept: NDArray[np.intp], scores: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         if self._arbiter is None:
-            return slot.arbitration.probabilities(kept, scores, self._plan.updates)
+            bounds = slot.guards.era(self._inputs.at_ms)
+            return slot.arbitration.probabilities(kept, scores, self._plan.updates, bounds)
         return self._arbiter(
             ArbiterInput(
                 actions=tuple(slot.action_ids[row] for row in kept),
@@ -242,6 +265,18 @@ class _Answering:
             )
         )
 
+    def _wait(self, slot: PlacementPlan, verdicts: Verdicts, situation: Situation) -> None:
+        """Note when something may be sent that quiet hours alone hold back."""
+        if slot.placement.direction is not Direction.OUTBOUND:
+            return
+        not_before_ms = slot.guards.not_before(verdicts, situation)
+        if not_before_ms is not None:
+            self._not_before[slot.placement.id] = not_before_ms
+
+    @property
+    def _locale(self) -> str | None:
+        return self._inputs.request.locale or self._inputs.locale
+
     def _add(
         self,
         drawn: DrawnChoice,
@@ -249,14 +284,26 @@ class _Answering:
         scored: Scores,
         counter: int,
         reasons: tuple[str, ...],
+        contents: NDArray[np.bool_] | None,
     ) -> None:
         slot, row = drawn.slot, drawn.row
-        locale = self._inputs.request.locale or self._inputs.locale
-        variants = slot.contents_of(row, locale, self._plan.catalog.default_locale)
+        variants = slot.contents.variants(row, self._locale)
+        if contents is not None:
+            variants = variants[contents[variants]]
         content = None
-        if variants:
+        if len(variants):
             chance = uniform(self._inputs.seed, counter + _CONTENT_STREAM)
-            content = variants[int(chance * len(variants))]
+            content = slot.contents.rows[variants[int(chance * len(variants))]]
+        if row != 0:
+            self._contacts.append(
+                Entry(
+                    at_s=self._inputs.at_ms // MILLISECONDS_PER_SECOND,
+                    action=slot.action_codes[row],
+                    placement=slot.code,
+                    tag=contact_tag(self._inputs.decision_id, len(self._choices)),
+                    content=0 if content is None else hash32(content.id),
+                )
+            )
         self._horizons[len(self._choices)] = self._inputs.at_ms + slot.horizons_ms[row]
         self._draws.append(drawn)
         self._choices.append(
@@ -275,10 +322,12 @@ class _Answering:
         )
 
 
-def _reasons(drawn: DrawnChoice, *, explored: bool, holdout: bool) -> tuple[str, ...]:
+def _reasons(
+    drawn: DrawnChoice, *, explored: bool, holdout: bool, weight: float
+) -> tuple[str, ...]:
     if holdout:
         return ("holdout",)
     if len(drawn.kept) == 1:
         return ("only_candidate_left",)
     reason = "explored" if explored else "highest_score"
-    return (reason, "lever") if drawn.slot.guards.levers[drawn.row] != 1.0 else (reason,)
+    return (reason, "lever") if weight != 1.0 else (reason,)

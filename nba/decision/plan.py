@@ -6,7 +6,7 @@ definitions and models, and the number of the bandit snapshot in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from nba.bandits import BanditSettings, BoundLogistic, OnlineLogistic, build_explorer
 from nba.decision.arbitration import Arbitration
 from nba.decision.artifact import PlanSource
-from nba.domain.catalog import Action, Catalog, Content, Placement
+from nba.decision.contents import PlacementContents, compile_contents
+from nba.domain.catalog import Action, Catalog, Placement
 from nba.domain.ids import NO_ACTION, ActionId, PlacementId, PlanVersion, hash32
+from nba.domain.policy import Policy
 from nba.expressions import Schema
 from nba.features import CandidateTable, FeatureSet
 from nba.models import BoundModel
-from nba.policies import Candidates, GuardStack, compile_guards
+from nba.policies import Candidates, GuardStack, PolicyKind, compile_guards
 
 _MAX_LOGIT = 30.0
 
@@ -37,7 +39,10 @@ class PlacementModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementPlan:
-    """One placement, compiled; arrays run over its candidates, row 0 being ``no_action``."""
+    """One placement, compiled; arrays run over its candidates, row 0 being ``no_action``.
+
+    ``weights`` are context weights; levers come from ``guards``, since they may end.
+    """
 
     placement: Placement
     code: int
@@ -53,8 +58,14 @@ class PlacementPlan:
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
     costs: NDArray[np.float64]
-    contents: tuple[Mapping[str, tuple[Content, ...]], ...]
+    contents: PlacementContents
     learner: BoundLogistic
+
+    @property
+    def stacks(self) -> tuple[GuardStack, ...]:
+        """All guardrails here: of actions, and of contents where there are any."""
+        guards = self.contents.guards
+        return (self.guards,) if guards is None else (self.guards, guards)
 
     def model_logits(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return calibrated logits, ``(n,)``; the prior of the action where no model applies.
@@ -69,21 +80,30 @@ class PlacementPlan:
                 logits[model.rows] = model.bound.logits(row, model.rows)
         return logits
 
-    def contents_of(self, candidate: int, locale: str | None, default: str) -> tuple[Content, ...]:
-        """Return the variants in the closest locale: exact, then language, then the default."""
-        by_locale = self.contents[candidate]
-        wanted = locale or default
-        for name in (wanted, wanted.partition("-")[0], default):
-            if name in by_locale:
-                return by_locale[name]
-        return ()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What the contact history notes besides contacts: kinds of outcomes, and names of events."""
+
+    outcomes: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
+
+    @classmethod
+    def by(cls, policies: Iterable[Policy]) -> Noted:
+        """Return all that any of the policies looks for."""
+        known = [policy for policy in policies if isinstance(policy, PolicyKind)]
+        return cls(
+            outcomes=frozenset(kind for policy in known for kind in policy.noted_outcomes()),
+            events=frozenset(name for policy in known for name in policy.noted_events()),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One immutable plan, ready to decide.
 
-    ``written`` is what profiles are written with where that is more than what decisions read:
+    ``noted`` is what policies look for in the contact history besides contacts. ``written`` is what
+    profiles are written with where that is more than what decisions read:
     while another layout is on its way in.
     """
 
@@ -94,6 +114,7 @@ class Plan:
     bandit_columns: NDArray[np.intp]
     updates: int
     history_seconds: int
+    noted: Noted
     action_ids: frozenset[ActionId]
     written: FeatureSet | None = None
 
@@ -152,7 +173,8 @@ def compile_plan(
         placement.id: _compile_placement(source, placement, schema, learner)
         for placement in source.catalog.placements
     }
-    windows = [slot.guards.max_window_seconds for slot in placements.values()]
+    stacks = [stack for slot in placements.values() for stack in slot.stacks]
+    windows = [stack.max_window_seconds for stack in stacks]
     return Plan(
         digest=digest,
         snapshot=snapshot,
@@ -161,6 +183,7 @@ def compile_plan(
         bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
         updates=learner.updates,
         history_seconds=max(*windows, source.features.contact_seconds, 0),
+        noted=Noted.by(source.policies),
         action_ids=frozenset(action.id for action in source.catalog.actions),
     )
 
@@ -179,10 +202,11 @@ def _compile_placement(
     nothing = next(action for action in catalog.actions if action.id == NO_ACTION)
     actions = (nothing, *(a for a in catalog.actions if a.id in shown and not a.is_no_action))
     table = source.features.candidates(actions, placement, schema=candidates)
+    schema = {**source.features.schema(), **candidates}
     guards = compile_guards(
         source.policies,
         Candidates(placement=placement, actions=actions, columns=table.symbols),
-        {**source.features.schema(), **candidates},
+        schema,
         catalog=catalog,
     )
     action_ids = tuple(action.id for action in actions)
@@ -196,20 +220,19 @@ def _compile_placement(
         horizons_ms=tuple(round(a.horizon.total_seconds() * 1_000) for a in actions),
         table=table,
         guards=guards,
-        arbitration=_arbitration(source, placement, actions, guards),
+        arbitration=_arbitration(source, placement, actions),
         models=_bind_models(source, placement, actions, table),
         prior_logits=np.log(base_rates / (1.0 - base_rates)),
         values=np.array([action.value for action in actions]),
-        weights=np.where(np.arange(len(actions)) == 0, 1.0, placement.context_weight)
-        * guards.levers,
+        weights=np.where(np.arange(len(actions)) == 0, 1.0, placement.context_weight),
         costs=np.array([action.cost for action in actions]),
-        contents=tuple(_by_locale(action, here) for action in actions),
+        contents=compile_contents(source, placement, actions, here, table.symbols, schema),
         learner=learner.bind(action_ids),
     )
 
 
 def _arbitration(
-    source: PlanSource, placement: Placement, actions: tuple[Action, ...], guards: GuardStack
+    source: PlanSource, placement: Placement, actions: tuple[Action, ...]
 ) -> Arbitration:
     highest = max((action.value for action in source.catalog.actions), default=1.0)
     return Arbitration(
@@ -217,9 +240,6 @@ def _arbitration(
         explorer=build_explorer(source.bandit),
         reward_scale=source.bandit.reward_scale or max(highest, 1e-9),
         priorities=np.array([0.0 if a.is_no_action else a.priority for a in actions]),
-        floors=guards.floors,
-        ceilings=guards.ceilings,
-        bounded=bool((guards.floors > 0).any() or (guards.ceilings < 1).any()),
     )
 
 
@@ -246,10 +266,3 @@ def _bind_models(
         )
     return tuple(bound)
 
-
-def _by_locale(action: Action, here: list[Content]) -> Mapping[str, tuple[Content, ...]]:
-    found: dict[str, tuple[Content, ...]] = {}
-    for content in here:
-        if content.action == action.id:
-            found[content.locale] = (*found.get(content.locale, ()), content)
-    return found

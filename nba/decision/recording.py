@@ -48,6 +48,7 @@ def pack_record(
             inputs.time_zone,
             inputs.locale,
             inputs.history.packed,
+            dict(inputs.shared),
             tuple(_draw(drawn) for drawn in draws),
             answer,
         )
@@ -83,6 +84,7 @@ def recorded_inputs(record: DecisionRecord) -> DecisionInputs:
         time_zone=record.time_zone,
         locale=record.locale,
         history=unpack_history(record.history),
+        shared=record.shared,
     )
 
 

@@ -63,7 +63,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One answer: ranked choices per placement, and what was unusual about it."""
+    """One answer: ranked choices per placement, and what was unusual about it.
+
+    ``not_before`` gives, for outbound placements where quiet hours alone held something back, the
+    earliest time at which some of it may be sent, in ms since the epoch.
+    """
 
     decision_id: DecisionId
     customer_id: CustomerId
@@ -75,3 +79,4 @@ class Decision:
     fallback: bool = False
     degraded: tuple[str, ...] = ()
     mode: Mode = Mode.LIVE
+    not_before: Mapping[PlacementId, int] = field(default_factory=dict)

@@ -1,9 +1,17 @@
-"""Contact history: when which action was chosen in which placement, packed for one read.
+"""Contact history: what was said to a customer and what came of it, packed for one read.
 
-Layout, little-endian: ``<II`` version and ``complete_since_s``, then 12 bytes a contact: ``<III``
-seconds since the epoch, :func:`~nba.domain.ids.hash32` of the action, and of the placement. The
-packed form is the only one: a decision reads columns as views of it and adds a contact by appending
-bytes.
+Layout, little-endian: ``<II`` version and ``complete_since_s``, then 24 bytes an entry: ``<IIIIII``
+seconds since the epoch, :func:`~nba.domain.ids.hash32` of action and placement, what the entry is,
+a tag, and the code of the content. An entry is
+
+- a contact (``CONTACT``): a choice that was given; its tag is :func:`contact_tag`;
+- an outcome (:func:`outcome_code`) of the contact with the same tag, whose action, placement and
+  content it repeats;
+- an event (:func:`event_code`): something that happened to the customer, with no action.
+
+Outcomes and events are noted only where a policy looks at them. Entries are in order of arrival.
+The packed form is the only one: a decision reads columns as views of it and adds a contact by
+appending bytes.
 """
 
 from __future__ import annotations
@@ -11,25 +19,60 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.domain.ids import DecisionId, hash32
 from nba.errors import CorruptRecordError
 
 MAX_CONTACTS = 1_000
-"""Contacts kept for one customer; where older ones were dropped, ``complete_since_s`` says so."""
+"""Entries kept for one customer; where older ones were dropped, ``complete_since_s`` says so."""
 
-AT_S, ACTION, PLACEMENT = range(3)
+AT_S, ACTION, PLACEMENT, WHAT, TAG, CONTENT = range(6)
 """Columns of :attr:`ContactHistory.table`."""
 
+CONTACT = 0
+"""What an entry is that tells of a choice given."""
+
 _HEADER = struct.Struct("<II")
-_CONTACT = struct.Struct("<III")
+_ENTRY = struct.Struct("<IIIIII")
+
+
+class Entry(NamedTuple):
+    """One entry; codes are :func:`~nba.domain.ids.hash32` of what they stand for."""
+
+    at_s: int
+    action: int = 0
+    placement: int = 0
+    what: int = CONTACT
+    tag: int = 0
+    content: int = 0
+
+    def pack(self) -> bytes:
+        """Return its 24 bytes."""
+        return _ENTRY.pack(*self)
+
+
+def contact_tag(decision_id: DecisionId, choice: int) -> int:
+    """Return the tag of a choice's contact and outcomes; unique but for chance in 2**32."""
+    return hash32(f"{decision_id}:{choice}")
+
+
+def outcome_code(kind: str) -> int:
+    """Return what an entry is that tells of an outcome of a kind; never ``CONTACT``."""
+    return hash32(f"outcome/{kind}") | 1
+
+
+def event_code(name: str) -> int:
+    """Return what an entry is that tells of an event of a name; never ``CONTACT``."""
+    return hash32(f"event/{name}") | 1
 
 
 @dataclass(frozen=True, slots=True)
 class ContactHistory:
-    """Contacts of one customer, oldest first, as their packed form.
+    """What was said to one customer and what came of it, oldest first, as its packed form.
 
     ``complete_since_s`` is 0 where nothing was ever dropped; a policy that must look further back
     than it does not know the count, and treats it as missing.
@@ -51,32 +94,39 @@ class ContactHistory:
 
     @property
     def table(self) -> NDArray[np.uint32]:
-        """Contacts as a read-only view, ``(n_contacts, 3) uint32``: time, action, placement."""
+        """Entries as a read-only view, ``(n_entries, 6) uint32``, a column each part."""
         flat = np.frombuffer(self.packed, dtype="<u4", offset=_HEADER.size)
-        return flat.reshape(-1, _CONTACT.size // 4)
+        return flat.reshape(-1, _ENTRY.size // 4)
+
+    @property
+    def contacts(self) -> NDArray[np.uint32]:
+        """The entries that are contacts, ``(n_contacts, 6) uint32``."""
+        table = self.table
+        contacts: NDArray[np.uint32] = table[table[:, WHAT] == CONTACT]
+        return contacts
 
     def __len__(self) -> int:
-        return (len(self.packed) - _HEADER.size) // _CONTACT.size
+        return (len(self.packed) - _HEADER.size) // _ENTRY.size
 
     def extended(
-        self, contacts: Iterable[tuple[int, int, int]], *, keep_since_s: int
+        self, entries: Iterable[tuple[int, ...]], *, keep_since_s: int
     ) -> ContactHistory:
-        """Return the history with contacts ``(at_s, action, placement)`` added.
+        """Return the history with entries added, each with the parts of :class:`Entry`.
 
-        Contacts older than ``keep_since_s``, which no policy looks at, are dropped, and beyond
+        Entries older than ``keep_since_s``, which no policy looks at, are dropped, and beyond
         ``MAX_CONTACTS`` the oldest; ``complete_since_s`` moves up to say so, since a policy
         published later may look further back.
         """
         kept, since_s = self._kept(keep_since_s)
-        body = kept + b"".join(_CONTACT.pack(*contact) for contact in contacts)
-        surplus = len(body) - MAX_CONTACTS * _CONTACT.size
+        body = kept + b"".join(Entry(*entry).pack() for entry in entries)
+        surplus = len(body) - MAX_CONTACTS * _ENTRY.size
         if surplus > 0:
-            since_s = max(since_s, _CONTACT.unpack_from(body, surplus - _CONTACT.size)[AT_S] + 1)
+            since_s = max(since_s, _ENTRY.unpack_from(body, surplus - _ENTRY.size)[AT_S] + 1)
             body = body[surplus:]
         return ContactHistory(_HEADER.pack(self.version + 1, since_s) + body)
 
     def united(self, other: ContactHistory) -> ContactHistory:
-        """Return the contacts of both, oldest first, as one customer's.
+        """Return the entries of both, oldest first, as one customer's.
 
         A count over them is never lower than either's, and what either does not know is not known.
         """
@@ -92,7 +142,7 @@ class ContactHistory:
 
     def _kept(self, keep_since_s: int) -> tuple[bytes, int]:
         since_s = self.complete_since_s
-        oldest = _CONTACT.unpack_from(self.packed, _HEADER.size)[AT_S] if len(self) else None
+        oldest = _ENTRY.unpack_from(self.packed, _HEADER.size)[AT_S] if len(self) else None
         if oldest is None or oldest >= keep_since_s:
             return self.packed[_HEADER.size :], since_s
         table = self.table
@@ -101,10 +151,10 @@ class ContactHistory:
 
 
 def pack_history(
-    contacts: Sequence[tuple[int, int, int]], *, complete_since_s: int = 0, version: int = 0
+    entries: Sequence[tuple[int, ...]], *, complete_since_s: int = 0, version: int = 0
 ) -> ContactHistory:
-    """Pack contacts ``(at_s, action, placement)``, oldest first."""
-    body = b"".join(_CONTACT.pack(*contact) for contact in contacts)
+    """Pack entries, each with the parts of :class:`Entry`, oldest first."""
+    body = b"".join(Entry(*entry).pack() for entry in entries)
     return ContactHistory(_HEADER.pack(version, complete_since_s) + body)
 
 
@@ -119,6 +169,6 @@ def unpack_history(packed: bytes | None) -> ContactHistory:
     """
     if not packed:
         return EMPTY_HISTORY
-    if len(packed) < _HEADER.size or (len(packed) - _HEADER.size) % _CONTACT.size:
+    if len(packed) < _HEADER.size or (len(packed) - _HEADER.size) % _ENTRY.size:
         raise CorruptRecordError(f"contact history of {len(packed)} bytes is cut")
     return ContactHistory(packed)

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.domain.history import ACTION, AT_S, PLACEMENT, ContactHistory
+from nba.domain.history import ACTION, AT_S, CONTACT, PLACEMENT, WHAT, ContactHistory
 from nba.features.aggregates import TILES_PER_WINDOW
 
 COUNT_CONTACTS = 0
@@ -57,6 +57,8 @@ def _position(codes: Any, code: int) -> int:
 def _read(table: Any, now_seconds: float, plan: ContactPlan, row: Any) -> None:
     values = np.full(len(row), np.nan)
     for contact in range(len(table)):
+        if table[contact, WHAT] != CONTACT:
+            continue
         second = np.int64(table[contact, AT_S])
         action = _position(plan.actions, np.int64(table[contact, ACTION]))
         placement = _position(plan.placements, np.int64(table[contact, PLACEMENT]))

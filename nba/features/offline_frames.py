@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.customer import ALIAS_SOURCE
+from nba.domain.history import ACTION, AT_S, PLACEMENT, Entry
 from nba.domain.ids import NO_ACTION, hash32
 from nba.errors import Fault, InputError
 
@@ -110,7 +111,7 @@ def begins_of(frame: pl.DataFrame, n_customers: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Contacts:
-    """Decisions by customer and time; ``table (n, 3) uint32`` as a contact history has them."""
+    """Decisions by customer and time; ``table (n, 6) uint32`` as a contact history has them."""
 
     begins: NDArray[np.int64]
     at_ms: NDArray[np.int64]
@@ -122,12 +123,10 @@ class Contacts:
         required = ("customer_id", "at", "action", "placement")
         rows = rows_of(decisions, customers, required, "decisions")
         rows, at_ms = by_arrival(rows.filter(pl.col("action") != NO_ACTION), "at", "decisions")
-        columns = [
-            at_ms // MILLISECONDS_PER_SECOND,
-            _hashes(rows["action"]),
-            _hashes(rows["placement"]),
-        ]
-        table = np.column_stack(columns).astype(np.uint32)
+        table = np.zeros((rows.height, len(Entry._fields)), dtype=np.uint32)
+        table[:, AT_S] = at_ms // MILLISECONDS_PER_SECOND
+        table[:, ACTION] = _hashes(rows["action"])
+        table[:, PLACEMENT] = _hashes(rows["placement"])
         return cls(begins_of(rows, customers.height), at_ms, table)
 
 

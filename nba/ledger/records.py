@@ -1,7 +1,7 @@
 """What the ledger keeps, and how it is packed.
 
 A decision's record holds everything the decision looked at (request, feature row, consents, time
-zone, contact history, seed, plan version) and the answer's bytes, so that it can be replayed and
+zone, contact history, shared state of policies, seed, plan version) and the answer's bytes, so that it can be replayed and
 explained from the record and its plan alone.
 """
 
@@ -17,7 +17,7 @@ from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.decision import DecisionRequest
 from nba.errors import CorruptRecordError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Draw(msgspec.Struct, array_like=True, frozen=True):
@@ -48,6 +48,7 @@ class DecisionRecord(msgspec.Struct, array_like=True, frozen=True):
     time_zone: str | None
     locale: str | None
     history: bytes
+    shared: dict[int, tuple[int, ...]]
     draws: tuple[Draw, ...]
     answer: bytes
 

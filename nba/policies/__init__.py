@@ -2,6 +2,7 @@
 
 from nba.policies.artifact import policies_from_builtins, policies_to_builtins
 from nba.policies.check import check_policies
+from nba.policies.eras import Era
 from nba.policies.guards import Drop, GuardStack, Verdicts, compile_guards
 from nba.policies.kind import Cause, PolicyKind, Reason
 from nba.policies.kinds import KINDS
@@ -18,6 +19,7 @@ __all__ = [
     "Cause",
     "Concern",
     "Drop",
+    "Era",
     "GuardStack",
     "LocatedPolicy",
     "PolicyKind",

@@ -29,6 +29,7 @@ from nba.expressions.tree import (
     Or,
     Read,
 )
+from nba.policies.contents import CONTENT_SYMBOL
 from nba.policies.kind import PolicyKind
 from nba.policies.stage import Gate, Selected, Stage, Surroundings
 
@@ -43,6 +44,11 @@ class ConditionPolicy(PolicyKind):
 
     condition: str
     missing: Missing = Missing.CLOSED
+
+    @property
+    def is_about_contents(self) -> bool:
+        """Whether its selector or its condition names contents."""
+        return self.applies_to.is_about_contents or CONTENT_SYMBOL in self.condition
 
     def sentence(self, cause: int) -> str:
         """Say which condition was not met, or could not be judged."""

@@ -2,13 +2,14 @@
 
 Stages close gates (:mod:`nba.policies.stage`), the conditions run as one program, and one kernel
 walks the gates in the order of :mod:`nba.policies.order`, so that the first policy to drop a
-candidate is the one named.
+candidate is the one named. Policies about contents make a stack of their own, whose candidates are
+the contents of the placement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numba
@@ -18,33 +19,35 @@ from numpy.typing import NDArray
 from nba.domain.catalog import Catalog
 from nba.domain.policy import Policy
 from nba.expressions import Schema, compile_program
-from nba.policies.condition import compile_conditions
+from nba.policies.eras import Era, Eras
 from nba.policies.kind import PolicyKind, Reason
-from nba.policies.kinds import ContactCap, Exploration, Holdout, Lever
-from nba.policies.kinds.consent import compile_consents
-from nba.policies.kinds.contact_cap import compile_caps
-from nba.policies.kinds.exploration import compile_exploration
-from nba.policies.kinds.holdout import compile_holdouts
-from nba.policies.kinds.lever import compile_levers
-from nba.policies.kinds.quiet_hours import compile_quiet_hours
+from nba.policies.kinds import (
+    COMPILERS,
+    VALIDITY,
+    Exploration,
+    Holdout,
+    Lever,
+    QuietHours,
+    Validity,
+)
 from nba.policies.order import ORDER, SHAPERS, concerns
-from nba.policies.selection import select_actions, select_placements
+from nba.policies.selection import select_actions, select_contents, select_placements
 from nba.policies.situation import Candidates, Situation
-from nba.policies.stage import FIRST_CAUSE, OPEN, SECOND_CAUSE, Gate, Selected, Stage, Surroundings
+from nba.policies.stage import (
+    FIRST_CAUSE,
+    OPEN,
+    SECOND_CAUSE,
+    Close,
+    Gate,
+    Selected,
+    Surroundings,
+    Weigh,
+)
 
 P = TypeVar("P", bound=PolicyKind)
 
-_COMPILERS: Mapping[str, Callable[[Any, Surroundings], Stage]] = {
-    "consent": compile_consents,
-    "eligibility": compile_conditions,
-    "applicability": compile_conditions,
-    "suitability": compile_conditions,
-    "contact_cap": compile_caps,
-    "quiet_hours": compile_quiet_hours,
-    "holdout": compile_holdouts,
-}
 _RANKS = {kind: rank for rank, kind in enumerate((*ORDER, *SHAPERS))}
-POLICY, SCALAR, VECTOR, OPEN_IF_UNKNOWN, IS_HOLDOUT, START, STOP = range(7)
+POLICY, SCALAR, VECTOR, SHUT, OPEN_IF_UNKNOWN, IS_HOLDOUT, START, STOP = range(8)
 
 
 class Drop(NamedTuple):
@@ -71,53 +74,102 @@ class Verdicts:
 class GuardStack:
     """Compiled guardrails of one placement; see :func:`compile_guards`.
 
-    ``policies`` are all policies in the order of evaluation. ``levers``, ``floors`` and
-    ``ceilings`` are ``(n_candidates,) float64``: weights on expected value, and bounds on action
-    probability. ``max_window_seconds`` is how far back any policy looks, in any placement.
+    ``policies`` are all policies in the order of evaluation. ``max_window_seconds`` is how far back
+    any policy looks, in any placement.
     """
 
     def __init__(self, policies: Sequence[PolicyKind], surroundings: Surroundings) -> None:
         candidates = surroundings.candidates
         self.policies: tuple[PolicyKind, ...] = tuple(policies)
-        self.max_window_seconds = max(
-            (policy.window_seconds for policy in policies if isinstance(policy, ContactCap)),
-            default=0,
-        )
+        self.max_window_seconds = max((policy.window_seconds for policy in policies), default=0)
         self._n_candidates = len(candidates.actions)
         selected = list(_select(self.policies, candidates))
-        self.levers = compile_levers(_of(selected, Lever), n_candidates=self._n_candidates)
-        self.floors, self.ceilings = compile_exploration(
-            _of(selected, Exploration), n_candidates=self._n_candidates
+        compiled = _compile_stages(selected, surroundings)
+        self._gates, self._closers, self._weighers = compiled
+        self._n_shut = sum(gate.by_row for gate in self._gates)
+        self._eras = Eras(
+            self.policies,
+            self._gates,
+            _of(selected, Lever),
+            _of(selected, Exploration),
+            n_candidates=self._n_candidates,
         )
-        self._gates, self._closers = _compile_stages(selected, surroundings)
         conditions = [gate.condition for gate in self._gates if gate.condition is not None]
         self._program = compile_program(conditions).bind(candidates.columns)
         self._table = self._gate_table()
         rows = [gate.rows for gate in self._gates]
         self._rows = np.concatenate([np.zeros(0, dtype=np.int32), *rows])
 
+    @property
+    def closes(self) -> bool:
+        """Whether anything here can drop a candidate."""
+        return bool(self._gates)
+
+    def era(self, at_ms: int) -> Era:
+        """Return what holds at a moment."""
+        return self._eras.at(at_ms)
+
+    def weights(self, situation: Situation) -> NDArray[np.float64]:
+        """Return the weight on the expected value of every candidate, ``(n_candidates,)``."""
+        levers = self._eras.at(situation.at_ms).levers
+        if not self._weighers:
+            return levers
+        weights = levers.copy()
+        for weigh in self._weighers:
+            weigh(situation, weights)
+        return weights
+
     def evaluate(self, situation: Situation) -> Verdicts:
         """Say which candidates are dropped, and by what."""
-        closed, scalars, vectors = self._close(situation)
+        closed, shut, scalars, vectors = self._close(situation)
         dropped_by, causes, holdout = _apply(
-            self._table, self._rows, closed, scalars, vectors, self._n_candidates
+            self._table,
+            self._rows,
+            self._eras.at(situation.at_ms).active,
+            closed,
+            shut,
+            scalars,
+            vectors,
+            self._n_candidates,
         )
         return Verdicts(dropped_by, causes, holdout)
 
     def explain(self, situation: Situation) -> list[list[Drop]]:
         """Return, for every candidate, everything that drops it, in the stated order."""
-        closed, scalars, vectors = self._close(situation)
+        closed, shut, scalars, vectors = self._close(situation)
+        active = self._eras.at(situation.at_ms).active
         drops: list[list[Drop]] = [[] for _ in range(self._n_candidates)]
         for number, gate in enumerate(self._gates):
-            _, scalar, vector, open_if_unknown, *_ = self._table[number].tolist()
+            if not active[number]:
+                continue
+            _, scalar, vector, by_row, open_if_unknown, *_ = self._table[number].tolist()
             for row in gate.rows.tolist():
                 cause = int(closed[number])
                 if gate.condition is not None:
                     answer = int(vectors[vector, row] if vector >= 0 else scalars[scalar])
                     cause = _cause(answer, open_if_unknown)
+                elif gate.by_row:
+                    cause = int(shut[by_row, row])
                 if cause != OPEN:
                     drops[row].append(Drop(gate.policy, cause - FIRST_CAUSE))
         return drops
+
+    def not_before(self, verdicts: Verdicts, situation: Situation) -> int | None:
+        """Return when the first of what quiet hours hold back may be said, in ms since the epoch.
+
+        ``None`` where they hold nothing back, or nobody can tell until when.
+        """
+        quiet = {
+            policy
+            for index in np.unique(verdicts.dropped_by).tolist()
+            if index >= 0 and isinstance(policy := self.policies[index], QuietHours)
+        }
+        moments = [
+            moment
+            for policy in quiet
+            if (moment := policy.next_open_ms(situation.at_ms, situation.time_zone)) is not None
+        ]
+        return min(moments, default=None)
 
     def reason(self, dropped: int | Drop) -> Reason:
         """Return why a policy drops a candidate: for its index alone, its first cause."""
@@ -126,16 +178,18 @@ class GuardStack:
 
     def _close(
         self, situation: Situation
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8]]:
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8]]:
         closed = np.zeros(len(self._gates), dtype=np.uint8)
+        shut = np.zeros((self._n_shut, self._n_candidates), dtype=np.uint8)
         for close in self._closers:
-            close(situation, closed)
+            close(situation, closed, shut)
         scalars, vectors = self._program.run(situation.symbols)
-        return closed, scalars, vectors
+        return closed, shut, scalars, vectors
 
     def _gate_table(self) -> NDArray[np.int32]:
         table = np.full((len(self._gates), STOP + 1), -1, dtype=np.int32)
         output = 0
+        by_row = 0
         start = 0
         for number, gate in enumerate(self._gates):
             row = table[number]
@@ -144,6 +198,9 @@ class GuardStack:
             row[IS_HOLDOUT] = isinstance(self.policies[gate.policy], Holdout)
             row[START], row[STOP] = start, start + len(gate.rows)
             start = row[STOP]
+            if gate.by_row:
+                row[SHUT] = by_row
+                by_row += 1
             if gate.condition is None:
                 continue
             for column, outputs in (
@@ -160,14 +217,14 @@ class GuardStack:
 def compile_guards(
     policies: Sequence[Policy], candidates: Candidates, schema: Schema, *, catalog: Catalog
 ) -> GuardStack:
-    """Compile policies for the candidates of a placement.
+    """Compile policies for the candidates of a placement, or for its contents.
 
     Parameters
     ----------
     policies
         Policies of any kind, in any order; those that select nothing here cost nothing here.
     candidates
-        Row 0 must be ``no_action``.
+        Actions, of which row 0 must be ``no_action``; or contents.
     schema
         Symbols of the situation row and of ``candidates.columns``.
     catalog
@@ -180,23 +237,33 @@ def compile_guards(
     ValueError
         Row 0 is not ``no_action``.
     """
-    if not candidates.actions or not candidates.actions[0].is_no_action:
+    if candidates.contents is None and not (
+        candidates.actions and candidates.actions[0].is_no_action
+    ):
         raise ValueError(f"row 0 of placement {candidates.placement.id} must be no_action")
     known = [policy for policy in policies if isinstance(policy, PolicyKind)]
     if len(known) != len(policies):
         raise TypeError("a policy is of no known kind")
+    dated = any(item.starts or item.ends for item in candidates.contents or candidates.actions)
+    known = [VALIDITY, *known] if dated else known
     ordered = sorted(known, key=lambda policy: _RANKS[policy.kind])
-    return GuardStack(ordered, Surroundings(candidates, catalog, schema, 0))
+    return GuardStack(ordered, Surroundings(candidates, catalog, schema, 0, 0))
 
 
 def _select(
     policies: Sequence[PolicyKind], candidates: Candidates
 ) -> Iterable[Selected[PolicyKind]]:
+    contents = candidates.contents
     for index, policy in enumerate(policies):
+        is_here = policy.is_about_contents == (contents is not None)
         selector = policy.applies_to
+        if not (is_here or isinstance(policy, Validity)):
+            continue
         if not select_placements(selector, [candidates.placement])[0]:
             continue
         mask = select_actions(selector, candidates.actions)
+        if contents is not None:
+            mask &= select_contents(selector, contents)
         rows = [
             row
             for row in np.flatnonzero(mask).tolist()
@@ -216,19 +283,26 @@ def _of(selected: Sequence[Selected[PolicyKind]], kind: type[P]) -> list[Selecte
 
 def _compile_stages(
     selected: Sequence[Selected[PolicyKind]], surroundings: Surroundings
-) -> tuple[tuple[Gate, ...], tuple[Callable[[Situation, NDArray[np.uint8]], None], ...]]:
+) -> tuple[tuple[Gate, ...], tuple[Close, ...], tuple[Weigh, ...]]:
     gates: list[Gate] = []
-    closers = []
+    closers: list[Close] = []
+    weighers: list[Weigh] = []
     for kind in ORDER:
         chosen = [item for item in selected if item.policy.kind == kind]
-        place = Surroundings(
-            surroundings.candidates, surroundings.catalog, surroundings.schema, len(gates)
+        place = replace(
+            surroundings,
+            first_gate=len(gates),
+            first_shut=sum(gate.by_row for gate in gates),
         )
-        stage = _COMPILERS[kind](chosen, place)
+        if kind not in COMPILERS:
+            continue
+        stage = COMPILERS[kind](chosen, place)
         gates.extend(stage.gates)
         if stage.gates and stage.close is not None:
             closers.append(stage.close)
-    return tuple(gates), tuple(closers)
+        if stage.weigh is not None:
+            weighers.append(stage.weigh)
+    return tuple(gates), tuple(closers), tuple(weighers)
 
 
 @numba.njit(cache=True)
@@ -241,24 +315,36 @@ def _cause(answer: int, open_if_unknown: int) -> int:
 
 
 @numba.njit(cache=True)
-def _apply(
-    table: Any, rows: Any, closed: Any, scalars: Any, vectors: Any, n_candidates: int
+def _apply(  # noqa: C901 - one branch a way of closing
+    table: Any,
+    rows: Any,
+    active: Any,
+    closed: Any,
+    shut: Any,
+    scalars: Any,
+    vectors: Any,
+    n_candidates: int,
 ) -> tuple[NDArray[np.int16], NDArray[np.int8], bool]:
     dropped_by = np.full(n_candidates, -1, dtype=np.int16)
     causes = np.zeros(n_candidates, dtype=np.int8)
     holdout = False
     for gate in range(table.shape[0]):
+        if not active[gate]:
+            continue
         cause = int(closed[gate])
         vector = table[gate, VECTOR]
+        by_row = table[gate, SHUT]
         if table[gate, SCALAR] >= 0:
             cause = _cause(scalars[table[gate, SCALAR]], table[gate, OPEN_IF_UNKNOWN])
-        if cause == OPEN and vector < 0:
+        if cause == OPEN and vector < 0 and by_row < 0:
             continue
         holdout = holdout or table[gate, IS_HOLDOUT] == 1
         for position in range(table[gate, START], table[gate, STOP]):
             row = rows[position]
             if vector >= 0:
                 cause = _cause(vectors[vector, row], table[gate, OPEN_IF_UNKNOWN])
+            elif by_row >= 0:
+                cause = int(shut[by_row, row])
             if cause != OPEN and dropped_by[row] < 0:
                 dropped_by[row] = table[gate, POLICY]
                 causes[row] = cause - FIRST_CAUSE

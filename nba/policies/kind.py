@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,6 +43,24 @@ class PolicyKind(Policy):
 
     kind: str
     causes: ClassVar[tuple[Cause, ...]]
+
+    @property
+    def window_seconds(self) -> int:
+        """How far back it looks in the contact history."""
+        return 0
+
+    @property
+    def is_about_contents(self) -> bool:
+        """Whether it is evaluated on the contents of an action rather than on actions."""
+        return self.applies_to.is_about_contents
+
+    def noted_outcomes(self) -> Iterable[str]:
+        """Return the kinds of outcome it looks for in the contact history."""
+        return ()
+
+    def noted_events(self) -> Iterable[str]:
+        """Return the names of events it looks for in the contact history."""
+        return ()
 
     def problems(self) -> Iterator[Problem]:
         """Iterate over fields outside their bounds."""

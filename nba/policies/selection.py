@@ -1,7 +1,7 @@
-"""Selectors as masks: the part about actions, and the part about placements.
+"""Selectors as masks: the part about actions, about contents, and about placements.
 
-A selector is a conjunction of both, so a pair is selected where both masks are true; that takes
-as many matches as there are actions and placements together, not one for every pair.
+A selector is a conjunction of all, so something is selected where all masks are true; that takes
+as many matches as there are actions, contents and placements together, not one for every pair.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.domain.catalog import Action, Direction, Placement
+from nba.domain.catalog import Action, Content, Direction, Placement
 from nba.domain.ids import ActionId, PlacementId
 from nba.domain.policy import Selector
 
@@ -24,6 +24,11 @@ def select_actions(selector: Selector, actions: Sequence[Action]) -> NDArray[np.
     """Return which actions are selected wherever the placement is, ``(n_actions,)``."""
     part = replace(selector, channels=(), placements=(), directions=())
     return np.array([part.matches(action, _ANY_PLACEMENT) for action in actions], dtype=np.bool_)
+
+
+def select_contents(selector: Selector, contents: Sequence[Content]) -> NDArray[np.bool_]:
+    """Return which contents are selected whatever their action is, ``(n_contents,)``."""
+    return np.array([selector.matches_content(content) for content in contents], dtype=np.bool_)
 
 
 def select_placements(selector: Selector, placements: Sequence[Placement]) -> NDArray[np.bool_]:

@@ -1,8 +1,9 @@
 """Stages: all policies of one kind, compiled for the candidates of one placement.
 
 A stage is made of gates. A gate belongs to a policy and stands before some rows; in a decision it
-is open, or closed for all its rows at once (``closed[gate]`` is 1 + the index of the cause), or, if
-it carries a condition, closed row by row as the condition answers.
+is open, or closed for all its rows at once (``closed[gate]`` is 1 + the index of the cause). A gate
+with a condition is closed row by row as the condition answers, and one that says ``by_row`` as its
+stage writes: ``shut[k, row]`` is 1 + the index of the cause, ``k`` counting such gates.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ from nba.policies.situation import Candidates, Situation
 
 P = TypeVar("P", bound=PolicyKind)
 
+Close = Callable[[Situation, NDArray[np.uint8], NDArray[np.uint8]], None]
+"""Given the situation, writes ``closed (n_gates,)`` and ``shut (n_by_row, n_candidates)``."""
+
+Weigh = Callable[[Situation, NDArray[np.float64]], None]
+"""Given the situation, multiplies ``weights (n_candidates,)``."""
+
 OPEN = 0
 FIRST_CAUSE = 1
 SECOND_CAUSE = 2
@@ -29,24 +36,26 @@ SECOND_CAUSE = 2
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One thing that can close: its policy's index, its rows, and its condition if it has one."""
+    """One thing that can close: its policy's index, its rows, and how if not for all at once."""
 
     policy: int
     rows: NDArray[np.int32]
     condition: Expression | None = None
     open_if_unknown: bool = False
+    by_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """The gates of a kind, and what closes them: ``None`` where conditions do.
 
-    ``close`` is given the situation and the gates of all stages, ``(n_gates,) uint8``, and writes
-    those of its own.
+    ``close`` writes those of its own among the gates of all stages. ``weigh`` multiplies weights on
+    expected value, ``(n_candidates,) float64``, by what the kind makes of the situation.
     """
 
     gates: tuple[Gate, ...]
-    close: Callable[[Situation, NDArray[np.uint8]], None] | None = None
+    close: Close | None = None
+    weigh: Weigh | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,14 @@ class Selected(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a stage is compiled in; ``first_gate`` is where its gates begin among all."""
+    """What a stage is compiled in.
+
+    ``first_gate`` is where its gates begin among all, ``first_shut`` where those begin that close
+    row by row.
+    """
 
     candidates: Candidates
     catalog: Catalog
     schema: Schema
     first_gate: int
+    first_shut: int

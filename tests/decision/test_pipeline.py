@@ -111,8 +111,8 @@ def test_the_new_history_has_the_contacts_of_the_answer_and_none_for_saying_noth
             )
         )
         rows = decided.history.table.tolist()
-        assert [codes[action] for _, action, _ in rows] == said
-        assert {at_s for at_s, _, _ in rows} == {NOW_MS // 1_000}
+        assert [codes[action] for _, action, *_ in rows] == said
+        assert {at_s for at_s, *_ in rows} == {NOW_MS // 1_000}
 
 
 def test_every_choice_waits_for_its_actions_horizon(shop, inputs):
@@ -199,7 +199,8 @@ def test_a_customer_not_held_out_is_not_marked(shop, inputs):
 def test_a_lever_multiplies_the_value_and_not_the_cost(shop, inputs):
     shop.promote(stump(0.0, 0.0))  # every propensity is one half
     slot = shop.plan.placements[HERO]
-    scored = score(slot, shop.plan, inputs(shop.plan).features)
+    weights = slot.guards.era(NOW_MS).levers
+    scored = score(slot, shop.plan, inputs(shop.plan).features, weights)
     scores = dict(zip(slot.action_ids, scored.scores.tolist(), strict=True))
     assert scores == {
         NO_ACTION: 0.0,
@@ -221,7 +222,8 @@ def test_a_placements_context_weight_multiplies_values_but_that_of_saying_nothin
     )
     shop.promote(stump(0.0, 0.0))
     slot = shop.plan.placements[HERO]
-    scored = score(slot, shop.plan, inputs(shop.plan).features)
+    weights = slot.guards.era(NOW_MS).levers
+    scored = score(slot, shop.plan, inputs(shop.plan).features, weights)
     scores = dict(zip(slot.action_ids, scored.scores.tolist(), strict=True))
     assert scores["coat"] == 0.5 * 20 * 0.5
     assert scores["card"] == 0.5 * 50 * 2 * 0.5 - 0.5
@@ -229,7 +231,8 @@ def test_a_placements_context_weight_multiplies_values_but_that_of_saying_nothin
 
 def test_without_a_model_the_prior_of_each_action_is_its_propensity(shop, inputs):
     slot = shop.plan.placements[HERO]
-    scored = score(slot, shop.plan, inputs(shop.plan).features)
+    weights = slot.guards.era(NOW_MS).levers
+    scored = score(slot, shop.plan, inputs(shop.plan).features, weights)
     propensities = dict(zip(slot.action_ids, scored.propensities, strict=True))
     assert scored.degraded == ()
     for action, base_rate in (("card", 0.02), ("coat", 0.05), ("shirt", 0.1), ("parcel", 0.3)):
@@ -240,7 +243,8 @@ def test_a_model_decides_by_what_is_known_of_the_customer(shop, inputs):
     shop.promote(stump(-3.0, -1.0))
     slot = shop.plan.placements[HERO]
     for age, logit in ((30.0, -3.0), (40.0, -3.0), (41.0, -1.0), (float("nan"), -3.0)):
-        scored = score(slot, shop.plan, inputs(shop.plan, age=age).features)
+        weights = slot.guards.era(NOW_MS).levers
+        scored = score(slot, shop.plan, inputs(shop.plan, age=age).features, weights)
         assert np.allclose(scored.propensities, 1 / (1 + math.exp(-logit)), rtol=1e-12)
 
 
@@ -250,7 +254,8 @@ def test_a_model_for_some_actions_leaves_the_others_to_their_priors(make_shop, i
     )
     shop.promote(stump(1.0, 1.0))
     slot = shop.plan.placements[HERO]
-    scored = score(slot, shop.plan, inputs(shop.plan).features)
+    weights = slot.guards.era(NOW_MS).levers
+    scored = score(slot, shop.plan, inputs(shop.plan).features, weights)
     propensities = dict(zip(slot.action_ids, scored.propensities, strict=True))
     assert math.isclose(propensities["coat"], 1 / (1 + math.exp(-1.0)))
     assert math.isclose(propensities["shirt"], 0.1)

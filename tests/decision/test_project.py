@@ -100,6 +100,7 @@ def candidates_left(reference: Project, placement_id: str, *, consented: bool) -
         consents={code: True} if consented else {},
         time_zone="Europe/Berlin",
         history=EMPTY_HISTORY,
+        answer_from=0,
     )
     dropped = guards.evaluate(situation).dropped_by
     return {action.id for action, policy in zip(actions, dropped, strict=True) if policy < 0}

@@ -99,7 +99,7 @@ def test_features_are_named_with_their_values_and_missing_ones_are_none(shop):
 def test_a_record_of_another_format_or_cut_short_is_corrupt(shop, inputs):
     whole = packed(shop.plan, inputs(shop.plan))
     later = msgspec.msgpack.encode([99, *msgspec.msgpack.decode(whole)[1:]])
-    with pytest.raises(CorruptRecordError, match="format 99, expected 1"):
+    with pytest.raises(CorruptRecordError, match="format 99, expected 2"):
         read_record(later)
     for bytes_kept in (0, 1, len(whole) // 2, len(whole) - 1):
         with pytest.raises(CorruptRecordError, match="cannot read a DecisionRecord"):

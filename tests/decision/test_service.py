@@ -14,7 +14,7 @@ from shop import NOW_MS, Shop, ask
 
 from nba.decision.recording import read_record, recorded_features
 from nba.domain.decision import Mode
-from nba.domain.history import unpack_history
+from nba.domain.history import CONTACT, contact_tag, unpack_history
 from nba.domain.ids import (
     NO_ACTION,
     CustomerId,
@@ -72,8 +72,10 @@ def test_an_answer_given_is_an_answer_recorded(shop):
     assert decided["at"] == "2025-06-15T15:06:40.000Z"
     assert decided["expires_at"] == "2025-06-15T16:06:40.000Z"
     state = asyncio.run(shop.ledger.read(ANNA, None))
+    content = hash32(decided["choices"][0]["content"])
+    tag = contact_tag(decision_id, 0)
     assert unpack_history(state.history).table.tolist() == [
-        [NOW_MS // 1_000, hash32("coat"), hash32("web.rules")]
+        [NOW_MS // 1_000, hash32("coat"), hash32("web.rules"), CONTACT, tag, content]
     ]
     partition = decision_partition(decision_id)
     assert partition == partition_of("anna", shop.ledger.partitions)

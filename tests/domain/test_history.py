@@ -6,15 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nba.domain.history import EMPTY_HISTORY, MAX_CONTACTS, pack_history, unpack_history
+from nba.domain.history import (
+    CONTACT,
+    EMPTY_HISTORY,
+    MAX_CONTACTS,
+    Entry,
+    event_code,
+    outcome_code,
+    pack_history,
+    unpack_history,
+)
 from nba.errors import CorruptRecordError
 
 WORD = st.integers(0, 2**32 - 1)
-CONTACTS = st.lists(st.tuples(st.integers(0, 10_000), WORD, WORD), max_size=30).map(sorted)
+CONTACTS = st.lists(
+    st.builds(Entry, st.integers(0, 10_000), WORD, WORD, WORD, WORD, WORD), max_size=30
+).map(sorted)
 
 
 def contacts_of(history):
-    return [tuple(row) for row in history.table.tolist()]
+    return [Entry(*row) for row in history.table.tolist()]
 
 
 @given(CONTACTS, WORD, WORD)
@@ -26,7 +37,7 @@ def test_what_is_packed_is_read_back(contacts, since_s, version):
     assert len(history) == len(contacts)
 
 
-@given(CONTACTS, st.tuples(st.integers(10_000, 11_000), WORD, WORD), st.integers(-100, 11_000))
+@given(CONTACTS, st.builds(Entry, st.integers(10_000, 11_000), WORD, WORD), st.integers(-100, 11_000))
 def test_extending_keeps_what_is_recent_and_says_from_when_it_is_complete(contacts, new, keep):
     history = pack_history(contacts, version=7).extended([new], keep_since_s=keep)
     assert contacts_of(history) == [*[c for c in contacts if c[0] >= keep], new]
@@ -44,8 +55,8 @@ def test_beyond_the_most_kept_the_oldest_go_and_completeness_says_so():
     full = pack_history([(second, 1, 2) for second in range(MAX_CONTACTS)])
     history = full.extended([(5_000, 3, 4), (5_001, 3, 4)], keep_since_s=0)
     assert len(history) == MAX_CONTACTS
-    assert contacts_of(history)[0] == (2, 1, 2)
-    assert contacts_of(history)[-1] == (5_001, 3, 4)
+    assert contacts_of(history)[0] == Entry(2, 1, 2)
+    assert contacts_of(history)[-1] == Entry(5_001, 3, 4)
     assert history.complete_since_s == 2, "of second 1 the contact is gone, of second 2 it is not"
 
 
@@ -55,12 +66,27 @@ def test_a_customer_never_contacted_has_an_empty_complete_history():
     assert (len(EMPTY_HISTORY), EMPTY_HISTORY.complete_since_s, EMPTY_HISTORY.version) == (0, 0, 0)
 
 
-@given(CONTACTS, st.integers(1, 11))
+@given(CONTACTS, st.integers(1, 23))
 def test_a_cut_history_is_corrupt_and_not_shorter(contacts, missing):
     packed = pack_history([*contacts, (20_000, 1, 1)]).packed
     with pytest.raises(CorruptRecordError, match="is cut"):
         unpack_history(packed[:-missing])
 
 
-def test_a_contact_takes_twelve_bytes_so_that_fifty_fit_a_small_record():
-    assert len(pack_history([(1, 2, 3)] * 50).packed) == 8 + 50 * 12
+def test_an_entry_takes_24_bytes_so_that_fifty_fit_a_small_record():
+    assert len(pack_history([(1, 2, 3)] * 50).packed) == 8 + 50 * 24
+
+
+def test_outcomes_and_events_are_entries_but_no_contacts():
+    said = Entry(10, 1, 2, tag=7)
+    clicked = Entry(20, 1, 2, outcome_code("click"), tag=7)
+    complained = Entry(30, what=event_code("complaint"), tag=8)
+    history = pack_history([said, clicked, complained])
+    assert len(history) == 3
+    assert history.contacts.tolist() == [list(said)]
+
+
+def test_no_outcome_or_event_is_taken_for_a_contact():
+    for name in ("click", "impression", "complaint", ""):
+        assert outcome_code(name) != CONTACT != event_code(name)
+        assert outcome_code(name) != event_code(name)

@@ -232,7 +232,7 @@ def test_contacts_of_both_count(run: Callable[[Check], None]) -> None:
         await world.alias(ANON, ANNA)
         assert await world.history(ANON) is None
         history = unpack_history(await world.history(ANNA))
-        assert history.table.tolist() == [[100, 1, 1], [200, 2, 2], [300, 1, 1]]
+        assert history.table[:, :3].tolist() == [[100, 1, 1], [200, 2, 2], [300, 1, 1]]
         assert history.complete_since_s == 90
         assert history.version > mine.version
 
@@ -600,5 +600,5 @@ def test_the_longest_history_keeps_the_latest_contacts_of_both() -> None:
     theirs = pack_history([(2 * i + 1, 2, 2) for i in range(1, MAX_CONTACTS + 1)])
     both = mine.united(theirs)
     assert len(both) == MAX_CONTACTS
-    assert both.table[0].tolist() == [MAX_CONTACTS + 2, 1, 1]
+    assert both.table[0, :3].tolist() == [MAX_CONTACTS + 2, 1, 1]
     assert both.complete_since_s == MAX_CONTACTS + 2

@@ -46,7 +46,7 @@ class Opened:
         )
         record = DecisionRecord(
             *(FORMAT, decision_id, name, 0, 0, "p.0", pack(request), b""),
-            *({}, None, None, b"", (), b"{}"),
+            *({}, None, None, b"", {}, (), b"{}"),
         )
         reservation = Reservation(
             decision_id=decision_id,

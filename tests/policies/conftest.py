@@ -105,13 +105,16 @@ def moment() -> Callable[..., Situation]:
         complete_since_s: int = 0,
         **given: Any,
     ) -> Situation:
+        past = history(list(contacts), complete_since_s)
         return Situation(
             customer_id=given.get("customer_id", "c1"),
             at_ms=given.get("at_ms", NOW_S * 1_000),
             symbols=np.array([age, member]),
             consents=given.get("consents", {}),
             time_zone=given.get("time_zone"),
-            history=history(list(contacts), complete_since_s),
+            history=past,
+            answer_from=given.get("answer_from", len(past)),
+            shared=given.get("shared", {}),
         )
 
     return situation

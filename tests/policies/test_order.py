@@ -17,7 +17,7 @@ def _action(message_class: MessageClass) -> Action:
 
 
 def test_order_holds_every_kind_once() -> None:
-    assert sorted((*ORDER, *SHAPERS)) == sorted(KINDS)
+    assert sorted((*ORDER, *SHAPERS)) == sorted({*KINDS, "validity"})
 
 
 def test_order_is_stated_in_words_at_the_top_of_the_file() -> None:
@@ -27,7 +27,7 @@ def test_order_is_stated_in_words_at_the_top_of_the_file() -> None:
 
 
 def test_table_says_something_of_every_kind_and_message_class() -> None:
-    assert set(CONCERNS) == set(KINDS)
+    assert set(CONCERNS) == {*KINDS, "validity"}
     assert all(set(row) == set(MessageClass) for row in CONCERNS.values())
 
 
@@ -35,10 +35,10 @@ def test_promotions_pass_every_guardrail() -> None:
     assert all(row[MessageClass.PROMOTIONAL] is Concern.ALWAYS for row in CONCERNS.values())
 
 
-def test_mandatory_messages_pass_only_eligibility_and_applicability() -> None:
+def test_mandatory_messages_have_only_to_be_allowed_and_to_fit() -> None:
     row = {kind: by_class[MessageClass.MANDATORY] for kind, by_class in CONCERNS.items()}
     concerned = {kind for kind, concern in row.items() if concern is not Concern.NEVER}
-    assert concerned == {"eligibility", "applicability"}
+    assert concerned == {"validity", "eligibility", "applicability", "rotation"}
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from nba.policies.condition import compile_conditions
 from nba.policies.kind import PolicyKind
 from nba.policies.kinds.applicability import Applicability
-from nba.policies.kinds.consent import ConsentPolicy
-from nba.policies.kinds.contact_cap import ContactCap
+from nba.policies.kinds.consent import ConsentPolicy, compile_consents
+from nba.policies.kinds.contact_cap import ContactCap, compile_caps
 from nba.policies.kinds.eligibility import Eligibility
 from nba.policies.kinds.exploration import Exploration
-from nba.policies.kinds.holdout import Holdout
+from nba.policies.kinds.holdout import Holdout, compile_holdouts
 from nba.policies.kinds.lever import Lever
-from nba.policies.kinds.quiet_hours import QuietHours
+from nba.policies.kinds.quiet_hours import QuietHours, compile_quiet_hours
 from nba.policies.kinds.suitability import Suitability
+from nba.policies.kinds.validity import VALIDITY, Validity, compile_validity
+from nba.policies.stage import Stage, Surroundings
 
 KINDS: Mapping[str, type[PolicyKind]] = {
     "consent": ConsentPolicy,
@@ -26,9 +30,24 @@ KINDS: Mapping[str, type[PolicyKind]] = {
     "lever": Lever,
     "exploration": Exploration,
 }
+"""The kinds that are written in files."""
+
+COMPILERS: Mapping[str, Callable[[Any, Surroundings], Stage]] = {
+    "validity": compile_validity,
+    "consent": compile_consents,
+    "eligibility": compile_conditions,
+    "applicability": compile_conditions,
+    "suitability": compile_conditions,
+    "contact_cap": compile_caps,
+    "quiet_hours": compile_quiet_hours,
+    "holdout": compile_holdouts,
+}
+"""What compiles each kind that drops candidates."""
 
 __all__ = [
+    "COMPILERS",
     "KINDS",
+    "VALIDITY",
     "Applicability",
     "ConsentPolicy",
     "ContactCap",
@@ -38,4 +57,5 @@ __all__ = [
     "Lever",
     "QuietHours",
     "Suitability",
+    "Validity",
 ]

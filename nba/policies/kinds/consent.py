@@ -56,7 +56,7 @@ def compile_consents(
             lookups.append((gate, consent_code(channel, purpose), unknown))
             gates.append(Gate(item.index, item.rows[purposes == purpose]))
 
-    def close(situation: Situation, closed: NDArray[np.uint8]) -> None:
+    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
         for gate, code, unknown in lookups:
             granted = situation.consents.get(code)
             if granted is None:

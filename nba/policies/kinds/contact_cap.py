@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nba.domain.catalog import Action, Placement
 from nba.domain.clock import MILLISECONDS_PER_SECOND
-from nba.domain.history import ACTION, AT_S, PLACEMENT
+from nba.domain.history import ACTION, AT_S, CONTACT, PLACEMENT, WHAT
 from nba.domain.ids import NO_ACTION, hash32
 from nba.domain.policy import Selector
 from nba.policies.kind import Cause, PolicyKind, Problem
@@ -81,7 +81,7 @@ def compile_caps(selected: Sequence[Selected[ContactCap]], surroundings: Surroun
     )
     first = surroundings.first_gate
 
-    def close(situation: Situation, closed: NDArray[np.uint8]) -> None:
+    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
         history = situation.history
         _count(
             history.table,
@@ -150,6 +150,8 @@ def _count(
     n_caps = bounds.shape[0]
     counts = np.zeros(n_caps, dtype=np.int64)
     for contact in range(contacts.shape[0]):
+        if contacts[contact, WHAT] != CONTACT:
+            continue
         at_s = np.int64(contacts[contact, AT_S])
         action = _position(action_codes, contacts[contact, ACTION])
         placement = _position(placement_codes, contacts[contact, PLACEMENT])

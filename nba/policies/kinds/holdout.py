@@ -46,7 +46,7 @@ def compile_holdouts(selected: Sequence[Selected[Holdout]], surroundings: Surrou
         for position, item in enumerate(selected)
     ]
 
-    def close(situation: Situation, closed: NDArray[np.uint8]) -> None:
+    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
         for gate, salt, share in groups:
             if uniform_hash(salt, situation.customer_id) < share:
                 closed[gate] = FIRST_CAUSE

@@ -70,6 +70,19 @@ class QuietHours(PolicyKind):
             return self._starts_on(weekday)
         return minute < end and self._starts_on((weekday - 1) % len(WEEKDAYS))
 
+    def next_open_ms(self, at_ms: int, time_zone: str | None) -> int | None:
+        """Return when it is quiet no more, in ms since the epoch; ``None`` where nobody can tell."""
+        zone = find_zone(time_zone)
+        if zone is None:
+            return None
+        minute_s = at_ms // MILLISECONDS_PER_SECOND // 60 * 60
+        for moment_s in range(minute_s, minute_s + 8 * 86_400, 60):
+            local = datetime.fromtimestamp(moment_s, zone)
+            minute = local.hour * _MINUTES_PER_HOUR + local.minute
+            if not self.is_quiet(local.weekday(), minute):
+                return moment_s * MILLISECONDS_PER_SECOND
+        return None
+
     def _starts_on(self, weekday: int) -> bool:
         return not self.days or WEEKDAYS[weekday] in self.days
 
@@ -85,7 +98,7 @@ def compile_quiet_hours(
         (surroundings.first_gate + position, item.policy) for position, item in enumerate(selected)
     ]
 
-    def close(situation: Situation, closed: NDArray[np.uint8]) -> None:
+    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
         zone = find_zone(situation.time_zone)
         if zone is None:
             for gate, policy in policies:

@@ -30,19 +30,19 @@ def test_strictest_bounds_hold(guard: Guard) -> None:
         _bounds(floor=0.05, max_share=0.5, actions=("shirt",)),
         _bounds(max_share=0.3, actions=("shirt", "card")),
     )
-    assert stack.floors.tolist() == [0.0, 0.01, 0.05, 0.01, 0.0]
-    assert stack.ceilings.tolist() == [1.0, 0.3, 0.3, 1.0, 1.0]
+    assert stack.era(0).floors.tolist() == [0.0, 0.01, 0.05, 0.01, 0.0]
+    assert stack.era(0).ceilings.tolist() == [1.0, 0.3, 0.3, 1.0, 1.0]
 
 
 def test_ceiling_holds_against_the_floor_of_another_policy(guard: Guard) -> None:
     stack = guard(_bounds(floor=0.2), _bounds(max_share=0.1, actions=("card",)))
-    assert stack.floors.tolist() == [0.0, 0.1, 0.2, 0.2, 0.0]
+    assert stack.era(0).floors.tolist() == [0.0, 0.1, 0.2, 0.2, 0.0]
 
 
 def test_without_policies_nothing_is_bounded(guard: Guard) -> None:
     stack = guard()
-    assert stack.floors.tolist() == [0.0] * 5
-    assert stack.ceilings.tolist() == [1.0] * 5
+    assert stack.era(0).floors.tolist() == [0.0] * 5
+    assert stack.era(0).ceilings.tolist() == [1.0] * 5
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ def _lever(weight: float, **selector: tuple[str, ...]) -> Lever:
 
 
 def test_levers_multiply_where_they_select(guard: Guard) -> None:
-    levers = guard(_lever(2.0), _lever(1.5, actions=("shirt",))).levers
+    levers = guard(_lever(2.0), _lever(1.5, actions=("shirt",))).era(0).levers
     assert levers.tolist() == [1.0, 2.0, 3.0, 2.0, 1.0]
 
 
 def test_levers_together_stay_within_the_bounds_of_one(guard: Guard) -> None:
-    assert guard(_lever(8.0), _lever(8.0)).levers.tolist() == [1.0, 10.0, 10.0, 10.0, 1.0]
-    assert guard(_lever(0.2), _lever(0.2)).levers.tolist() == [1.0, 0.1, 0.1, 0.1, 1.0]
+    assert guard(_lever(8.0), _lever(8.0)).era(0).levers.tolist() == [1.0, 10.0, 10.0, 10.0, 1.0]
+    assert guard(_lever(0.2), _lever(0.2)).era(0).levers.tolist() == [1.0, 0.1, 0.1, 0.1, 1.0]
 
 
 @pytest.mark.parametrize(
