@@ -10,8 +10,8 @@ import logging
 import os
 import time
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkstemp
@@ -19,6 +19,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from nba.access import Gate, KeyGate, OpenGate
+from nba.access.ring import KeyRing
+from nba.access.rules import require_access
+from nba.access.service import KeyService
+from nba.access.sql import SqlKeyStore
+from nba.access.store import KeyStore
+from nba.catalog.database import Database
 from nba.catalog.sql import SqlControlStore
 from nba.catalog.store import ControlStore
 from nba.decision.plans import PlanRepository
@@ -142,6 +149,40 @@ def open_control(settings: Settings) -> ControlStore:
     return SqlControlStore.create(control_url(settings))
 
 
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[KeyService]:
+    """Open the service that makes, rotates and revokes API keys."""
+    database = Database.create(control_url(settings))
+    try:
+        yield KeyService(SqlKeyStore(database), clock_of(settings), os.urandom)
+    finally:
+        database.close()
+
+
+def open_gate(settings: Settings, keys: KeyStore, clock: Clock) -> Gate:
+    """Return the gate that requests pass.
+
+    Raises :class:`~nba.errors.DefinitionError` where it is not clear, or not safe, who is let in.
+    """
+    require_access(settings)
+    if settings.access != "keys":
+        return OpenGate()
+    ring = KeyRing(keys, clock, poll_seconds=settings.access_poll_seconds)
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return KeyGate(ring)
+    from nba.access.http import fetch  # its client is slow to load, and few need it
+    from nba.access.oidc import OidcVerifier
+
+    oidc = OidcVerifier(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        roles_claim=settings.oidc_roles_claim,
+        fetch=fetch,
+        clock=clock,
+    )
+    return KeyGate(ring, oidc)
+
+
 def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
     """Open a dataset of the log."""
     # Its libraries are heavy; an API process loads them only for a customer's timeline.
@@ -247,6 +288,7 @@ class Runtime:
     profiles: RedisProfileStore
     rollouts: RedisRolloutStore
     control: ControlStore
+    api_keys: KeyStore
     repository: PlanRepository
 
 
@@ -259,7 +301,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     connection = Connection(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds)
     await connection.connect()
     keys = Keys(partitions=settings.partitions, prefix=settings.key_prefix)
-    control = open_control(settings)
+    database = Database.create(control_url(settings))
+    control = SqlControlStore(database)
     try:
         yield Runtime(
             settings=settings,
@@ -282,6 +325,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             ),
             rollouts=RedisRolloutStore(connection, keys),
             control=control,
+            api_keys=SqlKeyStore(database),
             repository=PlanRepository(control),
         )
     finally:

@@ -11,6 +11,7 @@ from nba.cli import (
     erasing,
     features,
     ingesting,
+    keys,
     learning,
     projects,
     reporting,
@@ -38,6 +39,7 @@ for commands in (
     erasing,
     reporting,
     schemas,
+    keys,
 ):
     commands.register(app)
 

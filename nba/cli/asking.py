@@ -132,12 +132,14 @@ def ask(method: str, url: str | None, path: str, body: object = None) -> Any:
 
 def fetch(url: str | None, path: str, *, method: str = "GET", body: object = None) -> bytes:
     """Return the answer's bytes; raise what was refused."""
+    settings = load_settings()
     if url is None:
-        settings = load_settings()
         url = f"http://{settings.host}:{settings.port}"
     content = None if body is None else msgspec.json.encode(body)
+    key = settings.api_key
+    headers = {"authorization": f"Bearer {key}"} if key is not None else {}
     try:
-        reply = httpx.request(method, url + path, content=content, timeout=10.0)
+        reply = httpx.request(method, url + path, content=content, headers=headers, timeout=10.0)
     except httpx.HTTPError as error:
         raise UnavailableError(f"no service answers at {url} ({error}); start `nba up`") from error
     if reply.is_success:

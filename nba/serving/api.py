@@ -6,6 +6,7 @@ import socket
 
 import uvicorn
 
+from nba.access.rules import require_access
 from nba.bootstrap import collect_rarely
 from nba.serving.app import create_app
 from nba.settings import Settings
@@ -15,6 +16,7 @@ _BACKLOG = 2_048
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun."""
+    require_access(settings)
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from nba.bootstrap import Runtime, open_log, open_runtime
+from nba.access import Permission
+from nba.bootstrap import Runtime, open_gate, open_log, open_runtime
 from nba.decision.outcomes import OutcomeService
 from nba.decision.pipeline import DecisionInputs, decide
 from nba.decision.plan import Plan
@@ -32,7 +33,7 @@ from nba.serving.admission import Admission
 from nba.serving.customers import CustomerRecords
 from nba.serving.decisions import DecisionEndpoints
 from nba.serving.docs import docs_routes
-from nba.serving.endpoint import Call, Endpoint, Handler
+from nba.serving.endpoint import PUBLIC, Call, Endpoint, Operation
 from nba.serving.events import EventEndpoints
 from nba.serving.follower import PlanFollower
 from nba.serving.metrics import Metrics
@@ -45,7 +46,7 @@ _REPLICA_BITS = 64
 
 _logger = logging.getLogger(__name__)
 
-Handlers = Mapping[str, Mapping[str, Handler]]
+Operations = Mapping[str, Mapping[str, Operation]]
 
 
 class Application:
@@ -90,15 +91,17 @@ def create_app(settings: Settings) -> Application:
                 poll_seconds=settings.poll_seconds,
                 swapped=_warm,
             )
-            handlers = _handlers(runtime, follower, admission, metrics)
-            for path, by_method in handlers.items():
-                endpoint = Endpoint(by_method, max_body_bytes=settings.max_body_bytes)
+            gate = open_gate(settings, runtime.api_keys, runtime.clock)
+            operations = _operations(runtime, follower, admission, metrics)
+            for path, by_method in operations.items():
+                endpoint = Endpoint(by_method, gate, max_body_bytes=settings.max_body_bytes)
                 app.router.routes.append(Route(path, endpoint))
                 if "{" not in path:
                     application.direct[path] = endpoint
             app.router.routes.extend(docs_routes(openapi_document()))
+            await gate.start()
             await follower.start()
-            tasks = [asyncio.create_task(follower.run()), asyncio.create_task(admission.run())]
+            tasks = [asyncio.create_task(one.run()) for one in (follower, admission, gate)]
             yield
             for task in tasks:
                 task.cancel()
@@ -131,9 +134,9 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
     return Response(reply.body, reply.status, headers, media_type=reply.content_type)
 
 
-def _handlers(
+def _operations(
     runtime: Runtime, follower: PlanFollower, admission: Admission, metrics: Metrics
-) -> Handlers:
+) -> Operations:
     clock = runtime.clock
     profiles = ProfileService(
         runtime.profiles,
@@ -187,28 +190,44 @@ def _handlers(
             metrics.live(plan.digest, plan.snapshot)
         return metrics.render()
 
+    may = Permission
+    taking = may.WRITE_CUSTOMERS
     return {
-        "/v1/decisions": {"POST": decisions.decide},
-        "/v1/outcomes": {"POST": OutcomeEndpoints(outcomes, clock, metrics).report},
-        "/v1/events": {"POST": customers.taking()},
-        "/v1/batch": {"POST": customers.taking()},
-        **{f"/v1/{type_}": {"POST": customers.taking(type_)} for type_ in TYPES},
-        "/v1/decisions/{decision_id}": {"GET": decisions.get},
-        "/v1/decisions/{decision_id}/explain": {"GET": decisions.explain},
-        "/v1/decisions/{decision_id}/replay": {"GET": decisions.replay},
-        # A customer's id may hold slashes, so what follows it is looked for first.
-        "/v1/customers/{customer_id:path}/timeline": {"GET": customers.timeline},
-        "/v1/customers/{customer_id:path}/export": {"GET": customers.export},
-        "/v1/customers/{customer_id:path}/consents": {"GET": customers.consents},
-        "/v1/customers/{customer_id:path}/erasure": {"GET": customers.erasure},
-        "/v1/customers/{customer_id:path}": {
-            "GET": customers.get,
-            "PUT": customers.put,
-            "DELETE": customers.delete,
+        "/v1/decisions": {"POST": Operation(may.DECIDE, decisions.decide)},
+        "/v1/outcomes": {
+            "POST": Operation(may.REPORT, OutcomeEndpoints(outcomes, clock, metrics).report)
         },
-        "/healthz": {"GET": alive},
-        "/readyz": {"GET": ready},
-        "/metrics": {"GET": measured},
+        "/v1/events": {"POST": Operation(taking, customers.taking())},
+        "/v1/batch": {"POST": Operation(taking, customers.taking())},
+        **{f"/v1/{type_}": {"POST": Operation(taking, customers.taking(type_))} for type_ in TYPES},
+        "/v1/decisions/{decision_id}": {"GET": Operation(may.READ_DECISIONS, decisions.get)},
+        "/v1/decisions/{decision_id}/explain": {
+            "GET": Operation(may.READ_DECISIONS, decisions.explain)
+        },
+        "/v1/decisions/{decision_id}/replay": {
+            "GET": Operation(may.READ_DECISIONS, decisions.replay)
+        },
+        # A customer's id may hold slashes, so what follows it is looked for first.
+        "/v1/customers/{customer_id:path}/timeline": {
+            "GET": Operation(may.READ_CUSTOMERS, customers.timeline)
+        },
+        "/v1/customers/{customer_id:path}/export": {
+            "GET": Operation(may.EXPORT_CUSTOMERS, customers.export)
+        },
+        "/v1/customers/{customer_id:path}/consents": {
+            "GET": Operation(may.READ_CUSTOMERS, customers.consents)
+        },
+        "/v1/customers/{customer_id:path}/erasure": {
+            "GET": Operation(may.READ_CUSTOMERS, customers.erasure)
+        },
+        "/v1/customers/{customer_id:path}": {
+            "GET": Operation(may.READ_CUSTOMERS, customers.get),
+            "PUT": Operation(may.WRITE_CUSTOMERS, customers.put),
+            "DELETE": Operation(may.ERASE_CUSTOMERS, customers.delete),
+        },
+        "/healthz": {"GET": Operation(PUBLIC, alive)},
+        "/readyz": {"GET": Operation(PUBLIC, ready)},
+        "/metrics": {"GET": Operation(may.READ_METRICS, measured)},
     }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from nba.errors import (
+    AccessDeniedError,
     ConflictError,
     CorruptRecordError,
     EvaluationRefusedError,
@@ -14,6 +15,7 @@ from nba.errors import (
     NbaError,
     NotFoundError,
     OverloadedError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -32,6 +34,8 @@ class Reply:
 
 _TABLE: tuple[tuple[type[NbaError], int, str, str], ...] = (
     (FaultsError, 422, "invalid-input", "The request is not valid"),
+    (UnauthenticatedError, 401, "unauthenticated", "Say who asks"),
+    (AccessDeniedError, 403, "access-denied", "That may not be done with these credentials"),
     (NotFoundError, 404, "not-found", "There is no such thing"),
     (ConflictError, 409, "conflict", "It conflicts with what is there"),
     (OverloadedError, 429, "overloaded", "Too much at once"),
@@ -59,7 +63,7 @@ def problem(error: Exception) -> Reply:
         retry_after = error.retry_after_seconds
     elif isinstance(error, UnavailableError):
         retry_after = 1
-    return refusal(
+    reply = refusal(
         status,
         name,
         title,
@@ -70,6 +74,9 @@ def problem(error: Exception) -> Reply:
         ],
         retry_after=retry_after,
     )
+    if isinstance(error, UnauthenticatedError):
+        return replace(reply, headers=((b"www-authenticate", b"Bearer"),))
+    return reply
 
 
 def refusal(

