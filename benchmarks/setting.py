@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bootstrap import Runtime, system_clock
+from nba.catalog.publications import PublicationDraft, Source
 from nba.catalog.reference import reference_root
 from nba.decision.artifact import pack_plan, unpack_plan, version_of
 from nba.decision.plan import Plan, compile_plan
@@ -144,7 +145,16 @@ async def load_customers(setting: Setting, runtime: Runtime) -> None:
     runtime.control.save_plan(
         setting.plan.digest, setting.artifact, note="", author="benchmark", at_ms=0
     )
-    runtime.control.set_current(setting.plan.digest, 0)
+    runtime.control.publish(
+        PublicationDraft(
+            version=setting.plan.digest,
+            source=Source.FILES,
+            expected=0,
+            at_ms=0,
+            actor="benchmark",
+            entries=(),
+        )
+    )
     await runtime.ledger.set_plan(PlanPointer(setting.plan.digest).to_bytes())
     features = setting.plan.features
     profiles = ProfileService(runtime.profiles, lambda: features, runtime.clock)

@@ -15,6 +15,7 @@ import httpx
 
 from benchmarks.features.rounds import on_cores
 from nba.bootstrap import environment, load_settings, open_runtime
+from nba.catalog.publications import PublicationDraft, Source
 from nba.catalog.reference import reference_root
 from nba.decision.artifact import pack_plan, version_of
 from nba.decision.plans import PlanPointer
@@ -50,7 +51,16 @@ def publish(settings: Settings, features: FeatureSet) -> None:
     async def run() -> None:
         async with open_runtime(settings) as runtime:
             runtime.control.save_plan(version, artifact, note="", author="benchmark", at_ms=0)
-            runtime.control.set_current(version, 0)
+            runtime.control.publish(
+                PublicationDraft(
+                    version=version,
+                    source=Source.FILES,
+                    expected=0,
+                    at_ms=0,
+                    actor="benchmark",
+                    entries=(),
+                )
+            )
             await runtime.ledger.set_plan(PlanPointer(version).to_bytes())
 
     asyncio.run(run())

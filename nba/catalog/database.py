@@ -2,7 +2,9 @@
 
 SQLite runs in write-ahead mode, so that readers never wait for a writer, and every transaction
 that writes takes the write lock when it begins: one that began by reading could not get it later
-without failing (https://www.sqlite.org/isolation.html).
+without failing (https://www.sqlite.org/isolation.html). On a server a transaction that writes takes
+an advisory lock when it begins, so that there too one writer follows another: the audit trail is
+one chain, and what a writer has checked still holds when it writes.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from nba.errors import ConflictError, UnavailableError
 
 _BUSY_TIMEOUT_MS = 15_000
 _WRITES = {"nba_writes": True}
+_WRITE_LOCK = 7_130_002
 
 
 class Database:
@@ -43,7 +46,7 @@ class Database:
         engine = create_engine(target, pool_pre_ping=not is_sqlite)
         if is_sqlite:
             event.listen(engine, "connect", _configure_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", _begin_sqlite if is_sqlite else _begin_server)
         with _answering(), engine.execution_options(**_WRITES).begin() as connection:
             migrate(connection)
         return cls(engine)
@@ -70,6 +73,13 @@ class Database:
         self.engine.dispose()
 
 
+class OnDatabase:
+    """A store, or a part of one, that is kept in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+
 @contextmanager
 def _answering() -> Iterator[None]:
     """Turn the database's errors into ours, but for a key that is taken."""
@@ -88,5 +98,13 @@ def _configure_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("nba_writes", False)
-    connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
+    connection.execute(text("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN"))
+
+
+def _begin_server(connection: Connection) -> None:
+    if _writes(connection):
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"))
+
+
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("nba_writes", False))

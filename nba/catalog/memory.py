@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
 
-from nba.catalog.store import AuditRow, PlanRow, Snapshot
-from nba.errors import ConflictError, NotFoundError
+from nba.catalog.memory_control import MemoryHistory
+from nba.catalog.store import PlanRow, Snapshot
+from nba.errors import ConflictError
 
 
-class MemoryControlStore:
+class MemoryControlStore(MemoryHistory):
     """Keeps everything in dictionaries; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        super().__init__()
         self._plans: dict[str, PlanRow] = {}
-        self._artifacts: dict[str, bytes] = {}
-        self._current: str | None = None
         self._layouts: dict[int, bytes] = {}
         self._snapshots: dict[int, Snapshot] = {}
-        self._audit: list[AuditRow] = []
 
     def save_plan(
         self, version: str, artifact: bytes, *, note: str, author: str, at_ms: int
@@ -42,16 +39,6 @@ class MemoryControlStore:
         with self._lock:
             saved = list(self._plans.values())
         return saved[::-1][:limit]
-
-    def set_current(self, version: str, at_ms: int) -> None:  # noqa: ARG002 - kept by other stores
-        """Make a saved plan the live one."""
-        if version not in self._artifacts:
-            raise NotFoundError(f"plan {version} is not saved")
-        self._current = version
-
-    def current(self) -> str | None:
-        """Return the version of the live plan."""
-        return self._current
 
     def save_layout(self, layout_id: int, data: bytes) -> None:
         """Save a layout."""
@@ -100,17 +87,6 @@ class MemoryControlStore:
             for sequence in dropped:
                 del self._snapshots[sequence]
         return len(dropped)
-
-    def audit(self, at_ms: int, actor: str, verb: str, subject: str, detail: str) -> None:
-        """Append to the audit trail."""
-        row = AuditRow(at_ms=at_ms, actor=actor, verb=verb, subject=subject, detail=detail)
-        with self._lock:
-            self._audit.append(row)
-
-    def audit_log(self, limit: int) -> list[AuditRow]:
-        """Return the latest entries of the audit trail, newest first."""
-        with self._lock:
-            return self._audit[::-1][:limit]
 
     def close(self) -> None:
         """Nothing to release."""

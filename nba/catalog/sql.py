@@ -7,20 +7,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select
 
+from nba.catalog.audit_sql import SqlAuditStore
+from nba.catalog.changes_sql import SqlChangeStore
 from nba.catalog.database import Database
-from nba.catalog.store import AuditRow, PlanRow, Snapshot
-from nba.catalog.tables import audit_log, layouts, plans, publications, snapshots
-from nba.errors import ConflictError, NotFoundError
+from nba.catalog.publications_sql import SqlObjectStore
+from nba.catalog.store import PlanRow, Snapshot
+from nba.catalog.tables import layouts, plans, snapshots
+from nba.errors import ConflictError
 
 
-class SqlControlStore:
+class SqlControlStore(SqlAuditStore, SqlChangeStore, SqlObjectStore):
     """Keeps everything in tables; safe to use from several threads and processes.
 
     Every call raises :class:`~nba.errors.UnavailableError` where the database does not answer.
     """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
 
     @classmethod
     def create(cls, url: str) -> SqlControlStore:
@@ -53,19 +53,6 @@ class SqlControlStore:
         query = select(*columns).order_by(plans.c.id.desc()).limit(limit)
         with self.database.read() as connection:
             return [PlanRow(**row) for row in connection.execute(query).mappings()]
-
-    def set_current(self, version: str, at_ms: int) -> None:
-        """Make a saved plan the live one."""
-        with self.database.write() as connection:
-            if not connection.scalar(select(func.count()).where(plans.c.version == version)):
-                raise NotFoundError(f"plan {version} is not saved")
-            connection.execute(insert(publications).values(version=version, at_ms=at_ms))
-
-    def current(self) -> str | None:
-        """Return the version of the live plan."""
-        query = select(publications.c.version).order_by(publications.c.id.desc()).limit(1)
-        with self.database.read() as connection:
-            return connection.scalar(query)
 
     def save_layout(self, layout_id: int, data: bytes) -> None:
         """Save a layout."""
@@ -123,20 +110,6 @@ class SqlControlStore:
                 delete(snapshots).where(old, snapshots.c.sequence.not_in(latest))
             )
             return int(result.rowcount)
-
-    def audit(self, at_ms: int, actor: str, verb: str, subject: str, detail: str) -> None:
-        """Append to the audit trail."""
-        row = insert(audit_log).values(at_ms=at_ms, actor=actor, verb=verb)
-        with self.database.write() as connection:
-            connection.execute(row.values(subject=subject, detail=detail))
-
-    def audit_log(self, limit: int) -> list[AuditRow]:
-        """Return the latest entries of the audit trail, newest first."""
-        log = audit_log.c
-        query = select(log.at_ms, log.actor, log.verb, log.subject, log.detail)
-        query = query.order_by(log.id.desc()).limit(limit)
-        with self.database.read() as connection:
-            return [AuditRow(**row) for row in connection.execute(query).mappings()]
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,4 +1,4 @@
-"""Control store: published plans, layouts of packed records, learner snapshots, the audit trail.
+"""Control store: plans, objects, change sets, layouts, learner snapshots, the audit trail.
 
 Cold path and synchronous; API replicas read from it and the worker writes to it, in processes of
 their own. Every write is safe to repeat.
@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from nba.catalog.audit import AuditStore
+from nba.catalog.changes import ChangeStore
+from nba.catalog.publications import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +37,7 @@ class Snapshot:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """Who did what to what, and when."""
-
-    at_ms: int
-    actor: str
-    verb: str
-    subject: str
-    detail: str
-
-
-class ControlStore(Protocol):
+class ControlStore(AuditStore, ObjectStore, ChangeStore, Protocol):
     """What is kept about the system itself, as opposed to its customers."""
 
     def save_plan(
@@ -60,12 +53,6 @@ class ControlStore(Protocol):
 
     def plans(self, limit: int) -> list[PlanRow]:
         """Return the latest plans, newest first."""
-
-    def set_current(self, version: str, at_ms: int) -> None:
-        """Make a saved plan the live one; :class:`~nba.errors.NotFoundError` where it is not."""
-
-    def current(self) -> str | None:
-        """Return the version of the live plan."""
 
     def save_layout(self, layout_id: int, data: bytes) -> None:
         """Save how packed records of a layout are read; saving the same again changes nothing.
@@ -93,12 +80,6 @@ class ControlStore(Protocol):
 
     def prune_snapshots(self, keep_since_ms: int) -> int:
         """Drop snapshots older than a moment, but never the latest of a key; say how many."""
-
-    def audit(self, at_ms: int, actor: str, verb: str, subject: str, detail: str) -> None:
-        """Append to the audit trail; nothing in it is ever changed or removed."""
-
-    def audit_log(self, limit: int) -> list[AuditRow]:
-        """Return the latest entries of the audit trail, newest first."""
 
     def close(self) -> None:
         """Release connections."""

@@ -14,27 +14,43 @@ from typing import Any
 import msgspec
 
 from nba.bandits import BanditSettings
-from nba.decision.project import Project
+from nba.decision.project import Definitions
 from nba.domain.catalog import Catalog
 from nba.domain.ids import ModelName
 from nba.domain.policy import Policy, Selector
-from nba.errors import CorruptRecordError
+from nba.errors import CorruptRecordError, FaultsError
 from nba.features import FeatureSet
-from nba.models import PropensityModel
+from nba.models import ModelSpec, PropensityModel
 from nba.policies import policies_from_builtins, policies_to_builtins
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSource:
-    """What a plan is compiled from; ``models`` pairs each model with what it applies to."""
+    """What a plan is compiled from; ``models`` pairs each model with what it applies to.
+
+    ``specs`` describe models, those without a live version too: with them the plan can be made
+    anew from other models or objects, without any file.
+    """
 
     catalog: Catalog
     features: FeatureSet
     policies: tuple[Policy, ...]
     bandit: BanditSettings
     models: tuple[tuple[Selector, PropensityModel], ...]
+    specs: tuple[ModelSpec, ...] = ()
+
+    @property
+    def definitions(self) -> Definitions:
+        """Everything in it but the models."""
+        return Definitions(
+            catalog=self.catalog,
+            features=self.features,
+            policies=self.policies,
+            models=self.specs,
+            bandit=self.bandit,
+        )
 
     @property
     def model_versions(self) -> Mapping[str, str]:
@@ -42,21 +58,20 @@ class PlanSource:
         return {str(model.name): model.version for _, model in self.models}
 
 
-def pack_plan(project: Project, models: Mapping[ModelName, PropensityModel]) -> bytes:
-    """Pack a project and its live models; a spec without a live model decides on priors."""
+def pack_plan(definitions: Definitions, models: Mapping[ModelName, PropensityModel]) -> bytes:
+    """Pack definitions and live models; a spec without a live model decides on priors."""
     content: dict[str, Any] = {
         "format": FORMAT,
-        "catalog": msgspec.to_builtins(project.catalog),
-        "features": project.features.to_builtins(),
-        "policies": policies_to_builtins(project.policies),
-        "bandit": msgspec.to_builtins(project.bandit),
+        "catalog": msgspec.to_builtins(definitions.catalog),
+        "features": definitions.features.to_builtins(),
+        "policies": policies_to_builtins(definitions.policies),
+        "bandit": msgspec.to_builtins(definitions.bandit),
         "models": [
             {
-                "applies_to": msgspec.to_builtins(spec.applies_to),
-                "model": models[spec.name].to_bytes(),
+                "spec": msgspec.to_builtins(spec),
+                "model": models[spec.name].to_bytes() if spec.name in models else None,
             }
-            for spec in project.models
-            if spec.name in models
+            for spec in definitions.models
         ],
     }
     return msgspec.msgpack.encode(content)
@@ -69,20 +84,20 @@ def unpack_plan(artifact: bytes) -> PlanSource:
         if content["format"] != FORMAT:
             raise CorruptRecordError(f"plan format {content['format']}, expected {FORMAT}")
         catalog = msgspec.convert(content["catalog"], Catalog)
+        specs = tuple(msgspec.convert(entry["spec"], ModelSpec) for entry in content["models"])
         return PlanSource(
             catalog=catalog,
             features=FeatureSet.from_builtins(content["features"], catalog=catalog),
             policies=policies_from_builtins(content["policies"]),
             bandit=msgspec.convert(content["bandit"], BanditSettings),
             models=tuple(
-                (
-                    msgspec.convert(entry["applies_to"], Selector),
-                    PropensityModel.from_bytes(entry["model"]),
-                )
-                for entry in content["models"]
+                (spec.applies_to, PropensityModel.from_bytes(entry["model"]))
+                for spec, entry in zip(specs, content["models"], strict=True)
+                if entry["model"] is not None
             ),
+            specs=specs,
         )
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+    except (msgspec.MsgspecError, FaultsError, KeyError, TypeError) as error:
         raise CorruptRecordError(f"cannot read the plan: {error}") from error
 
 

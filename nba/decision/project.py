@@ -6,37 +6,64 @@ checked here: conditions against features and words, models and the bandit again
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from nba.bandits import BanditSettings, load_bandit
-from nba.catalog.loader import load_catalog
+from nba.catalog.loader import assemble, declare, load_catalog
+from nba.catalog.object_documents import (
+    SECTIONS,
+    PlainDocument,
+    WrittenObject,
+    object_document,
+    written_objects,
+)
+from nba.catalog.objects import Objects
 from nba.catalog.suggestions import nearest
 from nba.documents import Document, read
-from nba.domain.catalog import Catalog, Direction, MessageClass
+from nba.domain.catalog import Action, Catalog, Content, Direction, MessageClass, Placement
 from nba.domain.policy import Policy
 from nba.errors import DefinitionError, Fault
-from nba.features import SENSITIVE, FeatureSet, load_features
+from nba.features import SENSITIVE, FeatureSet, build_features, load_features
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.models import ModelSpec, load_models
-from nba.policies import check_policies, load_policies
+from nba.policies import PolicySet, check_policies, load_policies, read_policies
+
+Identified = TypeVar("Identified", Action, Content, Placement, Policy)
 
 _ALLOWED = "sensitive_features"
 """The list in a model's spec that says which sensitive features it may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """All definitions of one project, checked; ``root`` is the folder they came from."""
+class Definitions:
+    """Everything a plan is made from but the models themselves, checked.
 
-    root: Path
+    Whatever has an id is in the order of ids, so that the same definitions are the same plan
+    wherever they were written.
+    """
+
     catalog: Catalog
     features: FeatureSet
     policies: tuple[Policy, ...]
     models: tuple[ModelSpec, ...]
     bandit: BanditSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project(Definitions):
+    """All definitions of one project; ``root`` is the folder they came from.
+
+    ``objects`` are those that may be changed without files, as the files say them.
+    """
+
+    root: Path
+    objects: Objects
 
 
 def load_project(root: Path) -> Project:
@@ -63,7 +90,85 @@ def load_project(root: Path) -> Project:
         candidate_features=None if features is None else features.candidate_names,
     )
     bandit = load_bandit(root / "models", root=root, faults=faults)
-    for document in _model_documents(root):
+    _check_across(list(_documents(root / "models", root)), catalog, features, policies, faults)
+    if faults or catalog is None or features is None:
+        # Two loaders read models/, so a file that is not YAML is a fault for both.
+        raise DefinitionError(dict.fromkeys(faults))
+    return Project(
+        root=root,
+        objects=objects_in(root),
+        catalog=_in_order(catalog),
+        features=features,
+        policies=_by_id(policies.policies),
+        models=models,
+        bandit=bandit,
+    )
+
+
+def objects_in(root: Path) -> Objects:
+    """Return the bodies of all objects in a project's files."""
+    return {written.key: written.body for written in written_in(root)}
+
+
+def written_in(root: Path) -> Iterator[WrittenObject]:
+    """Iterate over all objects in a project's files that can be read, each with its place."""
+    for folder in ("catalog", "policies", "features"):
+        yield from written_objects(_documents(root / folder, root), folder)
+
+
+def definitions_of(objects: Objects, base: Definitions, faults: list[Fault]) -> Definitions | None:
+    """Return definitions made of objects, and of the features, models and bandit of others.
+
+    Checked as files are; a fault's place is ``kind/id/field``. ``None`` where anything is wrong.
+    """
+    before = len(faults)
+    by_folder: dict[str, list[Document]] = {"catalog": [], "policies": [], "features": []}
+    for key, body in sorted(objects.items()):
+        by_folder[SECTIONS[key.kind].folder].append(object_document(key, body))
+    catalog = assemble(declare(by_folder["catalog"], folder="catalog"), faults)
+    dimensions = None if catalog is None else catalog.taxonomy.dimensions
+    documents = [*_feature_documents(base.features), *by_folder["features"]]
+    features = build_features(documents, faults=faults, dimensions=dimensions)
+    policies = read_policies(by_folder["policies"], faults)
+    _check_across(list(_spec_documents(base)), catalog, features, policies, faults)
+    if len(faults) > before or catalog is None or features is None:
+        return None
+    return Definitions(
+        catalog=_in_order(catalog),
+        features=features.with_previous(base.features.previous),
+        policies=_by_id(policies.policies),
+        models=base.models,
+        bandit=base.bandit,
+    )
+
+
+def _feature_documents(features: FeatureSet) -> Iterator[Document]:
+    """Iterate over features and events as documents; segments are objects."""
+    content = features.to_builtins()
+    for section, kind, items in (
+        ("features", "feature", content["definitions"]),
+        ("events", "event", content["events"]),
+    ):
+        for item in items:
+            yield PlainDocument(f"{kind}/{item['name']}", {section: [item]}, depth=2)
+
+
+def _spec_documents(base: Definitions) -> Iterator[Document]:
+    for spec in base.models:
+        data = {"model": msgspec.to_builtins(spec)}
+        yield PlainDocument(f"model/{spec.name}", data, depth=1)
+    yield PlainDocument("bandit", {"bandit": msgspec.to_builtins(base.bandit)}, depth=1)
+
+
+def _check_across(
+    models: Sequence[Document],
+    catalog: Catalog | None,
+    features: FeatureSet | None,
+    policies: PolicySet,
+    faults: list[Fault],
+) -> None:
+    """Add what one folder says wrongly about another."""
+    for document in models:
         faults.extend(_check_model_document(document, features, catalog))
     if catalog is not None and features is not None:
         schema = {
@@ -73,22 +178,26 @@ def load_project(root: Path) -> Project:
             ),
         }
         check_policies(policies, catalog=catalog, schema=schema, faults=faults)
-    if faults or catalog is None or features is None:
-        # Two loaders read models/, so a file that is not YAML is a fault for both.
-        raise DefinitionError(dict.fromkeys(faults))
-    return Project(
-        root=root,
-        catalog=catalog,
-        features=features,
-        policies=policies.policies,
-        models=models,
-        bandit=bandit,
+
+
+def _in_order(catalog: Catalog) -> Catalog:
+    dimensions = dict(sorted(catalog.taxonomy.dimensions.items()))
+    return replace(
+        catalog,
+        taxonomy=replace(catalog.taxonomy, dimensions=dimensions),
+        actions=_by_id(catalog.actions),
+        contents=_by_id(catalog.contents),
+        placements=_by_id(catalog.placements),
     )
 
 
-def _model_documents(root: Path) -> Iterator[Document]:
-    """Iterate over the readable files in ``models``; the loaders tell what is wrong with others."""
-    for path in sorted((root / "models").glob("*.y*ml")):
+def _by_id(items: Iterable[Identified]) -> tuple[Identified, ...]:
+    return tuple(sorted(items, key=lambda item: item.id))
+
+
+def _documents(folder: Path, root: Path) -> Iterator[Document]:
+    """Iterate over the readable files in a folder; its loader tells what is wrong with others."""
+    for path in sorted(folder.rglob("*.y*ml")):
         with suppress(DefinitionError):
             yield read(path, root=root)
 

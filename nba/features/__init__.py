@@ -18,7 +18,7 @@ from nba.features.ingest import ProfileService
 from nba.features.items import ItemResult, ItemStatus
 from nba.features.kinds import FeatureDefinition
 from nba.features.layout import StoredLayout
-from nba.features.loader import load_features
+from nba.features.loader import build_features, load_features
 from nba.features.memory import MemoryProfileStore
 from nba.features.store import ForUpdate, ProfileStore, ProfileWrite, Wanted, WriteResult
 
@@ -48,5 +48,6 @@ __all__ = [
     "StoredLayout",
     "Wanted",
     "WriteResult",
+    "build_features",
     "load_features",
 ]

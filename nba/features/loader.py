@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,18 @@ def load_features(
     if not documents and len(faults) == before:
         name = directory.relative_to(root).as_posix()
         faults.append(Fault(f"{name}:1", "no feature files", "*.yaml with a features: list"))
+    features = build_features(documents, faults=faults, dimensions=dimensions)
+    return features if len(faults) == before else None
+
+
+def build_features(
+    documents: Sequence[Document],
+    *,
+    faults: list[Fault],
+    dimensions: Collection[str] | None = None,
+) -> FeatureSet | None:
+    """Return what documents declare, wherever they came from; ``None`` where anything is wrong."""
+    before = len(faults)
     events = _load_events(documents, faults)
     features = _load_features(documents, events, dimensions, faults)
     segments = _load_segments(documents, faults)

@@ -6,7 +6,7 @@ from nba.policies.eras import Era
 from nba.policies.guards import Drop, GuardStack, Verdicts, compile_guards
 from nba.policies.kind import Cause, PolicyKind, Reason
 from nba.policies.kinds import KINDS
-from nba.policies.loader import LocatedPolicy, PolicySet, load_policies
+from nba.policies.loader import LocatedPolicy, PolicySet, load_policies, read_policies
 from nba.policies.order import CONCERNS, ORDER, SHAPERS, Concern
 from nba.policies.situation import Candidates, Situation
 
@@ -30,6 +30,7 @@ __all__ = [
     "check_policies",
     "compile_guards",
     "load_policies",
+    "read_policies",
     "policies_from_builtins",
     "policies_to_builtins",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,20 @@ def load_policies(directory: Path, *, root: Path, faults: list[Fault]) -> Policy
         name = directory.relative_to(root).as_posix()
         faults.append(Fault(name, "the folder is missing", "add it, with YAML files in it"))
         return PolicySet()
-    located: list[LocatedPolicy] = []
+    documents = []
     for path in sorted(directory.glob("*.yaml")):
         try:
-            document = read(path, root=root)
+            documents.append(read(path, root=root))
         except DefinitionError as error:
             faults.extend(error.faults)
-            continue
-        located.extend(_read_document(document, faults))
-    return PolicySet(tuple(located))
+    return read_policies(documents, faults)
+
+
+def read_policies(documents: Iterable[Document], faults: list[Fault]) -> PolicySet:
+    """Return the policies in documents, wherever they came from."""
+    return PolicySet(
+        tuple(located for document in documents for located in _read_document(document, faults))
+    )
 
 
 def _read_document(document: Document, faults: list[Fault]) -> Iterator[LocatedPolicy]:
@@ -101,9 +106,13 @@ def _read_policy(
 
 def _with_times(item: Mapping[str, Any]) -> dict[str, Any]:
     """Undo what YAML 1.1 makes of a bare ``21:00``: the number 1260."""
-    times = {
+    times: dict[str, Any] = {
         name: f"{item[name] // _MINUTES_PER_HOUR:02d}:{item[name] % _MINUTES_PER_HOUR:02d}"
         for name in ("start", "end")
         if type(item.get(name)) is int
     }
+    if isinstance(periods := item.get("periods"), list):
+        times["periods"] = [
+            _with_times(period) if isinstance(period, Mapping) else period for period in periods
+        ]
     return {**item, **times}

@@ -27,10 +27,13 @@ from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
+from nba.worker.budgets import BudgetKeeper
 from nba.worker.erasing import Eraser
+from nba.worker.fairness import FairnessCounter
 from nba.worker.metrics import WorkerMetrics
 from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
+from nba.worker.records import Records
 from nba.worker.rollout import RolloutRun, Stores
 from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
 
@@ -39,6 +42,8 @@ PLAN_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
 ERASE_SECONDS = 0.5
 PROFILE_SECONDS = 60.0
+BUDGET_SECONDS = 1.0
+FAIRNESS_SECONDS = 2.0
 
 AUTHOR = "worker"
 """Who publishes, for the audit trail."""
@@ -79,6 +84,9 @@ class WorkerProcess:
         settings = runtime.settings
         self._runtime = runtime
         self._stop = stop
+        records = Records(runtime.ledger, runtime.repository)
+        self._budgets = BudgetKeeper(runtime.budgets, records, clock=runtime.clock)
+        self._fairness = FairnessCounter(runtime.shared, records, clock=runtime.clock)
         self._worker = Worker(
             runtime.ledger,
             log,
@@ -92,11 +100,11 @@ class WorkerProcess:
                 folders=embedded_files(settings),
                 clock=runtime.clock,
             ),
+            watchers=(self._budgets, self._fairness),
         )
         self._publisher = Publisher(
             runtime.control, registry, alias=settings.model_alias, clock=runtime.clock
         )
-        self._project: Project | None = None
         self._plan: Plan | None = None
         self._refused: str | None = None
         self._stores = Stores.of(runtime, log)
@@ -122,6 +130,8 @@ class WorkerProcess:
             _Chore(PRUNE_SECONDS, self._prune),
             _Chore(ERASE_SECONDS, self._worker.finish_erasures),
             _Chore(PROFILE_SECONDS, self._profile),
+            _Chore(BUDGET_SECONDS, self._budgets.sweep),
+            _Chore(FAIRNESS_SECONDS, self._judge),
         ]
         while not self._stop.is_set():
             done = 0
@@ -158,28 +168,30 @@ class WorkerProcess:
             return None
 
     async def _start(self) -> bool:
-        """Publish the project's files; where they cannot be, go on with the last plan.
+        """Publish the project's files where nothing else has changed what is live since them.
 
-        After a rollback only an explicit publication or promotion changes what is live.
+        After a change set or a rollback only an explicit publication or promotion does.
         """
-        await self._load_project()
-        if self._project is not None and not await asyncio.to_thread(self._publisher.rolled_back):
+        if await asyncio.to_thread(self._publisher.files_lead):
             try:
-                return await self._publish(self._project, "start of the worker")
+                root = self._runtime.settings.project_dir
+                project = await asyncio.to_thread(load_project, root)
+                return await self._publish(project, "start of the worker")
             except NbaError as error:
-                _logger.error("the project is not published; the last plan stays live: %s", error)  # noqa: TRY400  # faults are for people, a traceback is not
+                _logger.error("the project is not published; the last plan stays live:\n%s", error)  # noqa: TRY400  # faults are for people, a traceback is not
         return await self._follow_current()
 
     async def _follow(self) -> bool:
         """Follow what was published or promoted elsewhere; return whether the plan changed."""
         if await self._follow_current():
-            await self._load_project()
             return True
-        if self._project is None or not (self._bringing is None or self._bringing.done()):
+        if self._plan is None or not (self._bringing is None or self._bringing.done()):
             return False
-        if not await asyncio.to_thread(self._publisher.models_moved, self._project.models):
+        if not await asyncio.to_thread(self._publisher.models_moved, self._plan.source.specs):
             return False
-        return await self._publish(self._project, "a model was promoted")
+        note = "a model was promoted"
+        plan = await asyncio.to_thread(lambda: self._publisher.promote(note=note, author=AUTHOR))
+        return await self._go_live(plan)
 
     async def _follow_current(self) -> bool:
         """Go live with the plan the control store says is current, if it is another one."""
@@ -233,14 +245,8 @@ class WorkerProcess:
         except NbaError as error:
             _logger.error("the project is not brought in; `nba publish` tries again: %s", error)  # noqa: TRY400  # the error says all
 
-    async def _load_project(self) -> None:
-        try:
-            root = self._runtime.settings.project_dir
-            self._project = await asyncio.to_thread(load_project, root)
-        except NbaError as error:
-            _logger.error("the project is not published; the last plan stays live:\n%s", error)  # noqa: TRY400  # faults are for people, a traceback is not
-
     async def _go_live(self, plan: Plan) -> bool:
+        await asyncio.to_thread(self._publisher.follow, plan)
         pointer = await self._worker.follow(plan)
         self._plan = plan
         _logger.info(
@@ -278,6 +284,14 @@ class WorkerProcess:
         if report is not None:
             self._metrics.profiled(report)
         return 0 if report is None else len(report.features)
+
+    async def _judge(self) -> int:
+        """Compare the groups of the live plan's fairness policies; return how many there are."""
+        if self._plan is None:
+            return 0
+        rates = await self._fairness.judge(self._plan)
+        self._metrics.judged(rates)
+        return len(rates)
 
     async def _prune(self) -> int:
         """Forget snapshots of the bandit that no record held can have been decided with."""

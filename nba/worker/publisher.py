@@ -1,16 +1,32 @@
-"""Publishing plans: a checked project and the models its aliases point at, as one artifact."""
+"""Publishing plans: definitions and the models their aliases point at, as one artifact.
+
+What is made live carries its objects with it: those of the project's files, of a change set, or of
+the earlier plan that is rolled back to.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
+from nba.catalog.audit import AuditEntry
+from nba.catalog.changes import ChangeItem, ChangeSet, ChangeStatus, Operation
+from nba.catalog.differences import changes_between, diff_of
+from nba.catalog.objects import Objects
+from nba.catalog.publications import (
+    ObjectChange,
+    ObjectVersion,
+    Publication,
+    PublicationDraft,
+    Source,
+)
 from nba.catalog.store import ControlStore
-from nba.decision.artifact import pack_plan, unpack_plan, version_of
+from nba.decision.artifact import PlanSource, pack_plan, unpack_plan, version_of
 from nba.decision.plan import Plan, compile_plan
-from nba.decision.project import Project
+from nba.decision.project import Definitions, Project
 from nba.domain.clock import Clock
 from nba.domain.ids import ModelName
 from nba.errors import CorruptRecordError, DefinitionError, NotFoundError
@@ -20,13 +36,22 @@ from nba.models import ModelRegistry, ModelSpec, PropensityModel
 PUBLISH, ROLLBACK = "publish", "rollback"
 """Verbs of the audit trail that say what is live."""
 
-_LOOKED_AT = 100
+FILES = "files"
+"""Name of the change sets that hold what a project's files change."""
 
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a plan that was kept was made of; without ``objects`` they stay as they are."""
+
+    versions: Mapping[ModelName, str]
+    objects: Objects | None
+
+
 class Publisher:
-    """Turns a project and the registry's aliases into plans; a plan that does not compile is none.
+    """Turns definitions and the registry's aliases into plans; what does not compile is none.
 
     Parameters
     ----------
@@ -47,7 +72,7 @@ class Publisher:
         self._alias = alias
         self._clock = clock
         self._live: dict[ModelName, str] = {}
-        self._kept: dict[str, dict[ModelName, str]] = {}
+        self._kept: dict[str, _Kept] = {}
         self._loaded: dict[tuple[ModelName, str], PropensityModel] = {}
 
     def publish(self, project: Project, *, note: str, author: str) -> Plan:
@@ -61,41 +86,203 @@ class Publisher:
         return plan
 
     def keep(self, project: Project, *, note: str, author: str) -> Plan:
-        """Compile and keep a plan, so that it can be made current."""
-        known = [
-            StoredLayout.from_builtins(msgspec.msgpack.decode(data))
-            for data in self._control.layouts().values()
-        ]
+        """Compile and keep the plan of a project's files, so that it can be made current."""
         versions = self._versions(project.models)
-        artifact = pack_plan(project, self._models(project, versions))
-        digest = version_of(artifact)
-        plan = compile_plan(unpack_plan(artifact), digest=digest)
-        at_ms = self._clock()
-        layout = project.features.layout
-        self._control.save_layout(layout.layout_id, msgspec.msgpack.encode(layout.to_builtins()))
-        self._control.save_plan(digest, artifact, note=note, author=author, at_ms=at_ms)
-        self._kept[digest] = versions
-        readable = plan.features.with_previous(known)
-        return plan.with_features(readable, readable)
+        models = self._models(project, versions)
+        return self._keep(project, models, _Kept(versions, project.objects), note, author)
+
+    def keep_definitions(
+        self, definitions: Definitions, live: PlanSource, *, note: str, author: str
+    ) -> Plan:
+        """Compile and keep a plan of definitions with the models of another."""
+        models = {ModelName(model.name): model for _, model in live.models}
+        kept = _Kept({name: model.version for name, model in models.items()}, None)
+        return self._keep(definitions, models, kept, note, author)
+
+    def promote(self, *, note: str, author: str) -> Plan:
+        """Publish what is live with the models that the aliases point at now.
+
+        Raises :class:`~nba.errors.NotFoundError` where nothing is live.
+        """
+        publication, live = self.live()
+        versions = self._versions(live.specs)
+        definitions = live.definitions
+        kept = _Kept(versions, None)
+        models = self._models(definitions, versions)
+        plan = self._keep(definitions, models, kept, note, author)
+        if plan.digest != publication.version:
+            diff = {"models": [dict(live.model_versions), dict(plan.source.model_versions)]}
+            self._publish(plan.digest, Source.MODEL, publication.id, note, author, diff=diff)
+        self._live = versions
+        return plan
+
+    def live(self) -> tuple[Publication, PlanSource]:
+        """Return the latest publication and what its plan was compiled from.
+
+        Raises :class:`~nba.errors.NotFoundError` where nothing is live, and
+        :class:`~nba.errors.CorruptRecordError` where what is live cannot be read.
+        """
+        latest = self._control.publications(1)
+        artifact = self._control.plan(latest[0].version) if latest else None
+        if artifact is None:
+            raise NotFoundError("no plan is live yet; `nba publish` makes a project's files live")
+        return latest[0], unpack_plan(artifact)
 
     def make_current(self, digest: str, *, note: str, author: str, verb: str = PUBLISH) -> None:
-        """Make a plan that was kept current, and say so in the audit trail."""
-        if self._control.current() != digest:
-            at_ms = self._clock()
-            self._control.set_current(digest, at_ms)
-            self._control.audit(at_ms, author, verb, digest, note)
-        self._live = self._kept.get(digest, self._live)
+        """Make a plan that was kept current with its objects, and say so in the audit trail.
 
-    def rolled_back(self) -> bool:
-        """Say whether what is live was chosen by a rollback, and nothing published since."""
-        verbs = (row.verb for row in self._control.audit_log(_LOOKED_AT))
-        return next((verb for verb in verbs if verb in {PUBLISH, ROLLBACK}), PUBLISH) == ROLLBACK
+        With the verb :data:`ROLLBACK` it is an earlier one, with the objects it was live with.
+        """
+        latest = next(iter(self._control.publications(1)), None)
+        expected = 0 if latest is None else latest.id
+        kept = self._kept.get(digest)
+        live = self._control.live_objects()
+        changes: Sequence[ObjectChange] = ()
+        if verb == ROLLBACK:
+            changes = self._restored(digest, live)
+        elif kept is not None and kept.objects is not None:
+            changes = changes_between(live, kept.objects, note=note, author=author)
+        if changes or latest is None or latest.version != digest:
+            source = Source.ROLLBACK if verb == ROLLBACK else Source.FILES
+            change = None
+            if source is Source.FILES and changes:
+                change = self._files_change(changes, live, latest, note=note, author=author)
+            diff = diff_of(live, changes)
+            self._publish(digest, source, expected, note, author, changes, change, diff)
+        if kept is not None:
+            self._live = dict(kept.versions)
+
+    def files_lead(self) -> bool:
+        """Say whether what is live came from files, and nothing was changed or rolled back since.
+
+        Then files that changed may be published without being asked for.
+        """
+        last = self._control.last_publication(but=Source.MODEL)
+        return last is None or last.source is Source.FILES
 
     def models_moved(self, specs: tuple[ModelSpec, ...]) -> bool:
         """Say whether an alias points at another version than the one that is live."""
         if self._registry is None:
             return False
         return self._versions(specs) != self._live
+
+    def follow(self, plan: Plan) -> None:
+        """Take a plan that was published elsewhere as the one that is live.
+
+        Its models count as live. After a rollback those that the aliases point at now do: they
+        were live and are not wanted, so that only another promotion changes anything.
+        """
+        last = self._control.last_publication(but=Source.CHANGE)
+        if last is not None and last.source is Source.ROLLBACK:
+            self._live = self._versions(plan.source.specs)
+        elif plan.digest in self._kept:
+            self._live = dict(self._kept[plan.digest].versions)
+        else:
+            versions = plan.source.model_versions
+            self._live = {ModelName(name): version for name, version in versions.items()}
+
+    def _keep(
+        self,
+        definitions: Definitions,
+        models: Mapping[ModelName, PropensityModel],
+        kept: _Kept,
+        note: str,
+        author: str,
+    ) -> Plan:
+        known = [
+            StoredLayout.from_builtins(msgspec.msgpack.decode(data))
+            for data in self._control.layouts().values()
+        ]
+        artifact = pack_plan(definitions, models)
+        digest = version_of(artifact)
+        plan = compile_plan(unpack_plan(artifact), digest=digest)
+        at_ms = self._clock()
+        layout = definitions.features.layout
+        self._control.save_layout(layout.layout_id, msgspec.msgpack.encode(layout.to_builtins()))
+        self._control.save_plan(digest, artifact, note=note, author=author, at_ms=at_ms)
+        self._kept[digest] = kept
+        readable = plan.features.with_previous(known)
+        return plan.with_features(readable, readable)
+
+    def _publish(
+        self,
+        digest: str,
+        source: Source,
+        expected: int,
+        note: str,
+        author: str,
+        changes: Sequence[ObjectChange] = (),
+        change: ChangeSet | None = None,
+        diff: Mapping[str, object] | None = None,
+    ) -> None:
+        at_ms = self._clock()
+        entry = AuditEntry(
+            at_ms=at_ms,
+            actor=author,
+            verb=ROLLBACK if source is Source.ROLLBACK else PUBLISH,
+            subject=digest,
+            detail=note,
+            diff=diff or {},
+        )
+        self._control.publish(
+            PublicationDraft(
+                version=digest,
+                source=source,
+                expected=expected,
+                at_ms=at_ms,
+                actor=author,
+                entries=[entry],
+                changes=changes,
+                change=change,
+            )
+        )
+
+    def _restored(self, digest: str, live: list[ObjectVersion]) -> Sequence[ObjectChange]:
+        """Return what brings back the objects an earlier plan was live with."""
+        earlier = self._control.publication_of(digest)
+        if earlier is None:
+            raise NotFoundError(f"plan {digest} was never live, so there is no way back to it")
+        then = {held.key: held.version for held in self._control.live_objects(earlier.id)}
+        now = {held.key: held.version for held in live}
+        return [
+            ObjectChange(key=key, version=then.get(key))
+            for key in sorted(then.keys() | now.keys())
+            if then.get(key) != now.get(key)
+        ]
+
+    def _files_change(
+        self,
+        changes: Sequence[ObjectChange],
+        live: list[ObjectVersion],
+        latest: Publication | None,
+        *,
+        note: str,
+        author: str,
+    ) -> ChangeSet:
+        """Return the change set of what files change; it is reviewed where the files are."""
+        at_ms = self._clock()
+        versions = {held.key: held.version for held in live}
+        return ChangeSet(
+            id=f"{FILES}-{1 if latest is None else latest.id + 1}",
+            name=FILES,
+            author=author,
+            note=note,
+            at_ms=at_ms,
+            base="" if latest is None else latest.version,
+            status=ChangeStatus.APPROVED,
+            items=tuple(
+                ChangeItem(
+                    key=change.key,
+                    operation=Operation.RETIRE if change.body is None else Operation.PUT,
+                    body=change.body,
+                    base_version=versions.get(change.key, 0),
+                    author=author,
+                    note=note,
+                    at_ms=at_ms,
+                )
+                for change in changes
+            ),
+        )
 
     def _versions(self, specs: tuple[ModelSpec, ...]) -> dict[ModelName, str]:
         if self._registry is None:
@@ -104,9 +291,9 @@ class Publisher:
         return {name: version for name, version in found.items() if version is not None}
 
     def _models(
-        self, project: Project, versions: Mapping[ModelName, str]
+        self, definitions: Definitions, versions: Mapping[ModelName, str]
     ) -> Mapping[ModelName, PropensityModel]:
-        """Load each version; one that is broken or does not fit the project is left out, loudly.
+        """Load each version; one that is broken or does not fit is left out, loudly.
 
         Raises :class:`~nba.errors.UnavailableError` where the registry does not answer.
         """
@@ -118,14 +305,14 @@ class Publisher:
                     model = self._registry.load(name, version)
                     self._loaded[name, version] = model
                 if model is not None:
-                    _require_fit(project, name, model)
+                    _require_fit(definitions, name, model)
                     models[name] = model
             except (CorruptRecordError, DefinitionError, NotFoundError) as error:
                 _logger.error("model %s version %s is left out: %s", name, version, error)  # noqa: TRY400  # the error says all
         return models
 
 
-def _require_fit(project: Project, name: ModelName, model: PropensityModel) -> None:
-    """Raise :class:`DefinitionError` where a plan of the project cannot use a model."""
-    artifact = pack_plan(project, {name: model})
+def _require_fit(definitions: Definitions, name: ModelName, model: PropensityModel) -> None:
+    """Raise :class:`DefinitionError` where a plan of the definitions cannot use a model."""
+    artifact = pack_plan(definitions, {name: model})
     compile_plan(unpack_plan(artifact), digest=version_of(artifact))
