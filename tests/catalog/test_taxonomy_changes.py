@@ -155,7 +155,7 @@ RENAMES = [
      "add that term first")),
     (("product", "home", "loan"), ("dimension/product: 'loan' is a term already; "
      "another path, or a merge")),
-    (("channel", "web", "www"), 
+    (("channel", "web", "www"),
      ("dimension/channel: channel 'web' is that of placement 'web.hero'; "
      "a channel without placements: customers' consents are kept by its name")),
 ]  # fmt: skip
