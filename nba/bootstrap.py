@@ -33,8 +33,10 @@ from nba.domain.clock import Clock
 from nba.errors import DefinitionError, Fault, UnavailableError
 from nba.features.redis import RedisProfileStore
 from nba.features.rollout_redis import RedisRolloutStore
+from nba.ledger.budgets_redis import RedisBudgets
 from nba.ledger.redis import RedisLedger
 from nba.ledger.sealing import KEY_BYTES, Sealer
+from nba.ledger.shared_redis import RedisShared
 from nba.settings import Settings
 from nba.storage import Connection, Keys
 
@@ -285,6 +287,8 @@ class Runtime:
     connection: Connection
     keys: Keys
     ledger: RedisLedger
+    budgets: RedisBudgets
+    shared: RedisShared
     profiles: RedisProfileStore
     rollouts: RedisRolloutStore
     control: ControlStore
@@ -316,6 +320,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 record_ttl_ms=settings.record_ttl_ms,
                 history_ttl_ms=settings.history_ttl_ms,
             ),
+            budgets=RedisBudgets(connection, keys),
+            shared=RedisShared(connection, keys),
             profiles=RedisProfileStore(
                 connection,
                 keys,

@@ -3,6 +3,8 @@
 If the customer changed between the read and the write (another decision's contact, a withdrawn
 consent), nothing was written and the decision is made again on the new state. So every guardrail
 that looks at the history holds under any concurrency, without a word of policy inside the store.
+What a budget has for all customers is taken before the decision is reserved
+(:mod:`nba.decision.budgeting`); where it refuses, the decision is made again knowing so.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from dataclasses import replace
 
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbiter
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.budgeting import NOTHING_TAKEN, Shared, Spending, Taken
+from nba.decision.pipeline import Decided, DecisionInputs, decide
 from nba.decision.plan import Plan
 from nba.decision.recording import pack_record, pack_request, read_record
 from nba.domain.alias import Forward
@@ -47,7 +50,7 @@ MAX_HOPS = 64
 """Former ids followed from one to the next."""
 
 MAX_ATTEMPTS = 16
-"""How often a decision is made again because its customer changed meanwhile."""
+"""How often a decision is made again because its customer or a budget changed meanwhile."""
 
 
 def _untimed() -> StageTimer:
@@ -63,6 +66,11 @@ async def _follow_merged(customer_id: CustomerId, forward: Forward) -> CustomerI
     if not forward.merged:
         raise UnavailableError(f"customer {customer_id!r} is being merged with another")
     return forward.target
+
+
+def _nothing_shared() -> Shared:
+    """Know nothing of budgets, so that all of them are closed."""
+    return {}
 
 
 class DecisionService:
@@ -82,6 +90,10 @@ class DecisionService:
         Replaces the plan's arbitration (never its guardrails); for baselines and simulation.
     timers
         Measure time by stage.
+    shared
+        Returns the state that all customers share, as it is known here.
+    spending
+        Takes the shares of budgets; without it, what is under a budget is never chosen.
 
     """
 
@@ -95,6 +107,8 @@ class DecisionService:
         follow: Follow = _follow_merged,
         arbiter: Arbiter | None = None,
         timers: StageTimers = _untimed,
+        shared: Callable[[], Shared] = _nothing_shared,
+        spending: Spending | None = None,
     ) -> None:
         self._plan = plan
         self._ledger = ledger
@@ -103,6 +117,8 @@ class DecisionService:
         self._follow = follow
         self._arbiter = arbiter
         self._timers = timers
+        self._shared = shared
+        self._spending = spending
 
     async def decide(self, request: DecisionRequest) -> bytes:
         """Answer a request as JSON bytes; a live answer is recorded before it is given.
@@ -152,11 +168,11 @@ class DecisionService:
     ) -> tuple[bytes, Reserved]:
         inputs = self._inputs(plan, request, state)
         stage("features")
-        decided = decide(plan, inputs, self._arbiter)
+        if request.mode is Mode.DRY_RUN:
+            return encode_answer(decide(plan, inputs, self._arbiter).decision), Reserved.RECORDED
+        inputs, decided, taken = await self._decided(plan, inputs)
         stage("decide")
         answer = encode_answer(decided.decision)
-        if request.mode is Mode.DRY_RUN:
-            return answer, Reserved.RECORDED
         record = pack_record(
             inputs,
             request=packed,
@@ -174,10 +190,40 @@ class DecisionService:
                 history=None if decided.history is None else decided.history.packed,
                 horizons=decided.horizons,
                 request_id=request.request_id,
+                deadline_ms=taken.deadline_ms,
             )
         )
+        await self._settle(taken, reserved, inputs.at_ms)
         stage("reserve")
         return answer, reserved
+
+    async def _decided(
+        self, plan: Plan, inputs: DecisionInputs
+    ) -> tuple[DecisionInputs, Decided, Taken]:
+        """Decide, and take what it takes of budgets; again as long as one has too little left."""
+        for _ in range(MAX_ATTEMPTS):
+            decided = decide(plan, inputs, self._arbiter)
+            if self._spending is None:
+                return inputs, decided, NOTHING_TAKEN
+            taken = await self._spending.take(plan.source, decided.decision)
+            if not taken.refused:
+                return inputs, decided, taken
+            inputs = replace(
+                inputs,
+                decision_id=self._new_id(inputs.request.customer_id, inputs.at_ms),
+                shared={**inputs.shared, **taken.refused},
+            )
+        raise OverloadedError(
+            f"the budgets changed {MAX_ATTEMPTS} times while deciding", retry_after_seconds=1
+        )
+
+    async def _settle(self, taken: Taken, reserved: Reserved, at_ms: int) -> None:
+        if self._spending is None or not taken.shares:
+            return
+        if reserved is Reserved.RECORDED:
+            self._spending.confirm(taken.shares, at_ms)
+        else:
+            await self._spending.release(taken.shares)
 
     def _inputs(self, plan: Plan, request: DecisionRequest, state: CustomerState) -> DecisionInputs:
         at_ms = self._clock()
@@ -189,9 +235,8 @@ class DecisionService:
             attributes=request.attributes,
             history=history,
         )
-        partition = partition_of(request.customer_id, self._ledger.partitions)
         return DecisionInputs(
-            decision_id=new_decision_id(partition, at_ms, self._random_bits(40)),
+            decision_id=self._new_id(request.customer_id, at_ms),
             at_ms=at_ms,
             seed=self._random_bits(63),
             request=request,
@@ -200,7 +245,12 @@ class DecisionService:
             time_zone=view.time_zone,
             locale=view.locale,
             history=history,
+            shared=self._shared(),
         )
+
+    def _new_id(self, customer_id: CustomerId, at_ms: int) -> DecisionId:
+        partition = partition_of(customer_id, self._ledger.partitions)
+        return new_decision_id(partition, at_ms, self._random_bits(40))
 
     async def _answered(self, decision_id: DecisionId, packed: bytes) -> bytes:
         (stored,) = await self._ledger.records([decision_id])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
 
+from nba.domain.clock import Clock
 from nba.domain.ids import CustomerId, DecisionId, decision_partition, partition_of
 from nba.ledger.memory_erasure import MemoryErasures
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack
@@ -25,11 +26,25 @@ from nba.ledger.store import (
 _GUARD_VERSION = slice(8, 12)
 
 
-class MemoryLedger:
-    """A :class:`~nba.ledger.store.LedgerStore` that lives as long as its process."""
+def _no_time_passes() -> int:
+    return 0
 
-    def __init__(self, profiles: MutableMapping[str, bytes], *, partitions: int = 16) -> None:
+
+class MemoryLedger:
+    """A :class:`~nba.ledger.store.LedgerStore` that lives as long as its process.
+
+    ``clock`` stands for the store's own, by which deadlines pass.
+    """
+
+    def __init__(
+        self,
+        profiles: MutableMapping[str, bytes],
+        *,
+        partitions: int = 16,
+        clock: Clock = _no_time_passes,
+    ) -> None:
         self.partitions = partitions
+        self._clock = clock
         self.histories: dict[str, bytes] = {}
         self._profiles = profiles
         self._requests: dict[tuple[str, str], DecisionId] = {}
@@ -70,6 +85,8 @@ class MemoryLedger:
         guard = (self._profiles.get(customer_id) or b"")[_GUARD_VERSION]
         if guard != (seen.profile or b"")[_GUARD_VERSION]:
             return Reserved.STALE
+        if reservation.deadline_ms is not None and self._clock() > reservation.deadline_ms:
+            return Reserved.LATE
         if reservation.history is not None:
             self.histories[customer_id] = reservation.history
         self._records[decision_id] = reservation.record

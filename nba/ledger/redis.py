@@ -33,7 +33,12 @@ _DIGEST_BYTES = 16
 _RESERVE = Script((files("nba.ledger") / "lua" / "reserve.lua").read_text())
 _ONCE = Script((files("nba.ledger") / "lua" / "once.lua").read_text())
 
-_RESERVED = {0: Reserved.STALE, 1: Reserved.RECORDED, 2: Reserved.ANSWERED}
+_RESERVED = {
+    0: Reserved.STALE,
+    1: Reserved.RECORDED,
+    2: Reserved.ANSWERED,
+    3: Reserved.LATE,
+}
 _WRITTEN = {0: Written.DUPLICATE, 1: Written.RECORDED, 2: Written.CONFLICT}
 
 
@@ -93,6 +98,7 @@ class RedisLedger:
             decision_id,
             reservation.record,
             self._record_ttl_ms,
+            "" if reservation.deadline_ms is None else reservation.deadline_ms,
         ]
         for choice, horizon_ms in reservation.horizons.items():
             arguments += [horizon_ms, f"{decision_id}:{choice}"]

@@ -65,7 +65,8 @@ class Reservation:
 
     ``history`` is the contact history with this decision's contacts, or ``None`` where it makes
     none; ``horizons`` gives for each choice that waits for an outcome (by its position) when its
-    waiting ends, in milliseconds since the epoch.
+    waiting ends, in milliseconds since the epoch. After ``deadline_ms``, by the store's own clock,
+    it is refused: what was taken for it elsewhere may then be given back.
     """
 
     decision_id: DecisionId
@@ -75,6 +76,7 @@ class Reservation:
     history: bytes | None
     horizons: Mapping[int, int]
     request_id: str | None = None
+    deadline_ms: int | None = None
 
 
 class Reserved(StrEnum):
@@ -83,6 +85,7 @@ class Reserved(StrEnum):
     RECORDED = "recorded"
     STALE = "stale"
     ANSWERED = "answered"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from nba.access import Permission
 from nba.bootstrap import Runtime, open_gate, open_log, open_runtime
+from nba.decision.budgeting import Spending
 from nba.decision.outcomes import OutcomeService
 from nba.decision.pipeline import DecisionInputs, decide
 from nba.decision.plan import Plan
@@ -40,6 +41,7 @@ from nba.serving.metrics import Metrics
 from nba.serving.openapi import openapi_document
 from nba.serving.outcomes import OutcomeEndpoints
 from nba.serving.problems import Reply, refusal
+from nba.serving.shared import SharedView
 from nba.settings import Settings
 
 _REPLICA_BITS = 64
@@ -83,6 +85,12 @@ def create_app(settings: Settings) -> Application:
                 max_backlog=settings.max_ledger_backlog,
                 poll_seconds=settings.poll_seconds,
             )
+            view = SharedView(
+                runtime.budgets,
+                runtime.shared,
+                clock=runtime.clock,
+                poll_seconds=settings.poll_seconds,
+            )
             follower = PlanFollower(
                 runtime.ledger,
                 runtime.rollouts,
@@ -90,9 +98,10 @@ def create_app(settings: Settings) -> Application:
                 replica=f"{runtime.random_bits(_REPLICA_BITS):x}",
                 poll_seconds=settings.poll_seconds,
                 swapped=_warm,
+                prepared=view.look,
             )
             gate = open_gate(settings, runtime.api_keys, runtime.clock)
-            operations = _operations(runtime, follower, admission, metrics)
+            operations = _operations(runtime, follower, view, admission, metrics)
             for path, by_method in operations.items():
                 endpoint = Endpoint(by_method, gate, max_body_bytes=settings.max_body_bytes)
                 app.router.routes.append(Route(path, endpoint))
@@ -101,7 +110,7 @@ def create_app(settings: Settings) -> Application:
             app.router.routes.extend(docs_routes(openapi_document()))
             await gate.start()
             await follower.start()
-            tasks = [asyncio.create_task(one.run()) for one in (follower, admission, gate)]
+            tasks = [asyncio.create_task(one.run()) for one in (follower, view, admission, gate)]
             yield
             for task in tasks:
                 task.cancel()
@@ -135,7 +144,11 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
 
 
 def _operations(
-    runtime: Runtime, follower: PlanFollower, admission: Admission, metrics: Metrics
+    runtime: Runtime,
+    follower: PlanFollower,
+    view: SharedView,
+    admission: Admission,
+    metrics: Metrics,
 ) -> Operations:
     clock = runtime.clock
     profiles = ProfileService(
@@ -151,6 +164,8 @@ def _operations(
         random_bits=runtime.random_bits,
         follow=profiles.aliases.follow,
         timers=metrics.timer,
+        shared=view,
+        spending=Spending(runtime.budgets, view.note),
     )
     decisions = DecisionEndpoints(service, runtime.ledger, runtime.repository, metrics)
     outcomes = OutcomeService(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NamedTuple
 from weakref import ref
@@ -36,6 +36,10 @@ class _Sets(NamedTuple):
     writing: FeatureSet
 
 
+async def _nothing_to_prepare(_: Plan) -> None:
+    """Do nothing."""
+
+
 class PlanFollower:
     """Keeps the plan that the ledger's pointer names; the last good one where a new one fails.
 
@@ -47,6 +51,8 @@ class PlanFollower:
         Name of this replica, its own.
     swapped
         Called with each new plan before it goes live; warms it.
+    prepared
+        Awaited with each new plan after that; reads the state that its policies share.
 
     """
 
@@ -59,6 +65,7 @@ class PlanFollower:
         replica: str,
         poll_seconds: float,
         swapped: Callable[[Plan], None],
+        prepared: Callable[[Plan], Awaitable[None]] = _nothing_to_prepare,
     ) -> None:
         self._ledger = ledger
         self._rollouts = rollouts
@@ -66,6 +73,7 @@ class PlanFollower:
         self._replica = replica
         self._poll_seconds = poll_seconds
         self._swapped = swapped
+        self._prepared_for = prepared
         self._wanted: tuple[PlanPointer, Rollout | None] | None = None
         self._refused: tuple[PlanPointer, Rollout | None] | None = None
         self._plan: Plan | None = None
@@ -135,6 +143,7 @@ class PlanFollower:
             return False
         try:
             plan, sets = await self._prepared(*wanted)
+            await self._prepared_for(plan)
         except (UnavailableError, NotFoundError):
             raise  # to be tried again: a store is away, or lags behind the pointer
         except Exception:

@@ -9,7 +9,7 @@ Everything here may be done twice: a grant ends once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ from nba.domain.clock import MILLISECONDS_PER_SECOND, Clock
 from nba.domain.ids import DecisionId
 from nba.ledger.budgets import ABANDONED_MS, Account, BudgetStore, choice_of
 from nba.ledger.records import DecisionRecord, OutcomeEntry
+from nba.ledger.store import LedgerEntry
 from nba.policies.kinds.budget import DECISION
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 
@@ -46,7 +47,9 @@ class BudgetKeeper:
         self._clock = clock
         self._tariffs: dict[str, Tariff] = {}
 
-    async def take(self, outcomes: Iterable[OutcomeEntry], held: Held) -> None:
+    async def take(
+        self, _: Sequence[LedgerEntry], outcomes: Sequence[OutcomeEntry], held: Held
+    ) -> None:
         """End the grants that outcomes end; those of one choice in the order of the ledger."""
         groups: dict[tuple[str, int], list[OutcomeEntry]] = {}
         for outcome in outcomes:

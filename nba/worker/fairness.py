@@ -20,11 +20,11 @@ from nba.decision.recording import recorded_features
 from nba.domain.clock import MILLISECONDS_PER_SECOND, Clock
 from nba.domain.ids import PlacementId, hash32
 from nba.domain.validity import bounds_ms
-from nba.ledger.records import DecisionRecord
+from nba.ledger.records import DecisionRecord, OutcomeEntry
 from nba.ledger.shared import SharedStore, Tally
 from nba.ledger.store import EntryType, LedgerEntry
-from nba.policies import concerns
 from nba.policies.kinds.fairness import LONGEST_WINDOW, Fairness, OnBreach, groups_of
+from nba.policies.order import concerns
 from nba.worker.positions import ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 
@@ -72,7 +72,9 @@ class FairnessCounter:
         self._rows: dict[tuple[str, str, str], frozenset[int]] = {}
         self._alerts: set[tuple[str, str]] = set()
 
-    async def take(self, entries: Sequence[LedgerEntry], held: Held) -> None:
+    async def take(
+        self, entries: Sequence[LedgerEntry], _: Sequence[OutcomeEntry], held: Held
+    ) -> None:
         """Count the decisions among entries, which are in the order of each partition."""
         if self._counted is None:
             self._counted = await self._store.positions()

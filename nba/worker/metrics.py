@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from nba.errors import UnavailableError
 from nba.measurement.feature_health import HealthReport
+from nba.worker.fairness import GroupRate
 
 _FLUSH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -54,6 +57,19 @@ class WorkerMetrics:
             }.items()
         }
 
+        self._rate = Gauge(
+            "nba_fairness_selection_rate",
+            "Mean chance with which something a fairness policy selects was drawn, by group",
+            ["policy", "group"],
+            registry=self.registry,
+        )
+        self._breach = Gauge(
+            "nba_fairness_breach",
+            "1 where a group is above a fairness policy's bound, -1 where below, 0 within",
+            ["policy", "group"],
+            registry=self.registry,
+        )
+
     def serve(self, host: str, port: int) -> None:
         """Answer Prometheus from a thread of its own.
 
@@ -85,6 +101,14 @@ class WorkerMetrics:
     def refused(self) -> None:
         """Note that a store refused some work, which is tried again."""
         self._refused.inc()
+
+    def judged(self, rates: Sequence[GroupRate]) -> None:
+        """Show how groups fare; those that are gone are shown no longer."""
+        self._rate.clear()
+        self._breach.clear()
+        for found in rates:
+            self._rate.labels(found.policy, found.group).set(found.rate)
+            self._breach.labels(found.policy, found.group).set(found.above - found.below)
 
     def profiled(self, report: HealthReport) -> None:
         """Show the latest daily profiles; features that are gone are shown no longer."""

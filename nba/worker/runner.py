@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -64,6 +65,16 @@ class _Batch:
     held: Held = field(default_factory=dict)
 
 
+class Watcher(Protocol):
+    """Takes note of what the ledger says; may be told the same again after a restart."""
+
+    async def take(
+        self, entries: Sequence[LedgerEntry], outcomes: Sequence[OutcomeEntry], held: Held
+    ) -> None:
+        """Take note of entries, the outcomes in them and before, and the records at hand."""
+        ...
+
+
 class Worker:
     """Processes the ledger of all partitions.
 
@@ -81,6 +92,8 @@ class Worker:
         How long after its horizon a choice still waits for what is on its way.
     eraser
         Erases customers; by default from ``log`` alone.
+    watchers
+        Told of every batch, once it is joined.
 
     Attributes
     ----------
@@ -100,12 +113,14 @@ class Worker:
         source: str = "live",
         expiry_grace_ms: int = 60_000,
         eraser: Eraser | None = None,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self._ledger = ledger
         self._log = log
         self._control = control
         self._clock = clock
         self._eraser = eraser or Eraser(ledger, lambda: [log], clock=clock)
+        self._watchers = watchers
         self._source = source
         self._records = Records(ledger, repository)
         self._resolver = Resolver(ledger, self._records, clock=clock, grace_ms=expiry_grace_ms)
@@ -169,7 +184,10 @@ class Worker:
             return 0
         batch = await self._read(entries)
         early = await self._records.reported(batch.decided)
-        await self._resolver.join([*early, *batch.outcomes.values()], batch.held)
+        outcomes = [*early, *batch.outcomes.values()]
+        await self._resolver.join(outcomes, batch.held)
+        for watcher in self._watchers:
+            await watcher.take(entries, outcomes, batch.held)
         for entry in entries:
             if entry.type is EntryType.ERASURE:
                 await self._erase(entry)

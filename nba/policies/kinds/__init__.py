@@ -8,10 +8,12 @@ from typing import Any
 from nba.policies.condition import compile_conditions
 from nba.policies.kind import PolicyKind
 from nba.policies.kinds.applicability import Applicability
+from nba.policies.kinds.budget import Budget, compile_budgets
 from nba.policies.kinds.consent import ConsentPolicy, compile_consents
 from nba.policies.kinds.contact_cap import ContactCap, compile_caps
 from nba.policies.kinds.eligibility import Eligibility
 from nba.policies.kinds.exploration import Exploration
+from nba.policies.kinds.fairness import Fairness, compile_fairness
 from nba.policies.kinds.holdout import Holdout, compile_holdouts
 from nba.policies.kinds.lever import Lever
 from nba.policies.kinds.quiet_hours import QuietHours, compile_quiet_hours
@@ -25,6 +27,8 @@ KINDS: Mapping[str, type[PolicyKind]] = {
     "applicability": Applicability,
     "suitability": Suitability,
     "contact_cap": ContactCap,
+    "budget": Budget,
+    "fairness": Fairness,
     "quiet_hours": QuietHours,
     "holdout": Holdout,
     "lever": Lever,
@@ -39,6 +43,8 @@ COMPILERS: Mapping[str, Callable[[Any, Surroundings], Stage]] = {
     "applicability": compile_conditions,
     "suitability": compile_conditions,
     "contact_cap": compile_caps,
+    "budget": compile_budgets,
+    "fairness": compile_fairness,
     "quiet_hours": compile_quiet_hours,
     "holdout": compile_holdouts,
 }
@@ -49,10 +55,12 @@ __all__ = [
     "KINDS",
     "VALIDITY",
     "Applicability",
+    "Budget",
     "ConsentPolicy",
     "ContactCap",
     "Eligibility",
     "Exploration",
+    "Fairness",
     "Holdout",
     "Lever",
     "QuietHours",
