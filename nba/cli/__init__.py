@@ -8,6 +8,7 @@ import typer
 
 from nba.cli import (
     asking,
+    audiences,
     erasing,
     features,
     ingesting,
@@ -33,6 +34,7 @@ for commands in (
     running,
     projects,
     ingesting,
+    audiences,
     learning,
     features,
     asking,

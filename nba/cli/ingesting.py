@@ -104,10 +104,10 @@ async def _from_files(
         open_runtime(settings) as runtime,
         claimed(runtime.rollouts, f"ingest {runtime.random_bits(_OWNER_BITS):x}"),
     ):
-        features = await _features(runtime)
+        features = await live_features(runtime)
         collect_rarely()
         bulk = BulkIngestion(
-            _profiles(runtime, lambda: features),
+            open_profiles(runtime, lambda: features),
             features,
             open_log(settings),
             RedisProgressStore(runtime.connection, runtime.keys),
@@ -141,7 +141,7 @@ async def _from_kafka(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
-        await _features(runtime)
+        await live_features(runtime)
         follower = PlanFollower(
             runtime.ledger,
             runtime.rollouts,
@@ -159,7 +159,7 @@ async def _from_kafka(
 
         consumer = open_consumer(brokers, topic, group)
         letters = _dead_letters(brokers, dead_letters)
-        profiles = _profiles(runtime, follower.writing)
+        profiles = open_profiles(runtime, follower.writing)
         ingestion = KafkaIngestion(consumer, profiles, letters, runtime.clock, has_room)
         if not as_json:
             console.print(f"Reading {topic} as {group}; Ctrl-C stops")
@@ -181,7 +181,8 @@ def _dead_letters(brokers: str, where: str) -> DeadLetters:
     return DeadLetterFile(Path(where))
 
 
-async def _features(runtime: Runtime) -> FeatureSet:
+async def live_features(runtime: Runtime) -> FeatureSet:
+    """Return the features of the live plan; :class:`NotFoundError` where none is live."""
     packed = await runtime.ledger.plan()
     if packed is None:
         raise NotFoundError("no plan is live yet; `nba up` or `nba publish` makes one")
@@ -189,7 +190,8 @@ async def _features(runtime: Runtime) -> FeatureSet:
     return plan.features
 
 
-def _profiles(runtime: Runtime, features: Callable[[], FeatureSet]) -> ProfileService:
+def open_profiles(runtime: Runtime, features: Callable[[], FeatureSet]) -> ProfileService:
+    """Return what changes profiles in the runtime's store."""
     undeclared = Undeclared(runtime.settings.undeclared)
     return ProfileService(runtime.profiles, features, runtime.clock, undeclared=undeclared)
 

@@ -33,11 +33,13 @@ class ProfileUpdate:
     """A change to a customer's profile; what is absent stays as it was, ``None`` clears.
 
     ``consents`` maps ``channel`` to ``purpose`` to consent; ``source`` says where it is from.
+    ``audiences`` says of uploaded lists whether the customer is on them from now on.
     """
 
     customer_id: CustomerId
     attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict)
     consents: Mapping[str, Mapping[str, Consent]] = field(default_factory=dict)
+    audiences: Mapping[str, bool] = field(default_factory=dict)
     time_zone: str | None = None
     locale: str | None = None
     source: str = API_SOURCE

@@ -45,6 +45,7 @@ def update_entry(
         customer_id=update.customer_id,
         attributes=kept,
         consents=update.consents,
+        audiences=update.audiences,
         time_zone=update.time_zone,
         locale=update.locale,
         source=update.source,

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.domain.audience import NO_AUDIENCES, Audiences
 from nba.domain.catalog import Action, Catalog, Placement
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.customer import AttributeValue, Consent, Event, ProfileUpdate, Scalar
@@ -90,6 +91,7 @@ class FeatureSet:
         self.events = {event.name: event for event in events}
         self.segments = tuple(segments)
         self._catalog = catalog
+        self.audiences = NO_AUDIENCES if catalog is None else Audiences.of(catalog.taxonomy)
         declared = Declared.of(self.definitions, self.segments)
         self._declared = declared
         accepted = self._accepted_events()
@@ -219,7 +221,13 @@ class FeatureSet:
         """
         changed = self._unpack(profile)
         at_seconds = at_ms // MILLISECONDS_PER_SECOND
-        dropped = apply_update(changed, update, self._row.attributes, at_seconds=at_seconds)
+        dropped = apply_update(
+            changed,
+            update,
+            self._row.attributes,
+            at_seconds=at_seconds,
+            audiences=self.audiences,
+        )
         return self._codec.pack(changed), dropped
 
     def declares(self, event_name: str) -> bool:
@@ -332,8 +340,9 @@ class FeatureSet:
     def merge(self, profile: bytes | None, other: bytes | None, *, at_ms: int) -> bytes:
         """Return two customers' profiles as one.
 
-        Events of both count. A consent denied by either is denied; attributes, time zone and
-        locale are ``profile``'s, where it has them, else ``other``'s.
+        Events of both count. A consent denied by either is denied, and lists that either is on
+        are theirs; attributes, time zone and locale are ``profile``'s, where it has them, else
+        ``other``'s.
         """
         mine, theirs = self._unpack(profile), self._unpack(other)
         guard = (dict(mine.consents), mine.time_zone)
@@ -373,16 +382,20 @@ class FeatureSet:
         """Return what is kept of a customer, fit for JSON; aggregates as they are at ``at_ms``.
 
         Consents are nested by channel and purpose as ``consent_names`` gives them by code; a code
-        it does not name is listed under channel ``unknown`` in hexadecimal.
+        it does not name is listed under channel ``unknown`` in hexadecimal, as is an uploaded list
+        that the catalog no longer has; ``audiences`` names the others that the customer is on.
         """
         kept = self._unpack(profile)
+        lists = {code for codes in self.audiences.codes.values() for code in codes}
+        consents = {code: word for code, word in kept.consents.items() if code not in lists}
         row = self.read(profile, at_ms=at_ms).features
         return {
             "attributes": {
                 name: slot.spec.decode_all(kept.attributes[slot.numbers].tolist())
                 for name, slot in self._row.attributes.items()
             },
-            "consents": _named_consents(kept.consents, consent_names),
+            "consents": _named_consents(consents, consent_names),
+            "audiences": self.audiences.on(kept.consents),
             "time_zone": kept.time_zone,
             "locale": kept.locale,
             "aggregates": {

@@ -1,7 +1,8 @@
 """A customer's stored state, packed: everything the features need, in one small value.
 
 Layout, little-endian, without padding: ``<III`` layout id, version, guard version; consents as a
-count (u8) and ``<u4`` codes whose lowest bit says granted; time zone and locale, each a length (u8)
+count (u8) and ``<u4`` codes whose lowest bit says granted, and likewise the lists that the customer
+is on (:func:`~nba.domain.audience.membership_code`); time zone and locale, each a length (u8)
 and UTF-8; attributes ``<f4``, NaN where missing; for those whose age counts, ``<u4`` seconds when
 they were set, 0 for never; then the slots of aggregates as :mod:`nba.features.cells` packs them.
 
@@ -25,7 +26,7 @@ from nba.features.cells import slot_ends
 from nba.features.layout import StoredLayout
 
 MAX_CONSENTS = 255
-"""Consents one profile can hold."""
+"""Consents and audiences one profile can hold."""
 
 MAX_TEXT_BYTES = 255
 """Longest time zone or locale, in UTF-8 bytes."""

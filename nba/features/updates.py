@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from nba.domain.audience import NO_AUDIENCES, Audiences, membership_code
 from nba.domain.consent import consent_code
 from nba.domain.customer import Consent, ProfileUpdate
 from nba.errors import Fault, InputError
@@ -36,17 +37,23 @@ def apply_update(
     attributes: Mapping[str, AttributeSlot],
     *,
     at_seconds: int,
+    audiences: Audiences = NO_AUDIENCES,
 ) -> tuple[str, ...]:
     """Change a profile in place and return the names of attributes that are not declared.
 
-    An empty time zone or locale clears it. ``attributes`` gives each declared attribute's place.
-    Raises :class:`~nba.errors.InputError` with every fault; the profile is then half
-    changed and must be thrown away.
+    An empty time zone or locale clears it. ``attributes`` gives each declared attribute's place,
+    ``audiences`` the lists there are; one that is no more can still be left. Raises
+    :class:`~nba.errors.InputError` with every fault; the profile is then half changed and must be
+    thrown away.
     """
     faults: list[Fault] = []
     guard = (dict(profile.consents), profile.time_zone)
     dropped = _apply_attributes(profile, update.attributes, attributes, at_seconds, faults)
-    _apply_consents(profile, update.consents, faults)
+    _apply_consents(profile, update.consents)
+    _apply_audiences(profile, update.audiences, audiences, faults)
+    if len(profile.consents) > MAX_CONSENTS:
+        found = f"{len(profile.consents)} consents and audiences"
+        faults.append(Fault("/consents", found, f"at most {MAX_CONSENTS} for one customer"))
     if update.time_zone is not None:
         profile.time_zone = _checked_zone(update.time_zone, faults) or None
     if update.locale is not None:
@@ -83,9 +90,7 @@ def _apply_attributes(
     return tuple(dropped)
 
 
-def _apply_consents(
-    profile: Profile, given: Mapping[str, Mapping[str, Consent]], faults: list[Fault]
-) -> None:
+def _apply_consents(profile: Profile, given: Mapping[str, Mapping[str, Consent]]) -> None:
     for channel, purposes in given.items():
         for purpose, consent in purposes.items():
             code = consent_code(channel, purpose)
@@ -93,9 +98,22 @@ def _apply_consents(
                 profile.consents.pop(code, None)
             else:
                 profile.consents[code] = consent is Consent.GRANTED
-    if len(profile.consents) > MAX_CONSENTS:
-        found = f"{len(profile.consents)} consents"
-        faults.append(Fault("/consents", found, f"at most {MAX_CONSENTS} for one customer"))
+
+
+def _apply_audiences(
+    profile: Profile, given: Mapping[str, bool], audiences: Audiences, faults: list[Fault]
+) -> None:
+    for name, joins in given.items():
+        present = audiences.names.get(name)
+        codes = (membership_code(name),) if present is None else audiences.codes[present]
+        if present is None and (joins or codes[0] not in profile.consents):
+            found = f"audience {shown(name)} is not declared"
+            faults.append(Fault(pointer("audiences", name), found, audiences.hint(name)))
+            continue
+        for code in codes:
+            profile.consents.pop(code, None)
+        if joins:
+            profile.consents[codes[0]] = True
 
 
 def _checked_zone(name: str, faults: list[Fault]) -> str:

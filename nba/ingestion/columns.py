@@ -3,8 +3,8 @@
 Without a mapping, ``customer_id`` names the customer. A file with ``event`` (or ``name``) and
 ``timestamp`` (or ``at``) beside it holds events, with ``message_id`` where there is one; any other
 column is a property, ``properties.`` before its name or not. Any other file holds customers:
-``time_zone``, ``locale``, consents as ``consents.<channel>.<purpose>``; every other column is an
-attribute, ``attributes.`` before its name or not.
+``time_zone``, ``locale``, consents as ``consents.<channel>.<purpose>``, uploaded lists as
+``audiences.<name>``; every other column is an attribute, ``attributes.`` before its name or not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nba.errors import DefinitionError, Fault
 PROPERTY_PREFIX = "properties."
 ATTRIBUTE_PREFIX = "attributes."
 CONSENT_PREFIX = "consents."
+AUDIENCE_PREFIX = "audiences."
 _CONSENT_PARTS = 3
 _TOP = "ingest"
 
@@ -33,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a column is where it is neither property, attribute nor consent."""
+    """What a column is where it is neither property, attribute, list nor consent."""
 
     CUSTOMER_ID = "customer_id"
     EVENT = "event"
@@ -95,13 +96,14 @@ class Columns:
     """What each column of one file is, by position.
 
     ``roles`` has the columns with a role of their own, ``data`` the others that are kept: their
-    position and the name of property, attribute, or consent (channel and purpose).
+    position and the name of property, attribute, list, or consent (channel and purpose).
     """
 
     kind: Kind
     roles: Mapping[Role, int]
     data: Sequence[tuple[int, str]]
     consents: Sequence[tuple[int, str, str]]
+    audiences: Sequence[tuple[int, str]] = ()
     event: str | None = None
 
 
@@ -144,8 +146,16 @@ def columns_of(
     ]
     if faults:
         raise DefinitionError(faults)
-    data, consents = _data(kind, called, set(roles.values()))
-    return Columns(kind, roles, data, consents, mapping.event)
+    taken = set(roles.values())
+    audiences: list[tuple[int, str]] = []
+    if kind is Kind.CUSTOMERS:
+        audiences = [
+            (position, name.removeprefix(AUDIENCE_PREFIX))
+            for position, name in enumerate(called)
+            if name and name.startswith(AUDIENCE_PREFIX)
+        ]
+    data, consents = _data(kind, called, taken | {position for position, _ in audiences})
+    return Columns(kind, roles, data, consents, audiences, mapping.event)
 
 
 def _kind_of(called: Sequence[str | None], mapping: FileMapping) -> Kind:

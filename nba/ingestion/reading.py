@@ -16,7 +16,7 @@ from nba.ingestion.files import open_source
 from nba.ingestion.rows import RowReader
 from nba.ingestion.segment import Envelope, as_sent, read_message
 
-_NESTED = ("properties", "attributes", "consents")
+_NESTED = ("properties", "attributes", "consents", "audiences")
 _TYPE = "type"
 _SEGMENT_IDS = frozenset({"userId", "anonymousId", "previousId"})
 

@@ -87,6 +87,11 @@ class RowReader:
             customer_id=self._customer(cells),
             attributes=self._values(cells, self._attributes),
             consents=consents,
+            audiences={
+                name: _membership(cells[position], f"audiences.{name}")
+                for position, name in self._columns.audiences
+                if cells[position] is not None and cells[position] != ""
+            },
             time_zone=self._word(cells, Role.TIME_ZONE),
             locale=self._word(cells, Role.LOCALE),
             source=SOURCE,
@@ -173,6 +178,13 @@ def _consent(word: Any, place: str) -> Consent:
         return Consent(word)
     except ValueError as error:
         raise _wrong(place, word, f"one of: {', '.join(Consent)}") from error
+
+
+def _membership(word: Any, place: str) -> bool:
+    found = _BOOLS.get(word.lower()) if isinstance(word, str) else word
+    if isinstance(found, bool):
+        return found
+    raise _wrong(place, word, "true or false is expected")
 
 
 def _wrong(column: str, value: Any, expected: str) -> InputError:

@@ -57,6 +57,7 @@ class SpooledUpdate(msgspec.Struct, array_like=True, tag="u"):
     consents: dict[str, dict[str, Consent]]
     time_zone: str | None
     locale: str | None
+    audiences: dict[str, bool] = {}
 
     def item(self, _received_at_ms: int, _fallback: str) -> ProfileUpdate:
         """Return the update."""
@@ -68,6 +69,7 @@ class SpooledUpdate(msgspec.Struct, array_like=True, tag="u"):
             customer_id=CustomerId(self.customer_id),
             attributes=attributes,
             consents=self.consents,
+            audiences=self.audiences,
             time_zone=self.time_zone,
             locale=self.locale,
             source=SOURCE,
@@ -101,8 +103,15 @@ def spooled(number: int, item: Event | ProfileUpdate | Alias) -> Spooled:
         case ProfileUpdate():
             consents = {channel: dict(purposes) for channel, purposes in item.consents.items()}
             attributes = dict(item.attributes)
-            zone, locale = item.time_zone, item.locale
-            return SpooledUpdate(number, item.customer_id, attributes, consents, zone, locale)
+            return SpooledUpdate(
+                number,
+                item.customer_id,
+                attributes,
+                consents,
+                item.time_zone,
+                item.locale,
+                dict(item.audiences),
+            )
         case Alias():
             return SpooledAlias(number, item.previous_id, item.customer_id)
 

@@ -94,6 +94,7 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "source": pl.String(),
             "attributes": pl.String(),
             "consents": pl.String(),
+            "audiences": pl.String(),
             "time_zone": pl.String(),
             "locale": pl.String(),
             "version": pl.Int64(),

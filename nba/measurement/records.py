@@ -57,6 +57,7 @@ def logged_updates(log: DecisionLog, customer_id: str) -> list[dict[str, Any]]:
     for row in rows:
         row["attributes"] = msgspec.json.decode(row["attributes"])
         row["consents"] = msgspec.json.decode(row["consents"])
+        row["audiences"] = msgspec.json.decode(row["audiences"] or "{}")
     return rows
 
 

@@ -60,6 +60,7 @@ def recent_updates(tail: Tail, logged: Sequence[Mapping[str, Any]]) -> list[dict
             "source": update.source,
             "attributes": dict(update.attributes),
             "consents": msgspec.to_builtins(update.consents),
+            "audiences": dict(update.audiences),
             "time_zone": update.time_zone,
             "locale": update.locale,
             "version": update.version,

@@ -88,11 +88,13 @@ class OutcomeBody(msgspec.Struct, forbid_unknown_fields=True):
 class ProfileBody(msgspec.Struct, forbid_unknown_fields=True):
     """``PUT /v1/customers/{id}``: what is absent stays, ``null`` clears.
 
-    ``consent_source`` says where the consents come from: a form, a call, a letter.
+    ``audiences`` puts the customer on uploaded lists, or takes them off. ``consent_source`` says
+    where the consents come from: a form, a call, a letter.
     """
 
     attributes: dict[str, str | float | bool | tuple[str, ...] | None] = {}
     consents: dict[str, dict[str, Consent]] = {}
+    audiences: dict[str, bool] = {}
     time_zone: Identifier | None = None
     locale: Identifier | None = None
     consent_source: Identifier = API_SOURCE
@@ -106,6 +108,7 @@ class ProfileBody(msgspec.Struct, forbid_unknown_fields=True):
             customer_id=CustomerId(customer_id),
             attributes=self.attributes,
             consents=self.consents,
+            audiences=self.audiences,
             time_zone=self.time_zone,
             locale=self.locale,
             source=self.consent_source,

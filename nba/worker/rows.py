@@ -205,6 +205,7 @@ def update_row(update: UpdateEntry) -> dict[str, Any]:
         "source": update.source,
         "attributes": msgspec.json.encode(update.attributes).decode(),
         "consents": msgspec.json.encode(update.consents).decode(),
+        "audiences": msgspec.json.encode(update.audiences).decode(),
         "time_zone": update.time_zone,
         "locale": update.locale,
         "version": update.version,

@@ -278,6 +278,7 @@ def test_describe_gives_what_is_kept_in_words(make: SimpleNamespace) -> None:
     assert features.describe(profile, at_ms=make.now_ms, consent_names=names) == {
         "attributes": {"age": 19.99, "since": "2021-05-06", "likes": ["b"], "hates": None},
         "consents": {"email": {"marketing": "granted"}, "unknown": {f"{sms:08x}": "denied"}},
+        "audiences": [],
         "time_zone": "Africa/Lagos",
         "locale": "yo-NG",
         "aggregates": {

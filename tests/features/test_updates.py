@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from nba.domain.audience import membership_code
+from nba.domain.catalog import Catalog
 from nba.domain.consent import consent_code
+from nba.domain.taxonomy import Dimension, Taxonomy
 from nba.errors import InputError
 from nba.features import FeatureSet
 from nba.features.profile import ProfileCodec, read_head
@@ -185,3 +189,76 @@ def test_guard_version_rises_only_when_a_guard_changes(
     assert versions(profile) == (5, 2)
     profile = change(features, make, profile, consents={"email": {"marketing": make.unknown}})
     assert versions(profile) == (6, 3)
+
+
+LISTS = Catalog(
+    currency="EUR",
+    default_locale="en",
+    taxonomy=Taxonomy(
+        {"audience": Dimension({"vip": "V", "members/gold": "G"}, renamed={"best": "vip"})}
+    ),
+    actions=(),
+    contents=(),
+    placements=(),
+)
+
+
+def test_lists_are_joined_and_left_and_are_no_consents(make: SimpleNamespace) -> None:
+    features = FeatureSet([make.attribute("age")], [], catalog=LISTS)
+    email = {"email": {"marketing": make.granted}}
+    profile = change(features, make, None, consents=email, audiences={"best": True})
+    profile = change(features, make, profile, audiences={"members/gold": True})
+    assert kept(features, make, profile)["audiences"] == ["members/gold", "vip"]
+    names = {consent_code("email", "marketing"): ("email", "marketing")}
+    described = features.describe(profile, at_ms=make.now_ms, consent_names=names)
+    assert described["consents"] == {"email": {"marketing": "granted"}}
+    profile = change(features, make, profile, audiences={"vip": False, "members/gold": False})
+    assert kept(features, make, profile)["audiences"] == []
+    assert list(read_head(profile).consents) == [consent_code("email", "marketing")]
+
+
+def test_a_list_joined_under_a_former_name_is_left_under_its_own(make: SimpleNamespace) -> None:
+    former = replace(LISTS, taxonomy=Taxonomy({"audience": Dimension({"best": "V"})}))
+    before = FeatureSet([make.attribute("age")], [], catalog=former)
+    features = before.for_catalog(LISTS)
+    profile = change(before, make, None, audiences={"best": True})
+    assert kept(features, make, profile)["audiences"] == ["vip"]
+    profile = change(features, make, profile, audiences={"vip": False})
+    assert read_head(profile).consents == {}
+
+
+def test_an_unknown_list_is_refused_but_can_be_left(make: SimpleNamespace) -> None:
+    features = FeatureSet([make.attribute("age")], [], catalog=LISTS)
+    for joins in (True, False):
+        with pytest.raises(
+            InputError,
+            match=r"/audiences/members~1gol: audience 'members/gol' is not declared; did you mean "
+            r"members/gold\?",
+        ):
+            change(features, make, None, audiences={"members/gol": joins})
+    profile = change(features, make, None, audiences={"vip": True})
+    without = FeatureSet([make.attribute("age")], [])
+    left = change(without, make, profile, audiences={"vip": False})
+    assert read_head(left).consents == {}
+    with pytest.raises(InputError, match="add audience:vip to the taxonomy"):
+        change(without, make, profile, audiences={"vip": True})
+
+
+def test_who_joins_or_leaves_is_decided_about_again(make: SimpleNamespace) -> None:
+    features = FeatureSet([make.attribute("age")], [], catalog=LISTS)
+    profile = change(features, make, None, audiences={"vip": True})
+    again = change(features, make, profile, audiences={"vip": True})
+    left = change(features, make, again, audiences={"vip": False})
+    guards = [read_head(packed).guard_version for packed in (profile, again, left)]
+    assert guards == [1, 1, 2]
+
+
+def test_lists_of_two_ids_are_those_of_the_customer(make: SimpleNamespace) -> None:
+    features = FeatureSet([make.attribute("age")], [], catalog=LISTS)
+    one = change(features, make, None, audiences={"vip": True})
+    other = change(features, make, None, audiences={"members/gold": True})
+    merged = features.merge(one, other, at_ms=make.now_ms)
+    assert read_head(merged).consents == {
+        membership_code("vip"): True,
+        membership_code("members/gold"): True,
+    }

@@ -38,6 +38,7 @@ def test_any_other_table_holds_customers() -> None:
     assert found.kind is Kind.CUSTOMERS
     assert found.data == [(1, "name"), (2, "age"), (4, "consents.z")]
     assert found.consents == [(3, "email", "x.y")]
+    assert not found.audiences
     assert found.roles == {Role.CUSTOMER_ID: 0, Role.LOCALE: 5}
 
 
@@ -71,3 +72,12 @@ def test_a_wrong_mapping_says_where(tmp_path: Path, text: str, match: str) -> No
     path.write_text(text)
     with pytest.raises(DefinitionError, match=match):
         load_mapping(path)
+
+
+def test_an_audience_is_a_column_of_customers_only() -> None:
+    found = columns_of(["customer_id", "audiences.members/gold", "audiences"], "f.csv:1")
+    assert found.audiences == [(1, "members/gold")]
+    assert found.data == [(2, "audiences")]
+    events = columns_of(["customer_id", "event", "at", "audiences.vip"], "f.csv:1")
+    assert not events.audiences
+    assert events.data == [(3, "audiences.vip")]
