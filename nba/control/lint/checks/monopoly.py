@@ -24,7 +24,7 @@ from nba.policies.kinds import Exploration, Lever
 MONOPOLY = Code(
     "action.monopoly",
     Severity.WARNING,
-    "An action open to everybody is worth several times the next best, and nothing bounds it.",
+    "An action is worth several times the next best, and nothing holds it back more than that one.",
     "bound it with an exploration max_share, a cap, a budget or a lever below 1; or correct its "
     "value or base rate",
 )
@@ -49,11 +49,11 @@ def find(subject: Subject) -> Iterator[Finding]:
             continue
         here = subject.shown[:, column]
         worth = expected * _levers(subject, column)
-        free = here & ~_held(subject, column, here)
         for name, members in (("", here), *((name, here & mask) for name, mask in branches)):
-            winner = _dominant(worth, members)
-            if winner is None or not free[winner]:
+            dominant = _dominant(worth, members)
+            if dominant is None or _bounded(subject, column, *dominant):
                 continue
+            winner = dominant[0]
             action = subject.actions[winner]
             if (action.id, name) in told or (action.id, "") in told:
                 continue
@@ -87,16 +87,17 @@ def _levers(subject: Subject, column: int) -> NDArray[np.float64]:
     return weights
 
 
-def _held(subject: Subject, column: int, here: Mask) -> Mask:
-    """Return the actions that some policy holds back and others of the placement not."""
-    held = np.zeros(len(subject.actions), dtype=np.bool_)
+def _bounded(subject: Subject, column: int, winner: int, second: int) -> bool:
+    """Whether a policy holds back the best action in a placement, and not the next best too."""
     for policy in subject.policies:
         selection = subject.concerned(policy)
-        if selection.placements[column] and _holds_back(policy):
-            selected = here & selection.actions
-            if isinstance(policy, Exploration) or (here & ~selected).any():
-                held |= selected
-    return held
+        if not (selection.placements[column] and selection.actions[winner]):
+            continue
+        if _holds_back(policy) and (
+            isinstance(policy, Exploration) or not selection.actions[second]
+        ):
+            return True
+    return False
 
 
 def _holds_back(policy: PolicyKind) -> bool:
@@ -107,13 +108,16 @@ def _holds_back(policy: PolicyKind) -> bool:
     return isinstance(policy, ConditionPolicy) or policy.kind in (*_BOUNDING, *_FILTERING)
 
 
-def _dominant(worth: NDArray[np.float64], members: Mask) -> int | None:
+def _dominant(worth: NDArray[np.float64], members: Mask) -> tuple[int, int] | None:
+    """Return the rows of the best and the next best, where the one dominates the other."""
     rows = np.flatnonzero(members)
     if len(rows) < FEWEST:
         return None
     ranked = rows[np.argsort(-worth[rows], kind="stable")]
     best, second = worth[ranked[0]], max(worth[ranked[1]], 0.0)
-    return int(ranked[0]) if best > 0.0 and best >= FACTOR * second else None
+    if best <= 0.0 or best < FACTOR * second:
+        return None
+    return int(ranked[0]), int(ranked[1])
 
 
 CHECK = Check((MONOPOLY,), find)
