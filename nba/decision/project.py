@@ -15,7 +15,9 @@ from typing import TypeVar
 import msgspec
 
 from nba.bandits import BanditSettings, load_bandit
-from nba.catalog.loader import assemble, declare, load_catalog
+from nba.catalog.content_checks import check_templates
+from nba.catalog.declarations import Declarations
+from nba.catalog.loader import assemble, declare, read_catalog
 from nba.catalog.object_documents import (
     SECTIONS,
     PlainDocument,
@@ -24,6 +26,7 @@ from nba.catalog.object_documents import (
     written_objects,
 )
 from nba.catalog.objects import Objects
+from nba.catalog.rendering import TemplateNames
 from nba.catalog.suggestions import nearest
 from nba.documents import Document, read
 from nba.domain.catalog import Action, Catalog, Content, Direction, MessageClass, Placement
@@ -78,7 +81,8 @@ def load_project(root: Path) -> Project:
     ]
     if faults:
         raise DefinitionError(faults)
-    catalog = load_catalog(root / "catalog", root=root, faults=faults)
+    declared = read_catalog(root / "catalog", root=root)
+    catalog = assemble(declared, faults)
     dimensions = None if catalog is None else catalog.taxonomy.dimensions
     features = load_features(root / "features", root=root, faults=faults, dimensions=dimensions)
     policies = load_policies(root / "policies", root=root, faults=faults)
@@ -91,6 +95,7 @@ def load_project(root: Path) -> Project:
     )
     bandit = load_bandit(root / "models", root=root, faults=faults)
     _check_across(list(_documents(root / "models", root)), catalog, features, policies, faults)
+    _check_templates(declared, catalog, features, faults)
     if faults or catalog is None or features is None:
         # Two loaders read models/, so a file that is not YAML is a fault for both.
         raise DefinitionError(dict.fromkeys(faults))
@@ -125,12 +130,14 @@ def definitions_of(objects: Objects, base: Definitions, faults: list[Fault]) -> 
     by_folder: dict[str, list[Document]] = {"catalog": [], "policies": [], "features": []}
     for key, body in sorted(objects.items()):
         by_folder[SECTIONS[key.kind].folder].append(object_document(key, body))
-    catalog = assemble(declare(by_folder["catalog"], folder="catalog"), faults)
+    declared = declare(by_folder["catalog"], folder="catalog")
+    catalog = assemble(declared, faults)
     dimensions = None if catalog is None else catalog.taxonomy.dimensions
     documents = [*_feature_documents(base.features), *by_folder["features"]]
     features = build_features(documents, faults=faults, dimensions=dimensions)
     policies = read_policies(by_folder["policies"], faults)
     _check_across(list(_spec_documents(base)), catalog, features, policies, faults)
+    _check_templates(declared, catalog, features, faults)
     if len(faults) > before or catalog is None or features is None:
         return None
     return Definitions(
@@ -140,6 +147,18 @@ def definitions_of(objects: Objects, base: Definitions, faults: list[Fault]) -> 
         models=base.models,
         bandit=base.bandit,
     )
+
+
+def _check_templates(
+    declared: Declarations,
+    catalog: Catalog | None,
+    features: FeatureSet | None,
+    faults: list[Fault],
+) -> None:
+    """Add templates of contents that name what no decision knows, or what is sensitive."""
+    if catalog is not None and features is not None:
+        names = TemplateNames(features.schema(), sensitive_names(features))
+        faults.extend(check_templates(declared, names))
 
 
 def _feature_documents(features: FeatureSet) -> Iterator[Document]:
