@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     model_alias: str = Field(
         default="champion", description="Registry alias whose version of each model is live."
     )
+    four_eyes: bool = Field(
+        default=False,
+        description="Whether whoever approves a change set must have written none of it.",
+    )
     record_ttl_ms: int = Field(
         default=40 * DAY_MS,
         gt=0,

@@ -84,6 +84,7 @@ class Declarations:
     actions: Declared[Action] = field(default_factory=Declared)
     contents: Declared[Content] = field(default_factory=Declared)
     placements: Declared[Placement] = field(default_factory=Declared)
+    connections: list[Written[Any]] = field(default_factory=list)
 
     def knows_all(self, *kinds: Declared[Any]) -> bool:
         """Whether everything of these kinds could be read, so that what is missing is missing."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nba.catalog.objects import Body, ObjectKey, Objects
+from nba.catalog.objects import Body, Objects
 from nba.catalog.publications import ObjectChange, ObjectVersion
 
 _NOTHING: Body = {}
@@ -31,7 +31,7 @@ def differences(before: Objects, after: Objects) -> Iterator[Difference]:
 
     Examples
     --------
-    >>> from nba.catalog.objects import ObjectKind
+    >>> from nba.catalog.objects import ObjectKey, ObjectKind
     >>> key = ObjectKey(ObjectKind.ACTION, "card")
     >>> [found] = differences({key: {"id": "card", "value": 50}}, {key: {"id": "card"}})
     >>> found.field, found.before, found.after

@@ -1,17 +1,19 @@
 """Read ``catalog/``: every YAML file in it, in any arrangement of files and folders.
 
 A file holds one or more of these top-level keys: ``project`` (once), ``taxonomy`` (dimensions by
-name), and the lists ``actions``, ``contents`` and ``placements``.
+name), and the lists ``actions``, ``contents``, ``placements`` and ``connectors``. Connectors are
+checked with the rest, but are no part of the catalog: nothing is decided by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nba.catalog.checks import check
+from nba.catalog.connections import Connection, check_connection
 from nba.catalog.declarations import Declarations, Declared, ProjectSettings, Written
 from nba.catalog.suggestions import nearest
 from nba.documents import Document, convert, read
@@ -21,7 +23,7 @@ from nba.errors import DefinitionError, Fault
 
 Item = TypeVar("Item", Action, Content, Placement)
 
-_KEYS = ("project", "taxonomy", "actions", "contents", "placements")
+_KEYS = ("project", "taxonomy", "actions", "contents", "placements", "connectors")
 _DIMENSION_KEYS = ("description", "required_for", "renamed", "terms")
 
 
@@ -61,7 +63,7 @@ def assemble(declarations: Declarations, faults: list[Fault]) -> Catalog | None:
 
     Terms are those in use now, whatever a term was called where it was written.
     """
-    found = [*declarations.faults, *check(declarations)]
+    found = [*declarations.faults, *check(declarations), *_check_connections(declarations)]
     faults.extend(found)
     project = declarations.project
     if project is None or found:
@@ -76,6 +78,15 @@ def assemble(declarations: Declarations, faults: list[Fault]) -> Catalog | None:
         placements=tuple(_presently(written.item, taxonomy) for written in declarations.placements),
         stale_content=project.item.stale_content,
     )
+
+
+def _check_connections(declarations: Declarations) -> Iterator[Fault]:
+    first: dict[str, Written[Connection]] = {}
+    for written in declarations.connections:
+        yield from check_connection(written, declarations)
+        if first.setdefault(written.id, written) is not written:
+            found = f"connector {written.id!r} is given twice"
+            yield written.fault(("name",), found, f"first at {first[written.id].place('name')}")
 
 
 def _presently(item: Item, taxonomy: Taxonomy) -> Item:
@@ -95,6 +106,7 @@ def _collect(document: Document, into: Declarations, faults: list[Fault]) -> Non
     _collect_items(document, "actions", Action, into.actions, faults)
     _collect_items(document, "contents", Content, into.contents, faults)
     _collect_items(document, "placements", Placement, into.placements, faults)
+    _collect_connections(document, into, faults)
 
 
 def _collect_project(document: Document, into: Declarations, faults: list[Fault]) -> None:
@@ -146,6 +158,19 @@ def _collect_items(
             into.complete = False
         else:
             into.items.append(Written(item.id, item, document, (key, index)))
+
+
+def _collect_connections(document: Document, into: Declarations, faults: list[Fault]) -> None:
+    listed: Any = document.data.get("connectors", [])
+    if not isinstance(listed, list):
+        found = f"connectors is a {type(listed).__name__}"
+        faults.append(Fault(document.place("connectors"), found, "a list is expected"))
+        return
+    for index, value in enumerate(listed):
+        connection = convert(document, value, Connection, faults, "connectors", index)
+        if connection is not None:
+            location = ("connectors", index)
+            into.connections.append(Written(connection.name, connection, document, location))
 
 
 def _with_slots(item: Any) -> Any:

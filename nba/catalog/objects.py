@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-
 Body = Mapping[str, Any]
 
 PROJECT_ID = "project"

@@ -37,9 +37,7 @@ class SqlObjectStore(OnDatabase):
             require_publishable(draft, _latest(connection), _held(connection, draft))
             publication = _insert_publication(connection, draft)
             if draft.change is not None:
-                done = replace(
-                    draft.change, status=ChangeStatus.PUBLISHED, version=draft.version
-                )
+                done = replace(draft.change, status=ChangeStatus.PUBLISHED, version=draft.version)
                 if done.revision:
                     update_change(connection, done)
                 else:
@@ -129,9 +127,7 @@ def _insert_publication(connection: Connection, draft: PublicationDraft) -> Publ
     return _publication(connection.execute(row).mappings().one())
 
 
-def _apply(
-    connection: Connection, changes: list[ObjectChange], publication: Publication
-) -> None:
+def _apply(connection: Connection, changes: list[ObjectChange], publication: Publication) -> None:
     """End the spans of what changes, keep new versions, and begin the spans of what is live."""
     latest = _latest_versions(connection, [change.key for change in changes])
     spans = object_spans.c

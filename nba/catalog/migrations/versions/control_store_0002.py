@@ -114,9 +114,7 @@ def _chain_audit() -> None:
         sa.Column("previous_hash", sa.String(_HASH_DIGITS), nullable=False),
         sa.Column("hash", sa.String(_HASH_DIGITS), nullable=False),
     )
-    written = sa.text(
-        "SELECT at_ms, actor, verb, subject, detail FROM audit_log_0001 ORDER BY id"
-    )
+    written = sa.text("SELECT at_ms, actor, verb, subject, detail FROM audit_log_0001 ORDER BY id")
     previous_hash = "0" * _HASH_DIGITS
     chained = []
     for sequence, row in enumerate(op.get_bind().execute(written).mappings(), 1):
@@ -157,8 +155,8 @@ def downgrade() -> None:
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
     )
-    columns = "at_ms, actor, verb, subject, detail"
     op.execute(
-        f"INSERT INTO audit_log ({columns}) SELECT {columns} FROM audit_log_0002 ORDER BY sequence"
+        "INSERT INTO audit_log (at_ms, actor, verb, subject, detail)"
+        " SELECT at_ms, actor, verb, subject, detail FROM audit_log_0002 ORDER BY sequence"
     )
     op.drop_table("audit_log_0002")
