@@ -165,11 +165,11 @@ def places(table: Any, selections: Any, first: int) -> NDArray[np.int64]:
 @numba.njit(cache=True)
 def selects(selections: Any, selector: int, place: Any) -> bool:
     """Say whether a selector selects an entry, given its row of :func:`places`."""
-    return (
-        selections.action_masks[place[0], selector]
-        and selections.placement_masks[place[1], selector]
-        and selections.content_masks[place[2], selector]
-    )
+    if not selections.action_masks[place[0], selector]:
+        return False
+    if not selections.placement_masks[place[1], selector]:
+        return False
+    return bool(selections.content_masks[place[2], selector])
 
 
 @numba.njit(cache=True)

@@ -39,6 +39,7 @@ from nba.policies.stage import (
     SECOND_CAUSE,
     Close,
     Gate,
+    Narrow,
     Selected,
     Surroundings,
     Weigh,
@@ -85,7 +86,7 @@ class GuardStack:
         self._n_candidates = len(candidates.actions)
         selected = list(_select(self.policies, candidates))
         compiled = _compile_stages(selected, surroundings)
-        self._gates, self._closers, self._weighers = compiled
+        self._gates, self._closers, self._weighers, self._narrowers = compiled
         self._n_shut = sum(gate.by_row for gate in self._gates)
         self._eras = Eras(
             self.policies,
@@ -103,7 +104,7 @@ class GuardStack:
     @property
     def closes(self) -> bool:
         """Whether anything here can drop a candidate."""
-        return bool(self._gates)
+        return bool(self._gates or self._narrowers)
 
     def era(self, at_ms: int) -> Era:
         """Return what holds at a moment."""
@@ -132,6 +133,8 @@ class GuardStack:
             vectors,
             self._n_candidates,
         )
+        for narrow in self._narrowers:
+            narrow(situation, dropped_by)
         return Verdicts(dropped_by, causes, holdout)
 
     def explain(self, situation: Situation) -> list[list[Drop]]:
@@ -152,6 +155,11 @@ class GuardStack:
                     cause = int(shut[by_row, row])
                 if cause != OPEN:
                     drops[row].append(Drop(gate.policy, cause - FIRST_CAUSE))
+        left = np.array([-1 if not found else found[0].policy for found in drops], dtype=np.int16)
+        for narrow in self._narrowers:
+            narrow(situation, left)
+        for row in np.flatnonzero(left >= 0).tolist():
+            drops[row] = drops[row] or [Drop(int(left[row]))]
         return drops
 
     def not_before(self, verdicts: Verdicts, situation: Situation) -> int | None:
@@ -283,10 +291,11 @@ def _of(selected: Sequence[Selected[PolicyKind]], kind: type[P]) -> list[Selecte
 
 def _compile_stages(
     selected: Sequence[Selected[PolicyKind]], surroundings: Surroundings
-) -> tuple[tuple[Gate, ...], tuple[Close, ...], tuple[Weigh, ...]]:
+) -> tuple[tuple[Gate, ...], tuple[Close, ...], tuple[Weigh, ...], tuple[Narrow, ...]]:
     gates: list[Gate] = []
     closers: list[Close] = []
     weighers: list[Weigh] = []
+    narrowers: list[Narrow] = []
     for kind in ORDER:
         chosen = [item for item in selected if item.policy.kind == kind]
         place = replace(
@@ -302,7 +311,9 @@ def _compile_stages(
             closers.append(stage.close)
         if stage.weigh is not None:
             weighers.append(stage.weigh)
-    return tuple(gates), tuple(closers), tuple(weighers)
+        if stage.narrow is not None:
+            narrowers.append(stage.narrow)
+    return tuple(gates), tuple(closers), tuple(weighers), tuple(narrowers)
 
 
 @numba.njit(cache=True)

@@ -25,6 +25,9 @@ P = TypeVar("P", bound=PolicyKind)
 Close = Callable[[Situation, NDArray[np.uint8], NDArray[np.uint8]], None]
 """Given the situation, writes ``closed (n_gates,)`` and ``shut (n_by_row, n_candidates)``."""
 
+Narrow = Callable[[Situation, NDArray[np.int16]], None]
+"""Given the situation, writes ``dropped_by (n_candidates,)`` where it drops what is left (-1)."""
+
 Weigh = Callable[[Situation, NDArray[np.float64]], None]
 """Given the situation, multiplies ``weights (n_candidates,)``."""
 
@@ -50,12 +53,14 @@ class Stage:
     """The gates of a kind, and what closes them: ``None`` where conditions do.
 
     ``close`` writes those of its own among the gates of all stages. ``weigh`` multiplies weights on
-    expected value, ``(n_candidates,) float64``, by what the kind makes of the situation.
+    expected value, ``(n_candidates,) float64``, by what the kind makes of the situation. ``narrow``
+    is asked once all gates were, and chooses among what they left.
     """
 
     gates: tuple[Gate, ...]
     close: Close | None = None
     weigh: Weigh | None = None
+    narrow: Narrow | None = None
 
 
 @dataclass(frozen=True, slots=True)
