@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from nba.bootstrap import collect_rarely, load_settings, open_runtime, with_running_store
-from nba.cli.ingesting import live_features, open_profiles
+from nba.cli.ingesting import live_plan, profiles_of
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.errors import NotFoundError
 from nba.features.rollout import claimed
@@ -103,9 +103,10 @@ async def _lists() -> AsyncIterator[AudienceLists]:
         open_runtime(settings) as runtime,
         claimed(runtime.rollouts, f"audience {runtime.random_bits(_OWNER_BITS):x}"),
     ):
-        features = await live_features(runtime)
+        plan = await live_plan(runtime)
+        features = plan.features
         collect_rarely()
-        profiles = open_profiles(runtime, lambda: features)
+        profiles = profiles_of(runtime, lambda: features, lambda: plan)
         yield AudienceLists(profiles, runtime.profiles, runtime.rollouts, features)
 
 

@@ -21,6 +21,8 @@ from nba.bootstrap import (
     with_running_store,
 )
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
+from nba.decision.noting import open_profiles
+from nba.decision.plan import Plan
 from nba.decision.plans import read_pointer
 from nba.errors import Fault, InputError, NotFoundError
 from nba.features import FeatureSet, ProfileService
@@ -104,10 +106,11 @@ async def _from_files(
         open_runtime(settings) as runtime,
         claimed(runtime.rollouts, f"ingest {runtime.random_bits(_OWNER_BITS):x}"),
     ):
-        features = await live_features(runtime)
+        plan = await live_plan(runtime)
+        features = plan.features
         collect_rarely()
         bulk = BulkIngestion(
-            open_profiles(runtime, lambda: features),
+            profiles_of(runtime, lambda: features, lambda: plan),
             features,
             open_log(settings),
             RedisProgressStore(runtime.connection, runtime.keys),
@@ -141,7 +144,7 @@ async def _from_kafka(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
-        await live_features(runtime)
+        await live_plan(runtime)
         follower = PlanFollower(
             runtime.ledger,
             runtime.rollouts,
@@ -159,7 +162,7 @@ async def _from_kafka(
 
         consumer = open_consumer(brokers, topic, group)
         letters = _dead_letters(brokers, dead_letters)
-        profiles = open_profiles(runtime, follower.writing)
+        profiles = profiles_of(runtime, follower.writing, follower.plan)
         ingestion = KafkaIngestion(consumer, profiles, letters, runtime.clock, has_room)
         if not as_json:
             console.print(f"Reading {topic} as {group}; Ctrl-C stops")
@@ -181,19 +184,27 @@ def _dead_letters(brokers: str, where: str) -> DeadLetters:
     return DeadLetterFile(Path(where))
 
 
-async def live_features(runtime: Runtime) -> FeatureSet:
-    """Return the features of the live plan; :class:`NotFoundError` where none is live."""
+async def live_plan(runtime: Runtime) -> Plan:
+    """Return the live plan; :class:`NotFoundError` where none is live."""
     packed = await runtime.ledger.plan()
     if packed is None:
         raise NotFoundError("no plan is live yet; `nba up` or `nba publish` makes one")
-    plan = await asyncio.to_thread(runtime.repository.get, read_pointer(packed))
-    return plan.features
+    return await asyncio.to_thread(runtime.repository.get, read_pointer(packed))
 
 
-def open_profiles(runtime: Runtime, features: Callable[[], FeatureSet]) -> ProfileService:
+def profiles_of(
+    runtime: Runtime, features: Callable[[], FeatureSet], plan: Callable[[], Plan | None]
+) -> ProfileService:
     """Return what changes profiles in the runtime's store."""
-    undeclared = Undeclared(runtime.settings.undeclared)
-    return ProfileService(runtime.profiles, features, runtime.clock, undeclared=undeclared)
+    profiles, _ = open_profiles(
+        runtime.profiles,
+        features,
+        runtime.clock,
+        runtime.ledger,
+        plan,
+        undeclared=Undeclared(runtime.settings.undeclared),
+    )
+    return profiles
 
 
 def _print_report(report: FileReport) -> None:

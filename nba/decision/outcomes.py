@@ -1,7 +1,7 @@
 """Reporting outcomes: checked against the decision they belong to, then written exactly once.
 
-An outcome of a recorded decision is applied to the customer's profile too, before it is
-acknowledged, so that the very next decision counts it. Where a process dies between the two, the
+An outcome of a recorded decision is applied to the customer's profile and noted in their contact
+history too, before it is acknowledged, so that the very next decision counts it. Where a process dies between the two, the
 report is sent again and applied then; an outcome that came before its decision is not.
 """
 
@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from nba.decision.interactions import Interact, interactions
+from nba.decision.noting import Noting
 from nba.decision.plan import Plan
 from nba.decision.recording import read_record
 from nba.domain.clock import Clock
@@ -65,6 +66,8 @@ class OutcomeService:
         Returns the live plan, ``None`` where there is none.
     interact
         Applies outcomes to profiles.
+    noting
+        Notes outcomes in contact histories.
 
     """
 
@@ -75,11 +78,13 @@ class OutcomeService:
         clock: Clock,
         plan: Callable[[], Plan | None],
         interact: Interact,
+        noting: Noting,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._plan = plan
         self._interact = interact
+        self._noting = noting
 
     async def report(self, outcomes: Sequence[Outcome]) -> list[OutcomeResult]:
         """Write outcomes; each gets its own answer, in order, and a bad one stops no other."""
@@ -108,7 +113,7 @@ class OutcomeService:
         stored: Mapping[DecisionId, bytes | None],
     ) -> None:
         plan = self._plan()
-        if plan is None or not plan.writing.counts_interactions:
+        if plan is None:
             return
         counted = [
             (outcome, packed)
@@ -116,7 +121,8 @@ class OutcomeService:
             if (packed := stored[outcome.decision_id]) is not None
             and (result is Written.RECORDED or self._is_repeat(outcome, result))
         ]
-        events = list(interactions(plan, counted))
+        await self._noting.outcomes(counted)
+        events = list(interactions(plan, counted)) if plan.writing.counts_interactions else []
         if events:
             await self._interact(events)
 

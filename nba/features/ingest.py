@@ -8,7 +8,7 @@ between is in the next round again, and one who goes on under another id is look
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
@@ -90,6 +90,22 @@ class _Attempt:
     changed: bool = False
 
 
+NoteEvents = Callable[[Sequence[Event]], Awaitable[None]]
+"""Notes events that were taken in; it may be called with the same ones again."""
+
+
+async def _not_noted(_: Sequence[Event]) -> None:
+    """Note nothing."""
+
+
+def _events(batch: Sequence[Item], results: Sequence[ItemResult]) -> Iterator[Event]:
+    """Yield the events of a batch that landed, now or before."""
+    for item, result in zip(batch, results, strict=True):
+        landed = result.status in {ItemStatus.RECORDED, ItemStatus.DUPLICATE}
+        if landed and isinstance(item, Event):
+            yield item
+
+
 class ProfileService:
     """Changes profiles, each item exactly once; an item reported ``recorded`` is in the store.
 
@@ -103,6 +119,8 @@ class ProfileService:
         When a profile update happens.
     undeclared
         What becomes of what is not declared.
+    noted
+        Called with events that were taken in, or sent again, before they are acknowledged.
 
     """
 
@@ -113,12 +131,14 @@ class ProfileService:
         clock: Clock,
         *,
         undeclared: Undeclared = Undeclared.DROP,
+        noted: NoteEvents = _not_noted,
     ) -> None:
         self.aliases = Aliases(store.aliases, features, clock)
         self._store = store
         self._features = features
         self._clock = clock
         self._undeclared = undeclared
+        self._noted = noted
         self._recent = RecentProfiles()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -150,7 +170,9 @@ class ProfileService:
                 results.append(await self._make(first))
             else:
                 name = None if once is None else f"{once}:{len(results)}"
-                results += await self._take(batch, name, log_events=log_events)
+                taken = await self._take(batch, name, log_events=log_events)
+                await self._noted(list(_events(batch, taken)))
+                results += taken
         return results
 
     async def interact(self, events: Sequence[Event]) -> None:

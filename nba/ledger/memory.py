@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
 
+from nba.domain.alias import Forward, read_forward
 from nba.domain.clock import Clock
+from nba.domain.history import CONTACT, TAG, WHAT, Entry, unpack_history
 from nba.domain.ids import CustomerId, DecisionId, decision_partition, partition_of
 from nba.ledger.memory_erasure import MemoryErasures
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack
@@ -97,6 +99,22 @@ class MemoryLedger:
         if request is not None:
             self._requests[(request[0], str(request[1]))] = decision_id
         return Reserved.RECORDED
+
+    async def note(self, customer_id: CustomerId, entries: Sequence[Entry]) -> Forward | None:
+        """Note outcomes and events in a customer's history, each once."""
+        forward = read_forward(self._profiles.get(customer_id))
+        if forward is not None:
+            return forward
+        history = unpack_history(self.histories.get(customer_id))
+        noted: list[Entry] = []
+        for entry in entries:
+            seen = [*history.table.tolist(), *noted]
+            whats = {row[WHAT] for row in seen if row[TAG] == entry.tag}
+            if entry.what not in whats and (entry.action == 0 or CONTACT in whats):
+                noted.append(entry)
+        if noted:
+            self.histories[customer_id] = history.extended(noted, keep_since_s=0).packed
+        return None
 
     async def records(self, decision_ids: Sequence[DecisionId]) -> list[bytes | None]:
         """Return decision records, ``None`` where none is held."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
+from nba.domain.alias import ALIAS_MARK, Forward, read_forward
+from nba.domain.history import MAX_CONTACTS, Entry
 from nba.domain.ids import CustomerId, DecisionId
 from nba.ledger.records import (
     OutcomeEntry,
@@ -31,6 +33,7 @@ _GUARD_VERSION = slice(8, 12)
 _DIGEST_BYTES = 16
 
 _RESERVE = Script((files("nba.ledger") / "lua" / "reserve.lua").read_text())
+_NOTE = Script((files("nba.ledger") / "lua" / "note.lua").read_text())
 _ONCE = Script((files("nba.ledger") / "lua" / "once.lua").read_text())
 
 _RESERVED = {
@@ -103,6 +106,18 @@ class RedisLedger:
         for choice, horizon_ms in reservation.horizons.items():
             arguments += [horizon_ms, f"{decision_id}:{choice}"]
         return _RESERVED[await self._connection.script(_RESERVE, names, arguments)]
+
+    async def note(self, customer_id: CustomerId, entries: Sequence[Entry]) -> Forward | None:
+        """Note outcomes and events in a customer's history, each once."""
+        names = [self._keys.history(customer_id), self._keys.profile(customer_id)]
+        arguments: list[bytes | str | int | float] = [
+            self._history_ttl_ms,
+            MAX_CONTACTS,
+            ALIAS_MARK,
+            *[entry.pack() for entry in entries],
+        ]
+        noted = await self._connection.script(_NOTE, names, arguments)
+        return read_forward(noted) if isinstance(noted, bytes) else None
 
     async def records(self, decision_ids: Sequence[DecisionId]) -> list[bytes | None]:
         """Return decision records, ``None`` where none is held."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from nba.domain.alias import Forward, read_forward
+from nba.domain.history import Entry
 from nba.domain.ids import CustomerId, DecisionId
 from nba.ledger.erasure import ErasureStore
 from nba.ledger.records import OutcomeEntry, ResolutionEntry
@@ -114,6 +115,14 @@ class LedgerStore(Protocol):
 
     async def reserve(self, reservation: Reservation) -> Reserved:
         """Record a decision and its contacts atomically, or change nothing."""
+        ...
+
+    async def note(self, customer_id: CustomerId, entries: Sequence[Entry]) -> Forward | None:
+        """Note outcomes and events in a customer's history, each once by what it is and its tag.
+
+        An outcome whose contact is not there is left out: no policy looks that far back. Returns
+        where the customer goes on if the id is a former one, and nothing was noted.
+        """
         ...
 
     async def records(self, decision_ids: Sequence[DecisionId]) -> list[bytes | None]:

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from nba.access import Permission
 from nba.bootstrap import Runtime, open_gate, open_log, open_runtime
 from nba.decision.budgeting import Spending
+from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
 from nba.decision.pipeline import DecisionInputs, decide
 from nba.decision.plan import Plan
@@ -27,7 +28,6 @@ from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, new_decision_id
 from nba.errors import UnavailableError
-from nba.features import ProfileService
 from nba.features.items import Undeclared
 from nba.ingestion.segment import TYPES
 from nba.serving.admission import Admission
@@ -151,10 +151,12 @@ def _operations(
     metrics: Metrics,
 ) -> Operations:
     clock = runtime.clock
-    profiles = ProfileService(
+    profiles, noting = open_profiles(
         runtime.profiles,
         follower.writing,
         clock,
+        runtime.ledger,
+        follower.plan,
         undeclared=Undeclared(runtime.settings.undeclared),
     )
     service = DecisionService(
@@ -169,7 +171,11 @@ def _operations(
     )
     decisions = DecisionEndpoints(service, runtime.ledger, runtime.repository, metrics)
     outcomes = OutcomeService(
-        runtime.ledger, clock=clock, plan=follower.plan, interact=profiles.interact
+        runtime.ledger,
+        clock=clock,
+        plan=follower.plan,
+        interact=profiles.interact,
+        noting=noting,
     )
     customers = EventEndpoints(
         profiles,

@@ -12,6 +12,7 @@ import numpy as np
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.arbitration import Arbiter
 from nba.decision.artifact import unpack_plan, version_of
+from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeResult, OutcomeService
 from nba.decision.plan import Plan, compile_plan
 from nba.decision.plans import PlanRepository, read_pointer
@@ -20,7 +21,7 @@ from nba.domain.clock import Clock
 from nba.domain.customer import Event, ProfileUpdate
 from nba.domain.decision import DecisionRequest
 from nba.domain.outcome import Outcome
-from nba.features import MemoryProfileStore, ProfileService
+from nba.features import MemoryProfileStore
 from nba.ledger.log import DecisionLog
 from nba.ledger.memory import MemoryLedger
 from nba.ledger.memory_log import MemoryLog
@@ -67,9 +68,15 @@ class InProcessService:
         store = MemoryProfileStore(
             profiles, self._ledger.append_entry, clock, histories=self._ledger.histories
         )
-        self._profiles = ProfileService(store, lambda: self._plan.features, clock)
+        self._profiles, noting = open_profiles(
+            store, lambda: self._plan.features, clock, self._ledger, lambda: self._plan
+        )
         self._outcomes = OutcomeService(
-            self._ledger, clock=clock, plan=lambda: self._plan, interact=self._profiles.interact
+            self._ledger,
+            clock=clock,
+            plan=lambda: self._plan,
+            interact=self._profiles.interact,
+            noting=noting,
         )
         self._decisions = DecisionService(
             lambda: self._plan,

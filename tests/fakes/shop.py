@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from nba.catalog.memory import MemoryControlStore
+from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, read_pointer
@@ -21,7 +22,7 @@ from nba.domain.customer import Consent, Event, ProfileUpdate
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.ids import CustomerId, DecisionId, OutcomeId, PlacementId
 from nba.domain.outcome import Outcome
-from nba.features import MemoryProfileStore, ProfileService
+from nba.features import MemoryProfileStore
 from nba.ledger.log import DecisionLog
 from nba.ledger.memory import MemoryLedger
 from nba.ledger.memory_log import MemoryLog
@@ -292,12 +293,15 @@ class Shop:
         )
         self.store = store
         self.plan: Plan = self.publish()
-        self.profiles = ProfileService(store, lambda: self.plan.features, self.clock)
+        self.profiles, noting = open_profiles(
+            store, lambda: self.plan.features, self.clock, self.ledger, lambda: self.plan
+        )
         self.outcomes = OutcomeService(
             self.ledger,
             clock=self.clock,
             plan=lambda: self.plan,
             interact=self.profiles.interact,
+            noting=noting,
         )
         self._bits = 0
 

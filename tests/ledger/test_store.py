@@ -10,7 +10,18 @@ from contextlib import asynccontextmanager
 import pytest
 
 from nba.domain.alias import Forward, pack_forward, read_forward
-from nba.domain.history import EMPTY_HISTORY
+from nba.domain.history import (
+    CONTACT,
+    EMPTY_HISTORY,
+    MAX_CONTACTS,
+    TAG,
+    WHAT,
+    Entry,
+    event_code,
+    outcome_code,
+    pack_history,
+    unpack_history,
+)
 from nba.domain.ids import CustomerId, DecisionId, new_decision_id
 from nba.errors import InputError
 from nba.ledger.memory import MemoryLedger
@@ -302,5 +313,86 @@ def test_erasing_takes_a_customers_entries_out_of_the_stream_and_leaves_a_marker
         entries = await ledger.entries({int(chosen[:3], 16): START}, 10)
         assert {e.type for e in entries} == {EntryType.ERASURE}
         assert [e.body for e in entries if e.body] == [CUSTOMER.encode()]
+
+    with_ledger(check)
+
+
+CLICK = outcome_code("click")
+COMPLAINT = event_code("complaint")
+SAID = Entry(5, 6, 7, CONTACT, tag=9, content=3)
+CLICKED = Entry(8, 6, 7, CLICK, tag=9, content=3)
+COMPLAINED = Entry(7, what=COMPLAINT, tag=11)
+
+
+async def history_of(ledger: LedgerStore) -> list[list[int]]:
+    state = await ledger.read(CUSTOMER, None)
+    return unpack_history(state.history).table.tolist()
+
+
+async def reserve_history(ledger: LedgerStore, *entries: Entry) -> Reserved:
+    seen = await ledger.read(CUSTOMER, None)
+    version = unpack_history(seen.history).version + 1
+    reservation = Reservation(
+        decision_id=decision_id(ledger, version),
+        customer_id=CUSTOMER,
+        seen=seen,
+        record=b"record",
+        history=pack_history(entries, version=version).packed,
+        horizons={},
+    )
+    return await ledger.reserve(reservation)
+
+
+def test_an_outcome_is_noted_beside_its_contact_and_once(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        await reserve_history(ledger, SAID)
+        for _ in range(2):
+            assert await ledger.note(CUSTOMER, [CLICKED, CLICKED]) is None
+        assert await history_of(ledger) == [list(SAID), list(CLICKED)]
+
+    with_ledger(check)
+
+
+def test_an_outcome_without_its_contact_is_not_noted_and_an_event_is(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        assert await ledger.note(CUSTOMER, [CLICKED]) is None
+        assert await history_of(ledger) == []
+        for _ in range(2):
+            assert await ledger.note(CUSTOMER, [COMPLAINED, CLICKED]) is None
+        assert await history_of(ledger) == [list(COMPLAINED)]
+
+    with_ledger(check)
+
+
+def test_what_is_noted_makes_a_decision_under_way_be_made_again(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        await reserve_history(ledger, SAID)
+        seen = await ledger.read(CUSTOMER, None)
+        await ledger.note(CUSTOMER, [CLICKED])
+        stale = Reservation(
+            decision_id=decision_id(ledger, 99),
+            customer_id=CUSTOMER,
+            seen=seen,
+            record=b"record",
+            history=None,
+            horizons={},
+        )
+        assert await ledger.reserve(stale) is Reserved.STALE
+
+    with_ledger(check)
+
+
+def test_beyond_the_most_kept_the_oldest_entries_go_and_completeness_says_so(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        full = [Entry(10 + i, 1, 2, CONTACT, tag=100 + i) for i in range(MAX_CONTACTS)]
+        await reserve_history(ledger, *full)
+        late = Entry(5_000, 1, 2, CLICK, tag=100 + MAX_CONTACTS - 1)
+        await ledger.note(CUSTOMER, [late, COMPLAINED])
+        state = await ledger.read(CUSTOMER, None)
+        history = unpack_history(state.history)
+        assert len(history) == MAX_CONTACTS
+        assert history.table[0, TAG] == 102
+        assert history.table[-2:, WHAT].tolist() == [CLICK, COMPLAINT]
+        assert history.complete_since_s == 12
 
     with_ledger(check)

@@ -18,6 +18,7 @@ import yaml
 from shop import ask, write_project
 
 from nba.bootstrap import Runtime, load_settings, open_log, open_runtime
+from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import load_project
@@ -110,7 +111,9 @@ class Site:
             poll_seconds=0.02 * (1 + 5 * number),
             swapped=lambda _: None,
         )
-        profiles = ProfileService(runtime.profiles, follower.writing, runtime.clock)
+        profiles, noting = open_profiles(
+            runtime.profiles, follower.writing, runtime.clock, runtime.ledger, follower.plan
+        )
         return Replica(
             follower,
             profiles,
@@ -126,6 +129,7 @@ class Site:
                 clock=runtime.clock,
                 plan=follower.plan,
                 interact=profiles.interact,
+                noting=noting,
             ),
         )
 
