@@ -3,9 +3,11 @@
 The import is light: the grammar loads when the first expression is parsed.
 """
 
+from nba.expressions.bits import unpack, word_count
+from nba.expressions.conditions import BoundConditions, ConditionProgram, compile_program
 from nba.expressions.interpreter import Value, interpret
 from nba.expressions.parser import MAX_LIST, SUBSET, parse
-from nba.expressions.program import BoundProgram, Program, compile_program, compile_values
+from nba.expressions.program import BoundValues, Program, ValueProgram, compile_values
 from nba.expressions.tree import Expression
 from nba.expressions.types import (
     ExpressionError,
@@ -19,7 +21,9 @@ from nba.expressions.types import (
 __all__ = [
     "MAX_LIST",
     "SUBSET",
-    "BoundProgram",
+    "BoundConditions",
+    "BoundValues",
+    "ConditionProgram",
     "Expression",
     "ExpressionError",
     "Level",
@@ -27,10 +31,13 @@ __all__ = [
     "Schema",
     "Symbol",
     "Value",
+    "ValueProgram",
     "ValueType",
     "compile_program",
     "compile_values",
     "interpret",
     "member_path",
     "parse",
+    "unpack",
+    "word_count",
 ]

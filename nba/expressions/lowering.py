@@ -52,27 +52,38 @@ Place = tuple[Needs, str, int]
 """A value before it has an address: what it needs, its kind (constant, column, result), its
 position among that kind."""
 
+Instruction = tuple[Op, tuple[Place | int, ...]]
+"""An operation, and its operands or its slice of the tables."""
+
 
 class Builder:
     """Collects constants, columns and instructions, each once.
 
     ``constants`` are their values, ``columns`` those read at each level, ``code`` the instructions
-    by what they need, and ``tables`` the numbers that ``MAP`` and ``IN`` look up.
+    by what they need, and ``tables`` the numbers that ``MAP`` and ``IN`` look up. ``bools`` are the
+    values that are asked for as bools.
     """
 
     def __init__(self) -> None:
         self.constants: list[float] = []
         self.columns: Mapping[Needs, list[int]] = {Needs.SITUATION: [], Needs.CANDIDATE: []}
-        self.code: Mapping[Needs, list[tuple[Op, tuple[Place | int, ...]]]] = {
+        self.code: Mapping[Needs, list[Instruction]] = {
             needs: [] for needs in Needs.__members__.values()
         }
         self.tables: list[float] = []
+        self.bools: set[Place] = set()
         self._known: dict[object, Place] = {}
         self._slices: dict[tuple[float, ...], int] = {}
         self._strings: dict[str, int] = {}
 
-    def lower(self, node: Node) -> Place:  # noqa: C901, PLR0911 - one case a node
+    def lower(self, node: Node) -> Place:
         """Return the value of a node; strings become numbers interned over the whole program."""
+        place = self._lower(node)
+        if node.type is ValueType.BOOL:
+            self.bools.add(place)
+        return place
+
+    def _lower(self, node: Node) -> Place:  # noqa: C901, PLR0911 - one case a node
         match node:
             case Literal(constant):
                 return self._constant(self._intern(constant))

@@ -6,6 +6,10 @@ that is not finite: a division by zero or an overflow. An instruction is a row
 ``len(scalars)`` is a scalar; the next ``len(fixed)`` are vectors given from outside; the rest are
 the registers of this run. ``MAP`` and ``IN`` take a slice of ``tables`` as ``b`` (start) and ``c``
 (length) instead of operands.
+
+What an instruction means for one value is said once, by a function each; scalars are computed one
+by one, vectors block by block. Conditions that mix both levels run on bits instead
+(:mod:`nba.expressions.bits`).
 """
 
 from __future__ import annotations
@@ -46,6 +50,121 @@ NOT, AND, OR, EQUAL, LESS, LESS_EQUAL, ADD, SUBTRACT, MULTIPLY, DIVIDE, HAS, CHO
 
 
 @numba.njit(cache=True, error_model="numpy")
+def _not(x: float) -> float:
+    if x != x:  # noqa: PLR0124 - NaN, here and below
+        return np.nan
+    return 1.0 if x == 0.0 else 0.0
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _and(x: float, y: float) -> float:
+    if x == 0.0 or y == 0.0:
+        return 0.0
+    return np.nan if x != x or y != y else 1.0  # noqa: PLR0124
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _or(x: float, y: float) -> float:
+    if (x == x and x != 0.0) or (y == y and y != 0.0):  # noqa: PLR0124
+        return 1.0
+    return np.nan if x != x or y != y else 0.0  # noqa: PLR0124
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _compare(op: int, x: float, y: float) -> float:
+    if x != x or y != y:  # noqa: PLR0124
+        return np.nan
+    if op == EQUAL:
+        return 1.0 if x == y else 0.0
+    if op == LESS:
+        return 1.0 if x < y else 0.0
+    return 1.0 if x <= y else 0.0
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _calculate(op: int, x: float, y: float) -> float:
+    if op == ADD:
+        value = x + y
+    elif op == SUBTRACT:
+        value = x - y
+    elif op == MULTIPLY:
+        value = x * y
+    else:
+        value = x / y
+    return value if np.isfinite(value) else np.nan
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _choose(x: float, y: float, z: float) -> float:
+    if x != x:  # noqa: PLR0124
+        return np.nan
+    return z if x == 0.0 else y
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _mapped(x: float, tables: Any, start: int, length: int) -> float:
+    return tables[start + int(x)] if x >= 0.0 and x < length else np.nan
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _listed(x: float, tables: Any, start: int, length: int) -> float:
+    if x != x:  # noqa: PLR0124
+        return np.nan
+    low = start
+    high = start + length
+    while low < high:
+        middle = (low + high) // 2
+        if tables[middle] < x:
+            low = middle + 1
+        else:
+            high = middle
+    return 1.0 if low < start + length and tables[low] == x else 0.0
+
+
+@numba.njit(cache=True, error_model="numpy")
+def execute_scalars(code: Any, tables: Any, scalars: Any, first: int) -> None:
+    """Run ``code``, all of whose operands are scalars; row ``i`` writes ``scalars[first + i]``."""
+    for row in range(code.shape[0]):
+        op = code[row, 0]
+        x = scalars[code[row, 1]]
+        b = code[row, 2]
+        c = code[row, 3]
+        if op == NOT:
+            value = _not(x)
+        elif op == HAS:
+            value = 1.0 if x == x else 0.0  # noqa: PLR0124
+        elif op == MAP:
+            value = _mapped(x, tables, b, c)
+        elif op == IN:
+            value = _listed(x, tables, b, c)
+        elif op == AND:
+            value = _and(x, scalars[b])
+        elif op == OR:
+            value = _or(x, scalars[b])
+        elif op == CHOOSE:
+            value = _choose(x, scalars[b], scalars[c])
+        elif op <= LESS_EQUAL:
+            value = _compare(op, x, scalars[b])
+        else:
+            value = _calculate(op, x, scalars[b])
+        scalars[first + row] = value
+
+
+@numba.njit(cache=True, error_model="numpy")
+def situate(situation: Any, template: Any, layout: Any, loads: Any, code: Any, tables: Any) -> Any:
+    """Return every scalar of one situation, ``(n_scalars,) float64``.
+
+    ``template`` has the constants filled in; ``layout`` holds where the situation columns ``loads``
+    go and where the results of ``code`` begin.
+    """
+    scalars = template.copy()
+    for i in range(loads.shape[0]):
+        scalars[layout[0] + i] = situation[loads[i]]
+    execute_scalars(code, tables, scalars, layout[1])
+    return scalars
+
+
+@numba.njit(cache=True, error_model="numpy")
 def _operand(
     index: int, scalars: Any, fixed: Any, registers: Any, spare: Any, first: int, width: int
 ) -> Any:
@@ -56,24 +175,6 @@ def _operand(
     if vector < fixed.shape[0]:
         return fixed[vector, first : first + width]
     return registers[vector - fixed.shape[0], :width]
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _listed(value: float, tables: Any, start: int, length: int) -> float:
-    low = start
-    high = start + length
-    while low < high:
-        middle = (low + high) // 2
-        if tables[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return 1.0 if low < start + length and tables[low] == value else 0.0
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _finite(value: float) -> float:
-    return value if np.isfinite(value) else np.nan
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -99,10 +200,12 @@ def execute(  # noqa: C901, PLR0912 - one branch an instruction; kernels take po
     for row in range(code.shape[0]):
         op = code[row, 0]
         out = registers[row]
+        b = code[row, 2]
+        c = code[row, 3]
         x = _operand(code[row, 1], scalars, fixed, registers, spare[0], first, width)
         if op == NOT:
             for i in range(width):
-                out[i] = np.nan if x[i] != x[i] else (1.0 if x[i] == 0.0 else 0.0)
+                out[i] = _not(x[i])
             continue
         if op == HAS:
             for i in range(width):
@@ -110,59 +213,50 @@ def execute(  # noqa: C901, PLR0912 - one branch an instruction; kernels take po
             continue
         if op == MAP:
             for i in range(width):
-                inside = x[i] >= 0.0 and x[i] < code[row, 3]
-                out[i] = tables[code[row, 2] + int(x[i])] if inside else np.nan
+                out[i] = _mapped(x[i], tables, b, c)
             continue
         if op == IN:
             for i in range(width):
-                found = _listed(x[i], tables, code[row, 2], code[row, 3])
-                out[i] = np.nan if x[i] != x[i] else found
+                out[i] = _listed(x[i], tables, b, c)
             continue
-        y = _operand(code[row, 2], scalars, fixed, registers, spare[1], first, width)
+        y = _operand(b, scalars, fixed, registers, spare[1], first, width)
         if op == AND:
             for i in range(width):
-                if x[i] == 0.0 or y[i] == 0.0:
-                    out[i] = 0.0
-                else:
-                    out[i] = np.nan if x[i] != x[i] or y[i] != y[i] else 1.0
+                out[i] = _and(x[i], y[i])
         elif op == OR:
             for i in range(width):
-                known = x[i] == x[i] and y[i] == y[i]
-                either = (x[i] == x[i] and x[i] != 0.0) or (y[i] == y[i] and y[i] != 0.0)
-                out[i] = 1.0 if either else (0.0 if known else np.nan)
+                out[i] = _or(x[i], y[i])
         elif op == EQUAL:
             for i in range(width):
-                known = x[i] == x[i] and y[i] == y[i]
-                out[i] = (1.0 if x[i] == y[i] else 0.0) if known else np.nan
+                out[i] = _compare(EQUAL, x[i], y[i])
         elif op == LESS:
             for i in range(width):
-                known = x[i] == x[i] and y[i] == y[i]
-                out[i] = (1.0 if x[i] < y[i] else 0.0) if known else np.nan
+                out[i] = _compare(LESS, x[i], y[i])
         elif op == LESS_EQUAL:
             for i in range(width):
-                known = x[i] == x[i] and y[i] == y[i]
-                out[i] = (1.0 if x[i] <= y[i] else 0.0) if known else np.nan
+                out[i] = _compare(LESS_EQUAL, x[i], y[i])
         elif op == ADD:
             for i in range(width):
-                out[i] = _finite(x[i] + y[i])
+                out[i] = _calculate(ADD, x[i], y[i])
         elif op == SUBTRACT:
             for i in range(width):
-                out[i] = _finite(x[i] - y[i])
+                out[i] = _calculate(SUBTRACT, x[i], y[i])
         elif op == MULTIPLY:
             for i in range(width):
-                out[i] = _finite(x[i] * y[i])
+                out[i] = _calculate(MULTIPLY, x[i], y[i])
         elif op == DIVIDE:
             for i in range(width):
-                out[i] = _finite(x[i] / y[i])
+                out[i] = _calculate(DIVIDE, x[i], y[i])
         else:
-            z = _operand(code[row, 3], scalars, fixed, registers, spare[2], first, width)
+            z = _operand(c, scalars, fixed, registers, spare[2], first, width)
             for i in range(width):
-                out[i] = np.nan if x[i] != x[i] else (z[i] if x[i] == 0.0 else y[i])
+                out[i] = _choose(x[i], y[i], z[i])
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _verdict(value: float) -> int:
-    if value != value:  # noqa: PLR0124 - NaN
+def verdict(value: float) -> int:
+    """Return what a boolean value says: 1 true, 0 false, -1 unknown."""
+    if value != value:  # noqa: PLR0124
         return -1
     return 0 if value == 0.0 else 1
 
@@ -172,13 +266,13 @@ def _write(out: Any, values: Any) -> None:
     """Write values as they are, or as verdicts where ``out`` is int8."""
     if out.itemsize == 1:
         for i in range(values.shape[0]):
-            out[i] = _verdict(values[i])
+            out[i] = verdict(values[i])
     else:
         out[:] = values
 
 
 @numba.njit(cache=True, error_model="numpy")
-def run(
+def run_values(
     situation: Any,
     template: Any,
     layout: Any,
@@ -189,24 +283,15 @@ def run(
     fixed: Any,
     scalar_outputs: Any,
     vector_outputs: Any,
-    pattern: Any,
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Run a bound program for one situation.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Run bound values for one situation; see :func:`situate` for the scalars.
 
-    ``template`` is every scalar with the constants filled in; ``layout`` holds where the situation
-    columns ``loads`` go and where the results of ``situation_code`` begin. Returns the scalar
-    outputs ``(n_scalar,)`` and the vector outputs ``(n_vector, n_candidates)``, of the type of
-    ``pattern``: verdicts in int8, or values in float64.
+    Returns the scalar outputs ``(n_scalar,)`` and the vector outputs ``(n_vector, n_candidates)``.
     """
-    scalars = template.copy()
-    for i in range(loads.shape[0]):
-        scalars[layout[0] + i] = situation[loads[i]]
-    results = scalars[layout[1] :].reshape((situation_code.shape[0], 1))
-    execute(situation_code, tables, scalars, fixed, results, 0, 1)
-    one = np.empty(scalar_outputs.shape[0], dtype=pattern.dtype)
-    _write(one, scalars[scalar_outputs])
+    scalars = situate(situation, template, layout, loads, situation_code, tables)
+    one = scalars[scalar_outputs]
     n_candidates = fixed.shape[1]
-    many = np.empty((vector_outputs.shape[0], n_candidates), dtype=pattern.dtype)
+    many = np.empty((vector_outputs.shape[0], n_candidates))
     if vector_outputs.shape[0] == 0:
         return one, many
     registers = np.empty((mixed_code.shape[0], min(BLOCK, n_candidates)))
@@ -216,7 +301,7 @@ def run(
         execute(mixed_code, tables, scalars, fixed, registers, first, width)
         for i in range(vector_outputs.shape[0]):
             found = _operand(vector_outputs[i], scalars, fixed, registers, spare, first, width)
-            _write(many[i, first : first + width], found)
+            many[i, first : first + width] = found
     return one, many
 
 

@@ -4,29 +4,32 @@ Work is sorted by how often it must be done. What needs only constants is comput
 what needs only candidates, when the program is bound to them (once a plan); what needs only the
 situation, once a decision; and only what mixes both is run per decision and candidate.
 
-A program gives either verdicts (:func:`compile_program`) or values (:func:`compile_values`).
+A program gives either values (:func:`compile_values`), here, or verdicts
+(:func:`~nba.expressions.conditions.compile_program`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.expressions.lowering import Builder, Needs, Place
-from nba.expressions.machine import execute, run, run_rows
+from nba.expressions.lowering import Builder, Instruction, Needs, Place
+from nba.expressions.machine import execute, execute_scalars, run_rows, run_values
 from nba.expressions.tree import Expression
 from nba.expressions.types import ExpressionError, ValueType
 
 Output = TypeVar("Output", bound=np.int8 | np.float64)
 """What a program answers with: verdicts or values."""
 
+FloatArray = NDArray[np.float64]
+
 
 class Program(Generic[Output]):
-    """Expressions compiled to instructions; see :func:`compile_program`, :func:`compile_values`.
+    """Expressions compiled to instructions: what values and conditions have in common.
 
     ``n_instructions`` counts all, ``n_mixed_instructions`` those run per decision and candidate.
     ``scalar_outputs`` and ``vector_outputs`` are the output numbers, ascending, that are one value
@@ -55,46 +58,43 @@ class Program(Generic[Output]):
             (Needs.CANDIDATE, "result"): n_scalars + n_candidate_columns,
             (Needs.MIXED, "result"): n_scalars + n_candidate_columns + len(code[Needs.CANDIDATE]),
         }
-
-        def address(value: Place) -> int:
-            return starts[value[0], value[1]] + value[2]
-
-        def assemble(needs: Needs) -> NDArray[np.int32]:
-            rows = [
-                [op, *(address(item) if isinstance(item, tuple) else item for item in arguments)]
-                for op, arguments in code[needs]
-            ]
-            padded = [[*row, *[0] * (4 - len(row))] for row in rows]
-            return np.array(padded, dtype=np.int32).reshape(-1, 4)
-
+        self._starts: Mapping[tuple[Needs, str], int] = starts
         self._tables = np.array(builder.tables, dtype=np.float64)
         self._template = np.zeros(n_scalars)
         self._template[:n_constants] = builder.constants
-        folded = self._template[n_constants : n_constants + n_folded].reshape(-1, 1)
-        execute(
-            assemble(Needs.CONSTANT),
-            self._tables,
-            self._template,
-            np.empty((0, 1)),
-            folded,
-            0,
-            1,
-        )
+        folding = self._assemble(code[Needs.CONSTANT])
+        execute_scalars(folding, self._tables, self._template, n_constants)
         self._loads = np.array(loads, dtype=np.intp)
         self._layout = np.array(
             [starts[Needs.SITUATION, "column"], starts[Needs.SITUATION, "result"]], dtype=np.intp
         )
-        self._situation_code = assemble(Needs.SITUATION)
-        self._candidate_code = assemble(Needs.CANDIDATE)
-        self._mixed_code = assemble(Needs.MIXED)
+        self._n_situation_columns = 1 + max(loads, default=-1)
+        self._situation_code = self._assemble(code[Needs.SITUATION])
+        self._candidate_code = self._assemble(code[Needs.CANDIDATE])
         is_vector = [bool(value[0] & Needs.CANDIDATE) for value in outputs]
         self.scalar_outputs = np.flatnonzero(np.logical_not(is_vector))
         self.vector_outputs = np.flatnonzero(is_vector)
-        self._addresses = np.array([address(value) for value in outputs], dtype=np.intp)
+        self._scalar_addresses = np.array(
+            [self._address(outputs[number]) for number in self.scalar_outputs.tolist()],
+            dtype=np.intp,
+        )
+        on_rows = [] if loads else outputs
+        self._row_addresses = np.array([self._address(place) for place in on_rows], dtype=np.intp)
         self._pattern: NDArray[Output] = np.empty(0, dtype=output_type)
 
-    def bind(self, candidates: NDArray[np.float64]) -> BoundProgram[Output]:
-        """Compute everything that depends on candidates ``(n_candidates, n_columns)`` alone."""
+    def _address(self, place: Place) -> int:
+        return self._starts[place[0], place[1]] + place[2]
+
+    def _assemble(self, code: Sequence[Instruction]) -> NDArray[np.int32]:
+        rows = [
+            [op, *(self._address(item) if isinstance(item, tuple) else item for item in arguments)]
+            for op, arguments in code
+        ]
+        padded = [[*row, *[0] * (4 - len(row))] for row in rows]
+        return np.array(padded, dtype=np.int32).reshape(-1, 4)
+
+    def _fix(self, candidates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the vectors that need candidates alone, columns first, ``(n, n_candidates)``."""
         n_candidates = len(candidates)
         n_columns = len(self._candidate_loads)
         fixed = np.empty((n_columns + len(self._candidate_code), n_candidates))
@@ -109,39 +109,7 @@ class Program(Generic[Output]):
             0,
             n_candidates,
         )
-        return BoundProgram(
-            n_candidates=n_candidates,
-            n_situation_columns=1 + max(self._loads.tolist(), default=-1),
-            scalar_outputs=self.scalar_outputs,
-            vector_outputs=self.vector_outputs,
-            arguments=(
-                self._template,
-                self._layout,
-                self._loads,
-                self._situation_code,
-                self._mixed_code,
-                self._tables,
-                fixed,
-                self._addresses[self.scalar_outputs],
-                self._addresses[self.vector_outputs],
-                self._pattern,
-            ),
-        )
-
-    def run(
-        self, situation: NDArray[np.float64], candidates: NDArray[np.float64]
-    ) -> NDArray[Output]:
-        """Bind and run at once.
-
-        Returns ``(n_outputs, n_candidates)`` verdicts or values. To run often over the same
-        candidates, :meth:`bind` once and use :meth:`BoundProgram.run`.
-        """
-        bound = self.bind(candidates)
-        scalars, vectors = bound.run(situation)
-        outputs = np.empty((self.n_outputs, bound.n_candidates), dtype=self._pattern.dtype)
-        outputs[self.scalar_outputs] = scalars[:, None]
-        outputs[self.vector_outputs] = vectors
-        return outputs
+        return fixed
 
     def run_rows(self, rows: NDArray[np.float64]) -> NDArray[Output]:
         """Run once over rows that are all there is: the candidate level alone, no situation.
@@ -176,55 +144,69 @@ class Program(Generic[Output]):
             self._candidate_loads,
             self._candidate_code,
             self._tables,
-            self._addresses,
+            self._row_addresses,
             self._pattern,
         )
         return outputs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundProgram(Generic[Output]):
-    """A program with its candidates fixed, as a plan keeps it.
+class ValueProgram(Program[np.float64]):
+    """Number and bool expressions, compiled; see :func:`compile_values`."""
 
-    ``scalar_outputs`` and ``vector_outputs`` are the output numbers, ascending, that are one value
-    for all candidates, and one value each.
-    """
+    def __init__(self, builder: Builder, outputs: Sequence[Place]) -> None:
+        super().__init__(builder, outputs, np.float64)
+        self._mixed_code = self._assemble(builder.code[Needs.MIXED])
+        self._vector_addresses = np.array(
+            [self._address(outputs[number]) for number in self.vector_outputs.tolist()],
+            dtype=np.intp,
+        )
+
+    def bind(self, candidates: NDArray[np.float64]) -> BoundValues:
+        """Compute everything that depends on candidates ``(n_candidates, n_columns)`` alone."""
+        return BoundValues(
+            n_candidates=len(candidates),
+            n_situation_columns=self._n_situation_columns,
+            arguments=(
+                self._template,
+                self._layout,
+                self._loads,
+                self._situation_code,
+                self._mixed_code,
+                self._tables,
+                self._fix(candidates),
+                self._scalar_addresses,
+                self._vector_addresses,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundValues:
+    """Values with their candidates fixed."""
 
     n_candidates: int
     n_situation_columns: int
-    scalar_outputs: NDArray[np.intp]
-    vector_outputs: NDArray[np.intp]
     arguments: tuple[NDArray[np.generic], ...]
 
-    def run(self, situation: NDArray[np.float64]) -> tuple[NDArray[Output], NDArray[Output]]:
+    def run(self, situation: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
         """Run for one situation ``(n_situation_columns,) float64``, contiguous.
 
-        Returns ``(n_scalar_outputs,)`` and ``(n_vector_outputs, n_candidates)`` verdicts or values.
-        Nothing is broadcast. Raises :class:`ValueError` where the row is shorter than the columns
-        the program reads, which the kernel itself would not notice.
+        Returns the program's scalar outputs ``(n_scalar_outputs,)`` and its vector outputs
+        ``(n_vector_outputs, n_candidates)``, NaN where unknown. Raises :class:`ValueError` where
+        the row is shorter than the columns the program reads.
         """
-        if len(situation) < self.n_situation_columns:
-            raise ValueError(
-                f"a situation of {len(situation)} columns; {self.n_situation_columns} are read"
-            )
-        result: tuple[NDArray[Output], NDArray[Output]] = run(situation, *self.arguments)
+        check_width(situation, self.n_situation_columns)
+        result: tuple[FloatArray, FloatArray] = run_values(situation, *self.arguments)
         return result
 
 
-def compile_program(expressions: Sequence[Expression]) -> Program[np.int8]:
-    """Compile conditions to verdicts: int8, 1 true, 0 false, -1 unknown.
-
-    Equal sub-expressions are shared across all of them. Raises
-    :class:`~nba.expressions.types.ExpressionError` where an expression is not boolean or reads a
-    string without an enumeration.
-    """
-    for expression in expressions:
-        if expression.root.type is not ValueType.BOOL:
-            raise ExpressionError(1, f"a {expression.root.type}", "a condition is a bool")
-    return _compile(expressions, np.int8)
+def check_width(situation: NDArray[np.float64], n_columns: int) -> None:
+    """Raise :class:`ValueError` where a row is too short, which no kernel would notice."""
+    if len(situation) < n_columns:
+        raise ValueError(f"a situation of {len(situation)} columns; {n_columns} are read")
 
 
-def compile_values(expressions: Sequence[Expression]) -> Program[np.float64]:
+def compile_values(expressions: Sequence[Expression]) -> ValueProgram:
     """Compile number and bool expressions to values: float64, NaN where unknown, bools 0 and 1.
 
     A value is never infinite unless a symbol is: division by zero and overflow are unknown.
@@ -235,10 +217,6 @@ def compile_values(expressions: Sequence[Expression]) -> Program[np.float64]:
     for expression in expressions:
         if expression.root.type is ValueType.STRING:
             raise ExpressionError(1, "a string", "a value is a number or a bool")
-    return _compile(expressions, np.float64)
-
-
-def _compile(expressions: Sequence[Expression], output_type: type[Output]) -> Program[Output]:
     builder = Builder()
     outputs = [builder.lower(expression.root) for expression in expressions]
-    return Program(builder, outputs, output_type)
+    return ValueProgram(builder, outputs)

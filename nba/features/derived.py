@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.expressions import BoundProgram, Expression, ValueType, compile_values, parse
+from nba.expressions import BoundValues, Expression, ValueType, compile_values, parse
 from nba.features.definitions import DerivedFeature, SegmentDefinition
 from nba.features.row import SEGMENT_PREFIX, Row
 
@@ -18,7 +18,7 @@ _NO_CANDIDATES = np.empty((0, 0))
 class Stage(NamedTuple):
     """Expressions that need only what is in the row already, and the columns they fill."""
 
-    program: BoundProgram[np.float64]
+    program: BoundValues
     columns: NDArray[np.intp]
 
 
