@@ -24,9 +24,7 @@ Check = Callable[[BudgetStore], Awaitable[None]]
 
 
 def claim(name: str, units: int = 1, *, allowed: int = 10, limit: int = 10) -> Claim:
-    return Claim(
-        account=MAY, grant=name, units=units, allowed=allowed, limit=limit, ttl_ms=DAY_MS
-    )
+    return Claim(account=MAY, grant=name, units=units, allowed=allowed, limit=limit, ttl_ms=DAY_MS)
 
 
 @asynccontextmanager

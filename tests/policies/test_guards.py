@@ -31,15 +31,18 @@ from nba.policies import (
 )
 from nba.policies.kinds import (
     Applicability,
+    Budget,
     ConsentPolicy,
     ContactCap,
     Eligibility,
     Exploration,
+    Fairness,
     Holdout,
     Lever,
     QuietHours,
     Suitability,
 )
+from nba.policies.kinds.fairness import OnBreach
 from nba.policies.order import concerns
 
 Guard = Callable[..., GuardStack]
@@ -57,6 +60,10 @@ CLOSING: Mapping[str, PolicyKind] = {
     "suitability": Suitability(id=P, description=D, condition="customer.age > 1"),
     "contact_cap": ContactCap(id=P, description=D, limit=1, window=timedelta(days=1)),
     "quiet_hours": QuietHours(id=P, description=D, start="22:00", end="08:00"),
+    "budget": Budget(id=P, description=D, limit=1),
+    "fairness": Fairness(
+        id=P, description=D, by="member", max_ratio=1.25, on_breach=OnBreach.BLOCK
+    ),
     "holdout": Holdout(id=P, description=D, share=1.0, salt="s"),
     "lever": Lever(id=P, description=D, weight=2.0),
     "exploration": Exploration(id=P, description=D, floor=0.1, max_share=0.5),

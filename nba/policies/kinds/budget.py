@@ -219,7 +219,7 @@ class Budget(PolicyKind):
                 yield Problem(name, found, "give starts and ends, or another period")
 
     def _minimum_problems(self) -> Iterator[Problem]:
-        if not 0 <= self.minimum <= self.limit:
+        if self.minimum and not 0 < self.minimum <= self.limit:
             yield Problem("minimum", f"minimum {self.minimum:g}", f"0 to the limit {self.limit:g}")
         if not 1 <= self.boost <= HIGHEST_BOOST:
             yield Problem("boost", f"boost {self.boost:g}", f"1 to {HIGHEST_BOOST:g}")
