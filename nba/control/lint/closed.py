@@ -6,7 +6,7 @@ with the same values of the action, are one case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nba.control.lint.satisfying import Known, Rule, conflict, contradictory, known
 from nba.control.lint.selecting import Mask
-from nba.control.lint.subject import Subject, span_of
+from nba.control.lint.subject import Span, Subject, span_of
 from nba.domain.policy import Missing
 from nba.expressions import ExpressionError, Level, Symbol, ValueType
 from nba.policies.condition import ConditionPolicy, parse_condition
@@ -53,15 +53,17 @@ def closures(subject: Subject) -> Closures:
     standing = list(_standing(subject))
     closed = np.zeros_like(subject.shown)
     conflicts: dict[tuple[str, ...], Conflict] = {}
+    judged: dict[tuple[object, ...], list[ConditionPolicy]] = {}
     for column in range(len(subject.placements)):
         here = [one for one in standing if one.placements[column]]
-        if not here:
-            continue
         for rows, rules, given in _cases(subject, column, here):
-            if not contradictory([one.rule for one in rules], given):
-                continue
-            core = [rules[i].policy for i in conflict([one.rule for one in rules], given)]
-            if not all(span_of(a).overlaps(span_of(b)) for a, b in combinations(core, 2)):
+            key = (tuple(one.policy.id for one in rules), *given.items())
+            if key not in judged:
+                judged[key] = _core(rules, given)
+            core = judged[key]
+            if not core or not all(
+                span_of(one).overlaps(span_of(other)) for one, other in combinations(core, 2)
+            ):
                 continue
             found = conflicts.setdefault(tuple(policy.id for policy in core), Conflict(tuple(core)))
             found.pairs.extend((row, column) for row in rows)
@@ -69,6 +71,17 @@ def closures(subject: Subject) -> Closures:
                 remaining = subject.remaining(subject.actions[row])
                 closed[row, column] = all(span_of(p).covers(remaining) for p in core)
     return Closures(closed, tuple(conflicts.values()))
+
+
+def _core(rules: Sequence[_Standing], given: Mapping[str, Known]) -> list[ConditionPolicy]:
+    """Return the fewest policies that contradict each other, lasting ones rather than others."""
+    if not contradictory([one.rule for one in rules], given):
+        return []
+    passing_first = sorted(
+        range(len(rules)), key=lambda index: span_of(rules[index].policy) == Span(None, None)
+    )
+    fewest = conflict([rules[index].rule for index in passing_first], given)
+    return [rules[index].policy for index in sorted(passing_first[one] for one in fewest)]
 
 
 def _standing(subject: Subject) -> Iterator[_Standing]:
@@ -95,7 +108,7 @@ def _cases(
 ) -> Iterator[tuple[list[int], list[_Standing], dict[str, Known]]]:
     """Yield the rows shown in a placement by the rules before them and the values these read."""
     rows = np.flatnonzero(subject.shown[:, column])
-    if not len(rows):
+    if not (len(rows) and here):
         return
     before = np.array([one.actions[rows] for one in here], dtype=np.bool_)
     symbols = list(dict.fromkeys(symbol for one in here for symbol in one.reads))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
+from typing import NamedTuple
 
 from nba.control.lint.values import Constant, Names, Numbers, Values, denied, flipped
 from nba.expressions.tree import (
@@ -34,20 +35,29 @@ from nba.expressions.types import Symbol, ValueType
 MOST_WORLDS = 64
 """Where a condition would split a world into more, it is left whole."""
 
-_PASSES = 2
-"""A comparison of two symbols says more once both have been narrowed."""
+_MOST_STEPS = 2_000
+"""After so many rules applied in vain, rules are taken to be met by somebody."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """A condition, and whether it lets pass where it is unknown."""
 
     root: Node
     open_if_unknown: bool = False
 
+    @cached_property
+    def is_relational(self) -> bool:
+        """Whether it compares two symbols with each other."""
+        return any(
+            isinstance(node, Compare)
+            and isinstance(node.left, Read)
+            and isinstance(node.right, Read)
+            for node in walk(self.root)
+        )
 
-@dataclass(frozen=True, slots=True)
-class Known:
+
+class Known(NamedTuple):
     """A symbol's values where it is there, and whether it is; ``None`` is not known."""
 
     values: Values
@@ -71,12 +81,17 @@ def contradictory(rules: Sequence[Rule], given: World | None = None) -> bool:
 
     ``False`` where that could not be shown.
     """
-    worlds: list[World] = [given or {}]
-    for _ in range(_PASSES):
-        for rule in rules:
-            worlds = _each(worlds, lambda world, rule=rule: _passing(rule, world))  # type: ignore[misc]
-            if not worlds:
-                return True
+    # A comparison of two symbols says more once both have been narrowed.
+    demands = [*rules, *rules] if any(rule.is_relational for rule in rules) else rules
+    waiting: list[tuple[int, World]] = [(0, given or {})]
+    for _ in range(_MOST_STEPS):
+        if not waiting:
+            return True
+        position, world = waiting.pop()
+        if position == len(demands):
+            return False
+        left = _passing(demands[position], world)
+        waiting.extend((position + 1, one) for one in reversed(left))
     return False
 
 

@@ -6,7 +6,7 @@ Narrowing only ever takes away what cannot be, so that a set found empty is empt
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nba.expressions.tree import Comparison
 
@@ -38,8 +38,7 @@ def denied(comparison: Comparison) -> Comparison:
     return _DENIED[comparison]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """The numbers from ``low`` to ``high``, the ends themselves unless open, but ``excluded``."""
 
     low: float = -math.inf
@@ -73,7 +72,7 @@ class Numbers:
             case Comparison.EQUAL:
                 return self.within(Numbers.only(value))
             case Comparison.NOT_EQUAL:
-                return replace(self, excluded=self.excluded | {value})
+                return self._replace(excluded=self.excluded | {value})
             case Comparison.LESS | Comparison.LESS_EQUAL:
                 is_open = comparison is Comparison.LESS
                 return self.within(Numbers(high=value, high_open=is_open))
@@ -98,18 +97,20 @@ class Numbers:
 
     def within(self, other: Numbers) -> Numbers:
         """Return the numbers of both."""
-        low, high = max(self.low, other.low), min(self.high, other.high)
-        return Numbers(
-            low,
-            high,
-            any(one.low_open for one in (self, other) if one.low == low),
-            any(one.high_open for one in (self, other) if one.high == high),
-            self.excluded | other.excluded,
-        )
+        low, low_open = self.low, self.low_open
+        if other.low > low:
+            low, low_open = other.low, other.low_open
+        elif other.low == low:
+            low_open = low_open or other.low_open
+        high, high_open = self.high, self.high_open
+        if other.high < high:
+            high, high_open = other.high, other.high_open
+        elif other.high == high:
+            high_open = high_open or other.high_open
+        return Numbers(low, high, low_open, high_open, self.excluded | other.excluded)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """Words or truth values: those ``allowed`` (``None``: any) but ``excluded``."""
 
     allowed: frozenset[Constant] | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from shop import write_project
@@ -13,7 +11,6 @@ from nba.decision.artifact import PlanSource
 from nba.decision.project import load_project
 from nba.domain.ids import ContentId, PolicyId
 from nba.domain.policy import Selector
-from nba.policies.kind import PolicyKind
 from nba.policies.kinds import ConsentPolicy, QuietHours
 
 NIGHT = QuietHours(
@@ -47,13 +44,3 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> PlanSource:
         bandit=project.bandit,
         models=(),
     )
-
-
-@pytest.fixture(scope="session")
-def with_policies(base: PlanSource) -> Callable[..., PlanSource]:
-    """Add policies to the shop."""
-
-    def add(*policies: PolicyKind) -> PlanSource:
-        return replace(base, policies=(*base.policies, *policies))
-
-    return add

@@ -84,7 +84,9 @@ def test_what_is_known_of_an_action_counts() -> None:
 
 
 def test_a_conflict_is_told_without_the_rules_that_have_no_part_in_it() -> None:
-    found = rules("customer.member", "customer.age < 18", "customer.orders > 3", "customer.age > 20")
+    found = rules(
+        "customer.member", "customer.age < 18", "customer.orders > 3", "customer.age > 20"
+    )
     assert conflict(found) == [1, 3]
 
 
@@ -99,7 +101,10 @@ _terms = st.one_of(
     _readable,
     _numbers,
     st.builds(
-        lambda a, op, b: f"({a} {op} {b})", _readable, st.sampled_from(["+", "-", "*", "/"]), _numbers
+        lambda a, op, b: f"({a} {op} {b})",
+        _readable,
+        st.sampled_from(["+", "-", "*", "/"]),
+        _numbers,
     ),
 )
 _atoms = st.one_of(
@@ -161,7 +166,10 @@ def test_nothing_is_called_contradictory_that_some_data_meets(sources, people) -
     met = [
         person
         for person in people
-        if all(interpret(e, person) is True or (o and interpret(e, person) is None) for e, o in expressions)
+        if all(
+            interpret(e, person) is True or (o and interpret(e, person) is None)
+            for e, o in expressions
+        )
     ]
     if met:
         assert not contradictory([Rule(e.root, o) for e, o in expressions])

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
+
 from nba.control.lint.finding import Check, Code, Finding, Severity, listed
 from nba.control.lint.subject import Subject, span_of
 from nba.domain.ids import PolicyId
@@ -67,19 +69,22 @@ def _bare(policy: PolicyKind) -> PolicyKind:
 
 def _multiplied(subject: Subject) -> Iterator[Finding]:
     levers = [policy for policy in subject.policies if isinstance(policy, Lever)]
+    if not levers:
+        return
     pulled = [(lever, subject.concerned(lever).pairs & subject.shown) for lever in levers]
     seen: dict[tuple[str, ...], list[str]] = {}
     products: dict[tuple[str, ...], float] = {}
-    for row, action in enumerate(subject.actions):
-        for column in range(len(subject.placements)):
-            here = [lever for lever, pairs in pulled if pairs[row, column]]
-            together = [a for a in here if all(span_of(a).overlaps(span_of(b)) for b in here)]
-            product = math.prod(lever.weight for lever in together)
-            if len(together) > 1 and not LOWEST_WEIGHT <= product <= HIGHEST_WEIGHT:
-                key = tuple(str(lever.id) for lever in together)
-                products[key] = product
-                if action.id not in seen.setdefault(key, []):
-                    seen[key].append(action.id)
+    several = sum((pairs.astype(np.int64) for _, pairs in pulled), np.zeros(1, np.int64)) > 1
+    for row, column in np.argwhere(several).tolist():
+        action = subject.actions[row]
+        here = [lever for lever, pairs in pulled if pairs[row, column]]
+        together = [a for a in here if all(span_of(a).overlaps(span_of(b)) for b in here)]
+        product = math.prod(lever.weight for lever in together)
+        if len(together) > 1 and not LOWEST_WEIGHT <= product <= HIGHEST_WEIGHT:
+            key = tuple(str(lever.id) for lever in together)
+            products[key] = product
+            if action.id not in seen.setdefault(key, []):
+                seen[key].append(action.id)
     for key, actions in seen.items():
         found = (
             f"levers {listed(list(key))} multiply to {products[key]:g} for {listed(actions)}, "
