@@ -9,12 +9,18 @@ import msgspec
 
 from nba.domain.policy import Policy
 from nba.errors import CorruptRecordError
-from nba.policies.kinds import KINDS
+from nba.policies.kinds import KINDS, QuietHours
 
 
 def policies_to_builtins(policies: Iterable[Policy]) -> list[dict[str, Any]]:
-    """Return policies as dictionaries, lists, strings and numbers; a duration is ISO 8601."""
-    return [msgspec.to_builtins(policy) for policy in policies]
+    """Return policies as dictionaries, lists, strings and numbers; a duration is ISO 8601.
+
+    Quiet hours come with the dates of their calendars.
+    """
+    return [
+        msgspec.to_builtins(policy.as_published() if isinstance(policy, QuietHours) else policy)
+        for policy in policies
+    ]
 
 
 def policies_from_builtins(data: Sequence[Mapping[str, Any]]) -> tuple[Policy, ...]:
