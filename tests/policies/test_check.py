@@ -9,8 +9,9 @@ import pytest
 
 from nba.domain.catalog import Action, Catalog
 from nba.domain.ids import ActionId, PlacementId
+from nba.domain.taxonomy import Dimension, Taxonomy
 from nba.errors import Fault
-from nba.expressions import Schema
+from nba.expressions import Level, Schema, Symbol, ValueType
 from nba.policies import check_policies, load_policies
 
 POLICY = """\
@@ -169,3 +170,87 @@ def test_floors_that_sum_to_one_can_be_kept(check: Checking) -> None:
 def test_every_fault_is_told_at_once(check: Checking) -> None:
     fields = _fields("eligibility", condition="customer.agee > 1")
     assert len(check(fields, "{actions: [crad], channels: [fax]}")) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ("kind: audience\n    in: [vpi]", "unknown audience 'vpi'; did you mean vip?"),
+        (
+            "kind: audience\n    not_in: [regular]",
+            "unknown audience 'regular'; did you mean regulars",
+        ),
+        ("kind: audience\n    in: [both]", "'both' is both a segment and an uploaded list"),
+        ("kind: audience", "no audience is named"),
+        (
+            "kind: holdout\n    share: 0.1\n    salt: s\n    exempt: {audiences: [vpi]}",
+            "unknown audie",
+        ),
+    ],
+)
+def test_unknown_audience_is_named(
+    tmp_path: Path, catalog: Catalog, schema: Schema, fields: str, fault: str
+) -> None:
+    lists = Taxonomy({"audience": Dimension({"vip": "", "both": ""})})
+    segments = {
+        f"segment.{name}": Symbol(f"segment.{name}", ValueType.BOOL, Level.SITUATION, 0)
+        for name in ("regulars", "both")
+    }
+    checking = Checking(tmp_path, replace(catalog, taxonomy=lists), {**schema, **segments})
+    found = checking(fields)
+    assert len(found) == 1
+    assert fault in found[0]
+    assert found[0].startswith("policies/a.yaml:")
+
+
+def test_known_audiences_have_no_fault(tmp_path: Path, catalog: Catalog, schema: Schema) -> None:
+    listed = replace(catalog, taxonomy=Taxonomy({"audience": Dimension({"vip": ""})}))
+    checking = Checking(tmp_path, listed, schema)
+    assert checking("kind: audience\n    in: [vip]\n    missing: open") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "applies_to", "is_wrong"),
+    [
+        ("missing: open", "{}", True),
+        ("missing: open", "{message_classes: [transactional]}", False),
+        ("missing: open\n    purposes: [service]", "{}", False),
+        ("missing: closed", "{}", False),
+    ],
+)
+def test_silence_is_no_consent_to_be_sold_to(
+    check: Checking, fields: str, applies_to: str, *, is_wrong: bool
+) -> None:
+    found = check(f"kind: consent\n    {fields}", applies_to)
+    assert len(found) == is_wrong
+    assert all("missing: open, for promotions such as 'card'" in fault for fault in found)
+
+
+def test_floors_add_up_only_where_they_hold_at_once(check: Checking) -> None:
+    def floor(action: str, floor: float, **dates: str) -> str:
+        written = "".join(f", {name}: '{day}'" for name, day in dates.items())
+        return (
+            f"  - {{id: {action}-{len(dates)}, description: d, kind: exploration, "
+            f"floor: {floor}, applies_to: {{actions: [{action}]}}{written}}}\n"
+        )
+
+    assert (
+        check.text(
+            "policies:\n"
+            + floor("card", 0.2)
+            + floor("shirt", 0.2, ends="2026-06-01")
+            + floor("survey", 0.2, starts="2026-06-01")
+        )
+        == []
+    )
+
+
+def test_contents_are_not_weighed(check: Checking) -> None:
+    (fault,) = check(_fields("lever", weight=2), "{contents: [card.en]}")
+    assert "a lever that selects contents" in fault
+
+
+def test_dates_that_are_none_or_the_wrong_way_round_are_told(check: Checking) -> None:
+    fields = "kind: exploration\n    floor: 0.1\n    starts: 2026-06-01\n    ends: 2026-05-01"
+    (fault,) = check(fields)
+    assert "is not after starts" in fault

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.domain.catalog import MessageClass
 from nba.domain.consent import consent_code
 from nba.domain.policy import Missing
 from nba.policies.kind import Cause, PolicyKind
@@ -21,7 +22,8 @@ class ConsentPolicy(PolicyKind):
     """Keeps a candidate only with consent to the placement's channel and the action's purpose.
 
     ``purposes`` limits the policy to actions of these purposes; empty is all. A denial always
-    drops; ``missing`` decides where the customer has said neither.
+    drops. Where the customer has said neither, a promotion is dropped, and ``missing`` decides
+    about the rest.
     """
 
     kind: Literal["consent"] = "consent"
@@ -40,21 +42,25 @@ class ConsentPolicy(PolicyKind):
 def compile_consents(
     selected: Sequence[Selected[ConsentPolicy]], surroundings: Surroundings
 ) -> Stage:
-    """Compile: one gate for each policy and purpose among its candidates."""
+    """Compile: one gate for each policy and purpose among its candidates, promotions apart."""
     actions = surroundings.candidates.actions
     channel = surroundings.candidates.placement.channel
     gates: list[Gate] = []
     lookups: list[tuple[int, int, int]] = []
     for item in selected:
         policy = item.policy
-        purposes = np.array([actions[row].purpose for row in item.rows])
-        for purpose in dict.fromkeys(purposes.tolist()):
+        rows_of: dict[tuple[str, bool], list[int]] = {}
+        for row in item.rows.tolist():
+            key = (actions[row].purpose, actions[row].message_class is MessageClass.PROMOTIONAL)
+            rows_of.setdefault(key, []).append(row)
+        for (purpose, is_promotion), rows in rows_of.items():
             if policy.purposes and purpose not in policy.purposes:
                 continue
-            unknown = SECOND_CAUSE if policy.missing is Missing.CLOSED else OPEN
+            is_closed = is_promotion or policy.missing is Missing.CLOSED
             gate = surroundings.first_gate + len(gates)
+            unknown = SECOND_CAUSE if is_closed else OPEN
             lookups.append((gate, consent_code(channel, purpose), unknown))
-            gates.append(Gate(item.index, item.rows[purposes == purpose]))
+            gates.append(Gate(item.index, np.array(rows, dtype=np.int32)))
 
     def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
         for gate, code, unknown in lookups:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.domain.ids import uniform_hash
+from nba.policies.audiences import compile_audiences
 from nba.policies.kind import Cause, PolicyKind, Problem
 from nba.policies.situation import Situation
 from nba.policies.stage import FIRST_CAUSE, Gate, Selected, Stage, Surroundings
 
 
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """Who is never held out: everybody in these ``audiences``, and these ``customers``."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    audiences: tuple[str, ...] = ()
+    customers: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout(PolicyKind):
-    """Drops everything selected for a ``share`` of customers, always the same for one ``salt``."""
+    """Drops everything selected for a ``share`` of customers, always the same for one ``salt``.
+
+    A larger share keeps everybody who was in and adds others. Who is ``exempt`` is never held out;
+    who is only perhaps in an exempt audience is held out as anybody.
+    """
 
     kind: Literal["holdout"] = "holdout"
     share: float
     salt: str
+    exempt: Exempt = field(default_factory=Exempt)
     causes: ClassVar[tuple[Cause, ...]] = (
         Cause("holdout.held_out", "the customer is in the group left alone for measurement"),
     )
@@ -42,13 +58,23 @@ def compile_holdouts(selected: Sequence[Selected[Holdout]], surroundings: Surrou
     """Compile: one gate a policy."""
     gates = tuple(Gate(item.index, item.rows) for item in selected)
     groups = [
-        (surroundings.first_gate + position, item.policy.salt, item.policy.share)
-        for position, item in enumerate(selected)
+        (
+            gate,
+            item.policy,
+            frozenset(item.policy.exempt.customers),
+            compile_audiences(
+                item.policy.exempt.audiences, surroundings.catalog, surroundings.schema
+            ),
+        )
+        for gate, item in enumerate(selected, start=surroundings.first_gate)
     ]
 
     def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        for gate, salt, share in groups:
-            if uniform_hash(salt, situation.customer_id) < share:
+        customer_id = situation.customer_id
+        for gate, policy, customers, audiences in groups:
+            if uniform_hash(policy.salt, customer_id) >= policy.share or customer_id in customers:
+                continue
+            if not audiences.holds(situation):
                 closed[gate] = FIRST_CAUSE
 
     return Stage(gates, close)

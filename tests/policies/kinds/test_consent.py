@@ -36,11 +36,31 @@ def test_consent_is_of_the_channel_and_the_purpose(
     }
 
 
-def test_open_policy_still_heeds_a_denial(guard: Guard, moment: Moment, left: Left) -> None:
+def test_open_policy_is_open_for_service_only_and_heeds_a_denial(
+    guard: Guard, moment: Moment, left: Left
+) -> None:
     stack = guard(ConsentPolicy(id=PolicyId("p"), description="d", missing=Missing.OPEN))
-    assert left(stack, moment()) == {}
-    denied = moment(consents={consent_code("email", "marketing"): False})
-    assert left(stack, denied) == {"shirt": "consent.denied"}
+    unknown = dict.fromkeys(("card", "shirt"), "consent.unknown")
+    assert left(stack, moment()) == unknown
+    denied = moment(consents={consent_code("email", "service"): False})
+    assert left(stack, denied) == {**unknown, "survey": "consent.denied"}
+    granted = moment(consents={consent_code("email", "marketing"): True})
+    assert left(stack, granted) == {"card": "consent.unknown"}
+
+
+def test_a_policy_of_several_purposes_asks_for_each(
+    guard: Guard, moment: Moment, left: Left
+) -> None:
+    stack = guard(
+        ConsentPolicy(id=PolicyId("p"), description="d", purposes=("credit", "marketing"))
+    )
+    situation = moment(consents={consent_code("email", "credit"): True})
+    assert left(stack, situation) == {"shirt": "consent.unknown"}
+
+
+def test_a_consent_of_another_channel_is_none(guard: Guard, moment: Moment, left: Left) -> None:
+    situation = moment(consents={consent_code("sms", "marketing"): True})
+    assert left(guard(CONSENT), situation)["shirt"] == "consent.unknown"
 
 
 def test_policy_of_one_purpose_leaves_others_alone(
