@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from nba.domain.ids import PolicyId
-from nba.domain.policy import Policy
+from nba.domain.policy import Policy, Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,10 @@ class PolicyKind(Policy):
     def is_about_contents(self) -> bool:
         """Whether it is evaluated on the contents of an action rather than on actions."""
         return self.applies_to.is_about_contents
+
+    def selectors(self) -> Mapping[str, Selector]:
+        """Return every selector it has, by field."""
+        return {"applies_to": self.applies_to}
 
     def noted_outcomes(self) -> Iterable[str]:
         """Return the kinds of outcome it looks for in the contact history."""

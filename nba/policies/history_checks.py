@@ -1,0 +1,50 @@
+"""Checks of policies that look back: outcomes that are reported, dimensions that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nba.domain.catalog import Catalog
+from nba.domain.outcome import STANDARD_OUTCOMES
+from nba.errors import Fault
+from nba.policies.counting import DECISION
+from nba.policies.kind import PolicyKind
+from nba.policies.kinds import ContactCap, Diversity, SequencePolicy, Suppression
+from nba.policies.loader import LocatedPolicy
+from nba.policies.suggestions import nearest
+
+
+def history_faults(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:
+    """Yield faults of outcomes that nobody would report, and of dimensions that are not there.
+
+    An outcome is known that has a meaning of its own or that some action desires or regrets. What
+    releases a contact or ends a pause may be any word: where it never comes, more is held back.
+    """
+    policy = located.policy
+    known = {
+        *STANDARD_OUTCOMES,
+        *(action.desired_outcome for action in catalog.actions),
+        *(kind for action in catalog.actions for kind in action.negative_outcomes),
+    }
+    for field, kinds in _relied_on(policy).items():
+        for kind in kinds:
+            if kind not in known and kind not in ("", DECISION):
+                found = f"{field}: no action has the outcome {kind!r}"
+                yield Fault(located.place(field), found, nearest(kind, known))
+    if isinstance(policy, Diversity) and policy.dimension not in catalog.taxonomy.dimensions:
+        found = f"unknown dimension {policy.dimension!r}"
+        expected = nearest(policy.dimension, catalog.taxonomy.dimensions)
+        yield Fault(located.place("dimension"), found, expected)
+
+
+def _relied_on(policy: PolicyKind) -> Mapping[str, tuple[str, ...]]:
+    """Return by field the outcomes without which a policy does not do what it says."""
+    match policy:
+        case ContactCap():
+            return {"counting": (policy.counting,)}
+        case Suppression():
+            return {"outcomes": policy.outcomes, "without": (policy.without,)}
+        case SequencePolicy():
+            return {"outcome": (policy.outcome,)}
+        case _:
+            return {}
