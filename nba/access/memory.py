@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Lock
 
 from nba.access.keys import ApiKey
+from nba.catalog.audit import AuditEntry
 from nba.errors import ConflictError, NotFoundError
 
 
@@ -16,21 +17,23 @@ class MemoryKeyStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._keys: dict[str, ApiKey] = {}
+        self.trail: list[AuditEntry] = []
 
     def keys(self) -> list[ApiKey]:
         """Return all keys, oldest first."""
         with self._lock:
             return list(self._keys.values())
 
-    def add(self, key: ApiKey) -> None:
+    def add(self, key: ApiKey, entry: AuditEntry) -> None:
         """Keep a new key."""
         with self._lock:
             if key.id in self._keys or any(k.name == key.name for k in self._keys.values()):
                 raise ConflictError(f"there is already a key named {key.name!r}")
             self._keys[key.id] = key
+            self.trail.append(entry)
 
     def rotate(
-        self, key_id: str, secret_hash: bytes, *, previous_until_ms: int, at_ms: int
+        self, key_id: str, secret_hash: bytes, *, previous_until_ms: int, entry: AuditEntry
     ) -> None:
         """Put a new secret in place of the one there."""
         with self._lock:
@@ -42,17 +45,19 @@ class MemoryKeyStore:
                 secret_hash=secret_hash,
                 previous_hash=key.secret_hash,
                 previous_until_ms=previous_until_ms,
-                rotated_at_ms=at_ms,
+                rotated_at_ms=entry.at_ms,
             )
+            self.trail.append(entry)
 
-    def revoke(self, key_id: str, at_ms: int) -> None:
+    def revoke(self, key_id: str, entry: AuditEntry) -> None:
         """End a key."""
         with self._lock:
             key = self._keys.get(key_id)
             if key is None:
                 raise NotFoundError(f"there is no key {key_id!r}")
             if key.revoked_at_ms is None:
-                self._keys[key_id] = replace(key, revoked_at_ms=at_ms)
+                self._keys[key_id] = replace(key, revoked_at_ms=entry.at_ms)
+                self.trail.append(entry)
 
     def used(self, at_ms_by_id: Mapping[str, int]) -> None:
         """Note when keys were last used."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nba.access.keys import ApiKey, find, hash_secret, key_text, new_id, new_secret
 from nba.access.roles import SCOPES, Permission, Role, Scope
 from nba.access.store import KeyStore
+from nba.catalog.audit import AuditEntry
 from nba.domain.clock import Clock, to_rfc3339
 from nba.domain.ids import MAX_ID_LENGTH
 from nba.errors import ConflictError, Fault, InputError, NotFoundError
@@ -69,10 +70,12 @@ class KeyService:
         )
         if faults := list(_faults(key)):
             raise InputError(faults)
-        self._store.add(key)
+        given = {"scope": [None, scope], "roles": [None, list(key.roles)]}
+        given["only"] = [None, list(key.only)]
+        self._store.add(key, self._entry(by, "create_key", key, given))
         return Issued(key, key_text(key.id, secret))
 
-    def rotate(self, name: str, *, grace_ms: int) -> Issued:
+    def rotate(self, name: str, *, grace_ms: int, by: str) -> Issued:
         """Give a key a new secret; the one it has stays good for the grace period.
 
         Raises :class:`~nba.errors.NotFoundError` where no key has that name or id, and
@@ -83,18 +86,28 @@ class KeyService:
         key = self._held(name)
         if key.revoked_at_ms is not None:
             raise ConflictError(f"key {key.name!r} is revoked; make another")
-        now = self._clock()
         secret = new_secret(self._random_bytes)
+        entry = self._entry(by, "rotate_key", key)
         self._store.rotate(
-            key.id, hash_secret(secret.encode()), previous_until_ms=now + grace_ms, at_ms=now
+            key.id,
+            hash_secret(secret.encode()),
+            previous_until_ms=entry.at_ms + grace_ms,
+            entry=entry,
         )
         return Issued(self._held(key.id), key_text(key.id, secret))
 
-    def revoke(self, name: str) -> ApiKey:
+    def revoke(self, name: str, *, by: str) -> ApiKey:
         """End a key; replicas refuse it as soon as they next look."""
         key = self._held(name)
-        self._store.revoke(key.id, self._clock())
+        self._store.revoke(key.id, self._entry(by, "revoke_key", key))
         return self._held(key.id)
+
+    def _entry(
+        self, by: str, verb: str, key: ApiKey, diff: Mapping[str, Any] | None = None
+    ) -> AuditEntry:
+        return AuditEntry(
+            at_ms=self._clock(), actor=by, verb=verb, subject=f"key/{key.name}", diff=diff or {}
+        )
 
     def _held(self, name: str) -> ApiKey:
         key = find(self._store.keys(), name)

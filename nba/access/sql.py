@@ -10,6 +10,8 @@ from sqlalchemy import RowMapping, func, insert, select, update
 from nba.access.keys import ApiKey
 from nba.access.roles import Permission, Role, Scope
 from nba.access.tables import api_keys
+from nba.catalog.audit import AuditEntry
+from nba.catalog.audit_sql import append
 from nba.catalog.database import Database
 from nba.errors import NotFoundError
 
@@ -26,14 +28,15 @@ class SqlKeyStore:
         with self._database.read() as connection:
             return [_key(row) for row in connection.execute(query).mappings()]
 
-    def add(self, key: ApiKey) -> None:
+    def add(self, key: ApiKey, entry: AuditEntry) -> None:
         """Keep a new key."""
         row = {**asdict(key), "roles": list(key.roles), "only": list(key.only)}
         with self._database.write(f"there is already a key named {key.name!r}") as connection:
             connection.execute(insert(api_keys).values(row))
+            append(connection, [entry])
 
     def rotate(
-        self, key_id: str, secret_hash: bytes, *, previous_until_ms: int, at_ms: int
+        self, key_id: str, secret_hash: bytes, *, previous_until_ms: int, entry: AuditEntry
     ) -> None:
         """Put a new secret in place of the one there."""
         table = api_keys.c
@@ -42,18 +45,21 @@ class SqlKeyStore:
             previous_hash=table.secret_hash,
             secret_hash=secret_hash,
             previous_until_ms=previous_until_ms,
-            rotated_at_ms=at_ms,
+            rotated_at_ms=entry.at_ms,
         )
         with self._database.write() as connection:
             if connection.execute(change).rowcount == 0:
                 raise NotFoundError(f"there is no key {key_id!r} to rotate, or it is revoked")
+            append(connection, [entry])
 
-    def revoke(self, key_id: str, at_ms: int) -> None:
+    def revoke(self, key_id: str, entry: AuditEntry) -> None:
         """End a key."""
-        moment = func.coalesce(api_keys.c.revoked_at_ms, at_ms)
-        change = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at_ms=moment)
+        table = api_keys.c
+        change = update(api_keys).where(table.id == key_id, table.revoked_at_ms.is_(None))
         with self._database.write() as connection:
-            if connection.execute(change).rowcount == 0:
+            if connection.execute(change.values(revoked_at_ms=entry.at_ms)).rowcount:
+                append(connection, [entry])
+            elif connection.scalar(select(table.id).where(table.id == key_id)) is None:
                 raise NotFoundError(f"there is no key {key_id!r}")
 
     def used(self, at_ms_by_id: Mapping[str, int]) -> None:

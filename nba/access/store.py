@@ -1,4 +1,7 @@
-"""Where API keys are kept: the port. Cold path and synchronous; replicas read all keys at once."""
+"""Where API keys are kept: the port. Cold path and synchronous; replicas read all keys at once.
+
+What is done to a key is written to the audit trail in the same step.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from nba.access.keys import ApiKey
+from nba.catalog.audit import AuditEntry
 
 
 class KeyStore(Protocol):
@@ -17,18 +21,18 @@ class KeyStore(Protocol):
     def keys(self) -> list[ApiKey]:
         """Return all keys, oldest first."""
 
-    def add(self, key: ApiKey) -> None:
+    def add(self, key: ApiKey, entry: AuditEntry) -> None:
         """Keep a new key; :class:`~nba.errors.ConflictError` where its name or id is taken."""
 
     def rotate(
-        self, key_id: str, secret_hash: bytes, *, previous_until_ms: int, at_ms: int
+        self, key_id: str, secret_hash: bytes, *, previous_until_ms: int, entry: AuditEntry
     ) -> None:
         """Put a new secret in place of the one there, which stays good for a while.
 
         Raises :class:`~nba.errors.NotFoundError` where there is no such key, or it is revoked.
         """
 
-    def revoke(self, key_id: str, at_ms: int) -> None:
+    def revoke(self, key_id: str, entry: AuditEntry) -> None:
         """End a key; one that is already revoked keeps its moment.
 
         Raises :class:`~nba.errors.NotFoundError` where there is no such key.

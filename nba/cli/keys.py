@@ -87,14 +87,14 @@ def rotate(
 ) -> None:
     """Give a key a new secret and print it; the old one stays good for a while."""
     with open_keys(load_settings(data_dir=data)) as service:
-        issued = service.rotate(name, grace_ms=_milliseconds("--grace", grace))
+        issued = service.rotate(name, grace_ms=_milliseconds("--grace", grace), by=_BY)
     _print_issued(issued, as_json=as_json)
 
 
 def revoke(name: KeyName, data: DataDir = None, *, as_json: AsJson = False) -> None:
     """End a key for good."""
     with open_keys(load_settings(data_dir=data)) as service:
-        key = service.revoke(name)
+        key = service.revoke(name, by=_BY)
     if as_json:
         print_json(shown(key))
         return

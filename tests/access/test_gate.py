@@ -150,7 +150,7 @@ def test_a_revoked_key_ends_when_the_replica_looks_again(
 ) -> None:
     text = service.create("web", Scope.DECIDE, by="ada").text
     refresh(ring)
-    service.revoke("web")
+    service.revoke("web", by="ada")
     ask(ring, f"Bearer {text}")
     refresh(ring)
     with pytest.raises(UnauthenticatedError, match="was revoked"):
@@ -161,7 +161,7 @@ def test_the_old_secret_is_good_for_the_grace_period_and_no_longer(
     ring: KeyRing, service: KeyService, clock: HandClock
 ) -> None:
     old = service.create("web", Scope.DECIDE, by="ada").text
-    new = service.rotate("web", grace_ms=1_000).text
+    new = service.rotate("web", grace_ms=1_000, by="ada").text
     refresh(ring)
     clock.now_ms = NOON_MS + 999
     assert {ask(ring, f"Bearer {text}").name for text in (old, new)} == {"key:web"}
@@ -173,8 +173,8 @@ def test_the_old_secret_is_good_for_the_grace_period_and_no_longer(
 
 def test_revoking_ends_the_old_secret_too(ring: KeyRing, service: KeyService) -> None:
     old = service.create("web", Scope.DECIDE, by="ada").text
-    new = service.rotate("web", grace_ms=1_000).text
-    service.revoke("web")
+    new = service.rotate("web", grace_ms=1_000, by="ada").text
+    service.revoke("web", by="ada")
     refresh(ring)
     for text in (old, new):
         with pytest.raises(UnauthenticatedError, match="was revoked"):

@@ -73,24 +73,27 @@ def test_a_key_that_makes_no_sense_is_refused(
 
 def test_keys_are_found_by_name_and_by_id(service: KeyService, clock: HandClock) -> None:
     issued = service.create("web", Scope.DECIDE, by="ada")
-    rotated = service.rotate("web", grace_ms=1_000)
+    rotated = service.rotate("web", grace_ms=1_000, by="ada")
     assert rotated.key.id == issued.key.id
     assert rotated.text != issued.text
     assert rotated.key.previous_until_ms == clock() + 1_000
-    assert service.revoke(issued.key.id).revoked_at_ms == clock()
+    assert service.revoke(issued.key.id, by="ada").revoked_at_ms == clock()
 
 
 def test_what_is_not_there_is_neither_rotated_nor_revoked(service: KeyService) -> None:
-    for change in (lambda: service.rotate("web", grace_ms=0), lambda: service.revoke("web")):
+    for change in (
+        lambda: service.rotate("web", grace_ms=0, by="ada"),
+        lambda: service.revoke("web", by="ada"),
+    ):
         with pytest.raises(NotFoundError, match="no key named 'web'"):
             change()
 
 
 def test_a_revoked_key_comes_back_neither_by_rotating_nor_by_its_name(service: KeyService) -> None:
     service.create("web", Scope.DECIDE, by="ada")
-    service.revoke("web")
+    service.revoke("web", by="ada")
     with pytest.raises(ConflictError, match="revoked"):
-        service.rotate("web", grace_ms=0)
+        service.rotate("web", grace_ms=0, by="ada")
     with pytest.raises(ConflictError, match="already"):
         service.create("web", Scope.DECIDE, by="ada")
 
@@ -98,4 +101,18 @@ def test_a_revoked_key_comes_back_neither_by_rotating_nor_by_its_name(service: K
 def test_a_grace_period_is_not_negative(service: KeyService) -> None:
     service.create("web", Scope.DECIDE, by="ada")
     with pytest.raises(InputError):
-        service.rotate("web", grace_ms=-1)
+        service.rotate("web", grace_ms=-1, by="ada")
+
+
+def test_the_audit_trail_says_who_did_what_to_which_key(
+    service: KeyService, store: MemoryKeyStore
+) -> None:
+    service.create("web", Scope.MANAGE, roles=[Role.VIEWER], by="ada")
+    service.rotate("web", grace_ms=0, by="bob")
+    service.revoke("web", by="cleo")
+    assert [(row.actor, row.verb, row.subject) for row in store.trail] == [
+        ("ada", "create_key", "key/web"),
+        ("bob", "rotate_key", "key/web"),
+        ("cleo", "revoke_key", "key/web"),
+    ]
+    assert store.trail[0].diff["roles"] == [None, ["viewer"]]

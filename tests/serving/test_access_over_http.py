@@ -160,13 +160,13 @@ def test_keys_made_rotated_and_revoked_are_soon_seen(
 ) -> None:
     old = keys.create("shop", Scope.DECIDE, by="tests").text
     until(lambda: decide(guarded, old).status_code == 200)
-    new = keys.rotate("shop", grace_ms=60_000).text
+    new = keys.rotate("shop", grace_ms=60_000, by="ada").text
     until(lambda: decide(guarded, new).status_code == 200)
     assert decide(guarded, old).status_code == 200
-    newer = keys.rotate("shop", grace_ms=0).text
+    newer = keys.rotate("shop", grace_ms=0, by="ada").text
     until(lambda: decide(guarded, newer).status_code == 200)
     assert {decide(guarded, text).status_code for text in (old, new)} == {401}
-    keys.revoke("shop")
+    keys.revoke("shop", by="ada")
     until(lambda: decide(guarded, newer).status_code == 401)
     assert "was revoked" in decide(guarded, newer).json()["detail"]
 
