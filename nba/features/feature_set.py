@@ -212,6 +212,10 @@ class FeatureSet:
         self._derivation.fill(row)
         return CustomerView(row, consents, time_zone, locale, guard_version)
 
+    def derive(self, row: NDArray[np.float32]) -> None:
+        """Set the derived features and segments of a row, ``(n_features,)``, from its others."""
+        self._derivation.fill(row)
+
     def update(
         self, profile: bytes | None, update: ProfileUpdate, *, at_ms: int
     ) -> tuple[bytes, tuple[str, ...]]:
