@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         description="32 bytes in base64 that seal sensitive values and name who was erased; "
         "data_dir/sealing.key if unset and the log is a folder.",
     )
+    cms_tokens: str | None = Field(
+        default=None,
+        repr=False,
+        description="Tokens of content management systems: connector=token, commas between them.",
+    )
     mlflow_tracking_uri: str | None = Field(
         default=None, description="MLflow server; a local SQLite one under data_dir if unset."
     )

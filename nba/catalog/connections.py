@@ -1,19 +1,14 @@
-"""What is declared of a content management system: where it is, and what its entries become.
-
-Each entry of a mapped type becomes one content in every locale it is written in. Names on the left
-are ours, those on the right are the fields of its entries.
-"""
+"""What can be wrong with what is declared of a content management system."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from nba.catalog.declarations import Declarations, Written
+from nba.catalog.declarations import Connection, Declarations, EntryMapping, Written
 from nba.catalog.slots import url_problems
 from nba.catalog.suggestions import nearest
+from nba.domain.catalog import Placement
 from nba.errors import Fault
 
 KINDS = ("contentful",)
@@ -23,44 +18,6 @@ LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts that may be spoken to without TLS."""
 
 _PREVIEW = "preview."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryMapping:
-    """How entries of one type become contents.
-
-    ``action``, ``group``, ``starts`` and ``ends`` name fields; an entry without a ``group`` is one
-    of its own. ``slots`` maps each slot to a field. Fields in ``shared`` hold one value for all
-    locales, that of the first locale declared. With ``master`` the content in the project's default
-    locale is the master of the others.
-    """
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    action: str
-    placements: tuple[str, ...]
-    slots: Mapping[str, str]
-    group: str = ""
-    terms: tuple[str, ...] = ()
-    shared: tuple[str, ...] = ()
-    starts: str = ""
-    ends: str = ""
-    master: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A content management system; ``locales`` maps its locales to ours, ``entries`` its types."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    name: str
-    kind: str
-    url: str
-    space: str
-    environment: str = "master"
-    locales: Mapping[str, str]
-    entries: Mapping[str, EntryMapping] = field(default_factory=dict)
 
 
 def check_connection(written: Written[Connection], declarations: Declarations) -> Iterator[Fault]:
@@ -126,12 +83,26 @@ def _check_mapping(
             expected = nearest(name, declarations.placements.ids)
             yield written.fault((*at, "placements", index), found, expected)
     here = [placements[name] for name in mapping.placements if name in placements]
-    known = {slot for placement in here for slot in placement.slots}
     if len(here) == len(mapping.placements):
-        for slot in mapping.slots:
-            if slot not in known:
-                found = f"slot {slot!r} is shown in none of these placements"
-                yield written.fault((*at, "slots", slot), found, nearest(slot, known))
+        yield from _check_slots(written, at, mapping, here)
+    taxonomy = declarations.taxonomy()
+    for index, term in enumerate(mapping.terms):
+        if declarations.knows_all(declarations.dimensions) and taxonomy.resolve(term) is None:
+            found = f"term {term!r} is not in the taxonomy"
+            yield written.fault((*at, "terms", index), found, nearest(term, taxonomy.terms()))
+
+
+def _check_slots(
+    written: Written[Connection],
+    at: tuple[str, str],
+    mapping: EntryMapping,
+    here: list[Placement],
+) -> Iterator[Fault]:
+    known = {slot for placement in here for slot in placement.slots}
+    for slot in mapping.slots:
+        if slot not in known:
+            found = f"slot {slot!r} is shown in none of these placements"
+            yield written.fault((*at, "slots", slot), found, nearest(slot, known))
     for placement in here:
         for slot, wanted in placement.slots.items():
             if wanted.required and slot not in mapping.slots:
@@ -142,8 +113,3 @@ def _check_mapping(
         if name not in fields:
             found = f"field {name!r} fills no slot"
             yield written.fault((*at, "shared", index), found, nearest(name, fields))
-    taxonomy = declarations.taxonomy()
-    for index, term in enumerate(mapping.terms):
-        if declarations.knows_all(declarations.dimensions) and taxonomy.resolve(term) is None:
-            found = f"term {term!r} is not in the taxonomy"
-            yield written.fault((*at, "terms", index), found, nearest(term, taxonomy.terms()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -29,6 +29,44 @@ class ProjectSettings:
     locales: tuple[str, ...]
     purposes: tuple[str, ...]
     stale_content: StaleContent = StaleContent.SHOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryMapping:
+    """How entries of one type become contents: one in every locale they are written in.
+
+    ``action``, ``group``, ``starts`` and ``ends`` name fields; an entry without a ``group`` is one
+    of its own. ``slots`` maps each slot to a field. Fields in ``shared`` hold one value for all
+    locales, that of the first locale declared. With ``master`` the content in the project's default
+    locale is the master of the others.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    action: str
+    placements: tuple[str, ...]
+    slots: Mapping[str, str]
+    group: str = ""
+    terms: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    starts: str = ""
+    ends: str = ""
+    master: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A content management system; ``locales`` maps its locales to ours, ``entries`` its types."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    name: str
+    kind: str
+    url: str
+    space: str
+    environment: str = "master"
+    locales: Mapping[str, str]
+    entries: Mapping[str, EntryMapping] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +122,7 @@ class Declarations:
     actions: Declared[Action] = field(default_factory=Declared)
     contents: Declared[Content] = field(default_factory=Declared)
     placements: Declared[Placement] = field(default_factory=Declared)
-    connections: list[Written[Any]] = field(default_factory=list)
+    connections: list[Written[Connection]] = field(default_factory=list)
 
     def knows_all(self, *kinds: Declared[Any]) -> bool:
         """Whether everything of these kinds could be read, so that what is missing is missing."""

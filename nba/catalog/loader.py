@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nba.catalog.checks import check
-from nba.catalog.connections import Connection, check_connection
-from nba.catalog.declarations import Declarations, Declared, ProjectSettings, Written
+from nba.catalog.connections import check_connection
+from nba.catalog.declarations import (
+    Connection,
+    Declarations,
+    Declared,
+    ProjectSettings,
+    Written,
+)
 from nba.catalog.suggestions import nearest
 from nba.documents import Document, convert, read
 from nba.domain.catalog import Action, Catalog, Content, Placement
