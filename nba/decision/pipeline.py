@@ -193,10 +193,10 @@ class _Answering:
             verdicts = slot.guards.evaluate(situation)
             contents = slot.contents.open(situation)
             self._holdout |= verdicts.holdout
-            open_rows = left & (verdicts.dropped_by < 0)
+            among = left
             if contents is not None:
-                open_rows &= slot.contents.shown(contents, self._locale)
-            kept = np.flatnonzero(open_rows)
+                among = left & slot.contents.shown(contents, self._locale)
+            kept = np.flatnonzero(among & (verdicts.dropped_by < 0))
             scores = scored.scores[kept]
             probabilities = self._probabilities(slot, kept, scores)
             counter = position * _SLOTS_PER_PLACEMENT + rank
@@ -204,7 +204,7 @@ class _Answering:
             drawn = DrawnChoice(slot, rank, int(kept[index]), kept, probabilities)
             nothing = drawn.row == 0
             if rank == 1:
-                self._wait(slot, verdicts, situation)
+                self._wait(slot, verdicts, situation, among)
             if nothing and rank > 1:
                 return
             explored = bool(scores[index] < scores.max())
@@ -265,11 +265,17 @@ class _Answering:
             )
         )
 
-    def _wait(self, slot: PlacementPlan, verdicts: Verdicts, situation: Situation) -> None:
+    def _wait(
+        self,
+        slot: PlacementPlan,
+        verdicts: Verdicts,
+        situation: Situation,
+        among: NDArray[np.bool_],
+    ) -> None:
         """Note when something may be sent that quiet hours alone hold back."""
         if slot.placement.direction is not Direction.OUTBOUND:
             return
-        not_before_ms = slot.guards.not_before(verdicts, situation)
+        not_before_ms = slot.guards.not_before(verdicts, situation, among)
         if not_before_ms is not None:
             self._not_before[slot.placement.id] = not_before_ms
 

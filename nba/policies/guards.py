@@ -30,6 +30,7 @@ from nba.policies.kinds import (
     QuietHours,
     Validity,
 )
+from nba.policies.kinds.quiet_hours import not_before
 from nba.policies.order import ORDER, SHAPERS, concerns
 from nba.policies.selection import select_actions, select_contents, select_placements
 from nba.policies.situation import Candidates, Situation
@@ -95,6 +96,14 @@ class GuardStack:
             _of(selected, Exploration),
             n_candidates=self._n_candidates,
         )
+        self._quiet_policies = [
+            index for index, policy in enumerate(policies) if isinstance(policy, QuietHours)
+        ]
+        self._quiet_gates: list[list[int]] = [[] for _ in range(self._n_candidates)]
+        for number, gate in enumerate(self._gates):
+            if gate.policy in self._quiet_policies:
+                for row in gate.rows.tolist():
+                    self._quiet_gates[row].append(number)
         conditions = [gate.condition for gate in self._gates if gate.condition is not None]
         self._program = compile_program(conditions).bind(candidates.columns)
         self._table = self._gate_table()
@@ -162,22 +171,33 @@ class GuardStack:
             drops[row] = drops[row] or [Drop(int(left[row]))]
         return drops
 
-    def not_before(self, verdicts: Verdicts, situation: Situation) -> int | None:
-        """Return when the first of what quiet hours hold back may be said, in ms since the epoch.
+    def not_before(
+        self, verdicts: Verdicts, situation: Situation, among: NDArray[np.bool_]
+    ) -> int | None:
+        """Return when the first of what only quiet hours hold back may be said, in ms.
 
-        ``None`` where they hold nothing back, or nobody can tell until when.
+        ``among`` says which candidates count, ``(n_candidates,)``. ``None`` where quiet hours hold
+        none of them back, or nobody can tell until when.
         """
-        quiet = {
-            policy
-            for index in np.unique(verdicts.dropped_by).tolist()
-            if index >= 0 and isinstance(policy := self.policies[index], QuietHours)
+        is_quiet = np.isin(verdicts.dropped_by, self._quiet_policies)
+        rows = np.flatnonzero(is_quiet & among).tolist()
+        if rows and verdicts.holdout:
+            drops = self.explain(situation)
+            rows = [
+                row
+                for row in rows
+                if all(drop.policy in self._quiet_policies for drop in drops[row])
+            ]
+        active = self._eras.at(situation.at_ms).active
+        concerned = {
+            tuple(self._gates[gate].policy for gate in self._quiet_gates[row] if active[gate])
+            for row in rows
         }
-        moments = [
-            moment
-            for policy in quiet
-            if (moment := policy.next_open_ms(situation.at_ms, situation.time_zone)) is not None
-        ]
-        return min(moments, default=None)
+        quiet = [[self.policies[index] for index in indices] for indices in concerned]
+        return not_before(
+            [[policy for policy in each if isinstance(policy, QuietHours)] for each in quiet],
+            situation,
+        )
 
     def reason(self, dropped: int | Drop) -> Reason:
         """Return why a policy drops a candidate: for its index alone, its first cause."""

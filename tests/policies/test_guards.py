@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nba.domain.catalog import Action, Catalog, Placement
+from nba.domain.catalog import Action, Catalog, MessageClass, Placement
 from nba.domain.consent import consent_code
 from nba.domain.ids import PolicyId, hash32, uniform_hash
 from nba.domain.policy import Missing, Policy, Selector
@@ -31,16 +31,22 @@ from nba.policies import (
 )
 from nba.policies.kinds import (
     Applicability,
+    AudiencePolicy,
     Budget,
     ConsentPolicy,
     ContactCap,
+    Diversity,
     Eligibility,
+    Exclusion,
     Exploration,
     Fairness,
     Holdout,
     Lever,
     QuietHours,
+    Rotation,
+    SequencePolicy,
     Suitability,
+    Suppression,
 )
 from nba.policies.kinds.fairness import OnBreach
 from nba.policies.order import concerns
@@ -55,22 +61,33 @@ P, D = PolicyId("p"), "d"
 
 CLOSING: Mapping[str, PolicyKind] = {
     "consent": ConsentPolicy(id=P, description=D),
+    "audience": AudiencePolicy(id=P, description=D, in_=("nobody",)),
     "eligibility": Eligibility(id=P, description=D, condition="customer.age > 1"),
     "applicability": Applicability(id=P, description=D, condition="customer.age > 1"),
     "suitability": Suitability(id=P, description=D, condition="customer.age > 1"),
+    "suppression": Suppression(id=P, description=D, outcomes=("reject",), pause=timedelta(days=1)),
+    "sequence": SequencePolicy(id=P, description=D, after=Selector(), within=timedelta(days=1)),
+    "exclusion": Exclusion(id=P, description=D, window=timedelta(days=1)),
     "contact_cap": ContactCap(id=P, description=D, limit=1, window=timedelta(days=1)),
+    "diversity": Diversity(id=P, description=D, dimension="product"),
     "quiet_hours": QuietHours(id=P, description=D, start="22:00", end="08:00"),
     "budget": Budget(id=P, description=D, limit=1),
     "fairness": Fairness(
         id=P, description=D, by="member", max_ratio=1.25, on_breach=OnBreach.BLOCK
     ),
     "holdout": Holdout(id=P, description=D, share=1.0, salt="s"),
+    "rotation": Rotation(id=P, description=D, window=timedelta(days=1)),
     "lever": Lever(id=P, description=D, weight=2.0),
     "exploration": Exploration(id=P, description=D, floor=0.1, max_share=0.5),
 }
-"""One policy a kind that, of a customer nothing is known of, lets nothing promotional through."""
+"""One policy a kind that, of a customer nothing is known of, lets nothing promotional through.
 
-DROPPERS = tuple(kind for kind in ORDER if kind in CLOSING)
+``diversity`` looks at the answer alone, and ``rotation`` chooses among contents: they lack nothing.
+"""
+
+DROPPERS = tuple(
+    kind for kind in ORDER if kind in CLOSING and kind not in {"diversity", "rotation"}
+)
 """Kinds that drop actions, in order; ``validity`` is no policy that is written."""
 
 
@@ -191,7 +208,9 @@ class Judge:
                 if policy.purposes and action.purpose not in policy.purposes:
                     return None
                 code = consent_code(self.placement.channel, action.purpose)
-                return _judge(self.situation.consents.get(code), policy.missing)
+                sells = action.message_class is MessageClass.PROMOTIONAL
+                missing = Missing.CLOSED if sells else policy.missing
+                return _judge(self.situation.consents.get(code), missing)
             case ContactCap():
                 return self._capped(policy)
             case QuietHours():
@@ -221,7 +240,7 @@ class Judge:
         count = sum(
             at >= earliest and (pair in selected or pair not in known)
             for at, *rest in past.table.tolist()
-            for pair in [tuple(rest)]
+            for pair in [tuple(rest[:2])]
         )
         if count >= policy.limit:
             return 0

@@ -9,13 +9,15 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from nba.domain.clock import from_datetime
 from nba.domain.ids import PolicyId
-from nba.domain.policy import Missing
+from nba.domain.policy import Missing, Selector
 from nba.policies import (
     GuardStack,
     Situation,
@@ -23,7 +25,7 @@ from nba.policies import (
     policies_to_builtins,
 )
 from nba.policies.calendars import LAST_YEAR
-from nba.policies.kinds import QuietHours
+from nba.policies.kinds import Eligibility, Holdout, QuietHours
 from nba.policies.kinds.quiet_hours import WEEKDAYS, Period, find_zone, not_before
 
 Guard = Callable[..., GuardStack]
@@ -361,3 +363,40 @@ def test_what_cannot_be_right_is_said(policy: QuietHours, field: str, found: str
 def test_a_calendar_that_does_not_exist_is_told_from_those_that_do() -> None:
     (problem,) = replace(WRONG, calendars=("DE-BX",)).problems()
     assert problem.expected.startswith("did you mean DE-")
+
+
+def test_the_stack_waits_only_for_what_quiet_hours_alone_hold_back(
+    guard: Guard, moment: Moment
+) -> None:
+    night = _quiet("22:00", "08:00")
+    lie_in = replace(
+        _quiet("06:00", "10:00"), id=PolicyId("q"), applies_to=Selector(actions=("card", "shirt"))
+    )
+    adults = Eligibility(
+        id=PolicyId("a"),
+        description="d",
+        condition="customer.age >= 18",
+        applies_to=Selector(actions=("survey",)),
+    )
+    situation = moment(at_ms=_ms("2026-06-10T23:00:00+02:00"), time_zone=VIENNA)
+    grown = moment(at_ms=situation.at_ms, time_zone=VIENNA, age=20.0)
+    everything = np.ones(5, dtype=np.bool_)
+    selling = np.array([True, True, True, False, False])
+
+    def waits(
+        stack: GuardStack, at: Situation, among: NDArray[np.bool_] = everything
+    ) -> int | None:
+        return stack.not_before(stack.evaluate(at), at, among)
+
+    stack = guard(night, lie_in, adults)
+    assert waits(stack, situation) == _ms("2026-06-11T10:00:00+02:00")
+    assert waits(stack, grown) == _ms("2026-06-11T08:00:00+02:00")
+    assert waits(stack, grown, selling) == _ms("2026-06-11T10:00:00+02:00")
+    left_alone = Holdout(id=PolicyId("h"), description="d", share=1.0, salt="s")
+    assert waits(guard(night, left_alone), grown) == _ms("2026-06-11T08:00:00+02:00")
+    assert waits(guard(night, left_alone), grown, selling) is None
+    noon = moment(at_ms=_ms("2026-06-10T12:00:00+02:00"), time_zone=VIENNA)
+    assert waits(stack, noon) is None
+    assert waits(stack, moment(at_ms=noon.at_ms)) is None
+    ended = replace(lie_in, ends="2026-06-10")
+    assert waits(guard(night, ended), grown) == _ms("2026-06-11T08:00:00+02:00")
