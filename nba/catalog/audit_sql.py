@@ -35,9 +35,9 @@ class SqlAuditStore(OnDatabase):
         """Recompute the chain from its beginning; return the first row that breaks it."""
         query = select(audit_log).order_by(audit_log.c.sequence)
         query = query.execution_options(yield_per=_READ_AT_ONCE)
-        with self.database.read() as connection:
-            rows = connection.execute(query).mappings()
-            return verify(AuditRow(**row) for row in rows)
+        # Where a row breaks the chain the others are left unread, so the cursor is closed by us.
+        with self.database.read() as connection, connection.execute(query) as result:
+            return verify(AuditRow(**row) for row in result.mappings())
 
 
 def append(connection: Connection, entries: Iterable[AuditEntry]) -> list[AuditRow]:

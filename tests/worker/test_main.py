@@ -19,6 +19,7 @@ import pytest
 from shop import NOW_MS, ask, stump, write_project
 
 from nba.bootstrap import Runtime, load_settings, open_log, open_runtime, system_clock
+from nba.catalog.publications import PublicationDraft, Source
 from nba.decision.plans import PlanPointer, read_pointer
 from nba.decision.project import load_project
 from nba.decision.service import DecisionService
@@ -208,14 +209,12 @@ def test_without_its_registry_the_last_plan_goes_on_and_the_models_follow_later(
 
 def test_a_rollback_is_followed_and_survives_a_restart(at_site):
     async def check(site: Site) -> None:
-        control = site.runtime.control
         async with site.worker():
             first = await site.goes_live(lambda _: True)
         write_project(site.root, policies=("limit: 2", "limit: 3"))
         async with site.worker():
             second = await site.goes_live(lambda pointer: pointer.digest != first.digest)
-            control.set_current(first.digest, NOW_MS)
-            control.audit(NOW_MS, "anna", ROLLBACK, first.digest, "")
+            site.publisher().make_current(first.digest, note="", author="anna", verb=ROLLBACK)
             await site.goes_live(lambda pointer: pointer.digest == first.digest)
         await site.forget_pointer()
         async with site.worker():
@@ -232,7 +231,16 @@ def test_a_plan_that_cannot_be_read_is_refused_and_work_goes_on(at_site, caplog)
         async with site.worker():
             good = await site.goes_live(lambda _: True)
             control.save_plan("0123456789", b"damaged", note="", author="x", at_ms=NOW_MS)
-            control.set_current("0123456789", NOW_MS)
+            (latest,) = control.publications(1)
+            draft = PublicationDraft(
+                version="0123456789",
+                source=Source.CHANGE,
+                expected=latest.id,
+                at_ms=NOW_MS,
+                actor="x",
+                entries=(),
+            )
+            control.publish(draft)
             await until(lambda: said(caplog, "plan 0123456789 is refused"))
             assert await site.live() == good
             answer = await decide(site)

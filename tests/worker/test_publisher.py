@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from shop import NOW_MS, Shop, stump, write_project
 
+from nba.catalog.memory import MemoryControlStore
 from nba.decision.artifact import version_of
 from nba.decision.project import load_project
 from nba.domain.clock import ManualClock
@@ -135,24 +136,91 @@ def test_a_model_that_does_not_fit_the_project_is_left_out(
     assert shop.promote(stump(-2.0, 0.5)).source.model_versions == {"conversion": "2"}
 
 
-@pytest.mark.parametrize(
-    ("verbs", "rolled_back"),
-    [
-        ([], False),
-        ([ROLLBACK], True),
-        ([ROLLBACK, "promote", "pause"], True),
-        ([ROLLBACK, PUBLISH], False),
-        ([PUBLISH, ROLLBACK], True),
-    ],
-)
-def test_a_rollback_counts_until_something_is_published(
-    shop: Shop,
-    verbs: list[str],
-    rolled_back: bool,  # noqa: FBT001  # a column of the table
-) -> None:
-    for verb in verbs:
-        shop.control.audit(NOW_MS, "ann", verb, "x", "")
-    assert shop.publisher.rolled_back() is rolled_back
+def test_files_lead_until_something_else_decides_what_is_live(shop: Shop, tmp_path: Path) -> None:
+    publisher = shop.publisher
+    assert publisher.files_lead()
+    changed = load_project(write_project(tmp_path / "b", policies=("limit: 2", "limit: 1")))
+    publisher.publish(changed, note="", author="ann")
+    publisher.make_current(shop.plan.digest, note="worse", author="ann", verb=ROLLBACK)
+    assert not publisher.files_lead()
+    shop.registry.set_alias("conversion", "live", shop.registry.register(stump(-2.0, 0.5)))
+    publisher.promote(note="", author="worker")
+    assert not publisher.files_lead()
+    publisher.publish(changed, note="", author="ann")
+    assert publisher.files_lead()
+    assert Publisher(MemoryControlStore(), None, alias="live", clock=shop.clock).files_lead()
+
+
+def test_a_rollback_brings_back_the_objects_it_was_live_with(shop: Shop, tmp_path: Path) -> None:
+    before = {held.key: held.body for held in shop.control.live_objects()}
+    changed = load_project(write_project(tmp_path / "b", policies=("limit: 2", "limit: 1")))
+    shop.publisher.publish(changed, note="", author="ann")
+    assert {held.key: held.body for held in shop.control.live_objects()} == changed.objects
+    shop.publisher.make_current(shop.plan.digest, note="", author="ann", verb=ROLLBACK)
+    assert {held.key: held.body for held in shop.control.live_objects()} == before
+    (row,) = shop.control.audit_log(1)
+    assert (row.verb, row.subject) == (ROLLBACK, shop.plan.digest)
+    assert row.diff == {"policy/two_a_day": {"version": [2, 1]}}
+    with pytest.raises(NotFoundError, match="plan v9 was never live"):
+        shop.publisher.make_current("v9", note="", author="ann", verb=ROLLBACK)
+
+
+def test_files_are_published_as_a_change_set_of_what_differs(shop: Shop, tmp_path: Path) -> None:
+    changed = load_project(write_project(tmp_path / "b", policies=("limit: 2", "limit: 1")))
+    shop.publisher.publish(changed, note="stricter", author="ann")
+    first, second = reversed(shop.control.changes(5))
+    assert {item.key for item in first.items} == set(shop.project.objects)
+    (item,) = second.items
+    assert (str(item.key), item.operation, item.base_version) == ("policy/two_a_day", "put", 1)
+    assert (second.name, second.author, second.status) == ("files", "ann", "published")
+    (row, _) = shop.control.audit_log(5)
+    assert row.diff == {"policy/two_a_day": {"/limit": [2, 1]}}
+
+
+def test_a_promoted_model_leaves_everything_else_as_it_is_live(shop: Shop, tmp_path: Path) -> None:
+    changed = load_project(write_project(tmp_path / "b", policies=("limit: 2", "limit: 1")))
+    elsewhere = Publisher(shop.control, shop.registry, alias="live", clock=shop.clock)
+    live = elsewhere.publish(changed, note="", author="ann")
+    objects = shop.control.live_objects()
+    shop.registry.set_alias("conversion", "live", shop.registry.register(stump(-2.0, 0.5)))
+    plan = shop.publisher.promote(note="promoted", author="worker")
+    assert plan.source.model_versions == {"conversion": "1"}
+    assert plan.source.policies == live.source.policies
+    assert plan.source.catalog == live.source.catalog
+    assert shop.control.live_objects() == objects
+    (publication,) = shop.control.publications(1)
+    assert (publication.version, publication.source) == (plan.digest, "model")
+    assert shop.publisher.promote(note="", author="worker").digest == plan.digest
+    assert shop.control.publications(1) == [publication]
+
+
+def test_after_a_rollback_only_another_promotion_moves_models(shop: Shop) -> None:
+    bad = shop.registry.register(stump(-2.0, 0.5))
+    first = shop.plan
+    shop.registry.set_alias("conversion", "live", bad)
+    shop.publisher.promote(note="", author="worker")
+    elsewhere = Publisher(shop.control, shop.registry, alias="live", clock=shop.clock)
+    elsewhere.make_current(first.digest, note="it is bad", author="ann", verb=ROLLBACK)
+    shop.publisher.follow(first)
+    assert not shop.publisher.models_moved(shop.project.models)
+    restarted = Publisher(shop.control, shop.registry, alias="live", clock=shop.clock)
+    restarted.follow(first)
+    assert not restarted.models_moved(shop.project.models)
+    shop.registry.set_alias("conversion", "live", shop.registry.register(stump(-3.0, 0.5)))
+    assert restarted.models_moved(shop.project.models)
+
+
+def test_a_promotion_missed_while_away_is_noticed_at_the_start(shop: Shop) -> None:
+    shop.registry.set_alias("conversion", "live", shop.registry.register(stump(-2.0, 0.5)))
+    restarted = Publisher(shop.control, shop.registry, alias="live", clock=shop.clock)
+    restarted.follow(shop.plan)
+    assert restarted.models_moved(shop.project.models)
+
+
+def test_without_a_live_plan_there_is_nothing_to_promote(shop: Shop) -> None:
+    alone = Publisher(MemoryControlStore(), None, alias="live", clock=shop.clock)
+    with pytest.raises(NotFoundError, match="no plan is live yet"):
+        alone.promote(note="", author="worker")
 
 
 _INCOME = "features:\n  - {name: income, kind: attribute, type: number, description: Income., "
