@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.catalog.rendering import CompiledSlots, TemplateNames, compile_slots
 from nba.decision.artifact import PlanSource
 from nba.domain.catalog import Action, Content, Placement
+from nba.domain.ids import DecisionId
 from nba.expressions import Schema
+from nba.features.sensitivity import sensitive_names
 from nba.policies import Candidates, GuardStack, Situation, compile_guards
 from nba.policies.contents import content_columns, with_contents
 
@@ -19,11 +22,12 @@ from nba.policies.contents import content_columns, with_contents
 class PlacementContents:
     """Contents of one placement.
 
-    ``rows`` are all of them; ``by_action`` gives for each candidate the rows of its variants by
-    locale. ``guards`` are the policies about contents, ``None`` where there are none.
+    ``rows`` are all of them, and ``templates`` what is to be filled in of each; ``by_action`` gives
+    for each candidate the rows of its variants by locale. ``guards`` are the policies about contents, ``None`` where there are none.
     """
 
     rows: tuple[Content, ...]
+    templates: tuple[CompiledSlots | None, ...]
     by_action: tuple[Mapping[str, NDArray[np.intp]], ...]
     default_locale: str
     guards: GuardStack | None
@@ -46,6 +50,13 @@ class PlacementContents:
             return None
         kept: NDArray[np.bool_] = self.guards.evaluate(situation).dropped_by < 0
         return kept
+
+    def slots(
+        self, row: int, features: NDArray[np.float32], decision_id: DecisionId
+    ) -> Mapping[str, str]:
+        """Return what an answer gives of a content, filled in for a customer."""
+        compiled = self.templates[row]
+        return self.rows[row].shown if compiled is None else compiled.render(features, decision_id)
 
     def shown(self, kept: NDArray[np.bool_], locale: str | None) -> NDArray[np.bool_]:
         """Say which candidates have a variant left, ``(n_candidates,)``; ``no_action`` has."""
@@ -79,6 +90,7 @@ def compile_contents(
         Symbols of the situation and of ``columns``.
 
     """
+    names = TemplateNames(source.features.schema(), sensitive_names(source.features))
     owners = {action.id: row for row, action in enumerate(actions)}
     rows = tuple(content for content in here if content.action in owners)
     owned = np.array([owners[content.action] for content in rows], dtype=np.intp)
@@ -90,12 +102,17 @@ def compile_contents(
             actions=tuple(actions[owner] for owner in owned),
             columns=content_columns(wider, rows, owned, columns),
             contents=rows,
+            withheld=source.catalog.withheld,
         ),
         wider,
         catalog=source.catalog,
     )
     return PlacementContents(
         rows=rows,
+        templates=tuple(
+            compile_slots(content, actions[owner], placement, names)
+            for content, owner in zip(rows, owned.tolist(), strict=True)
+        ),
         by_action=_by_action(rows, owned, len(actions)),
         default_locale=source.catalog.default_locale,
         guards=guards if guards.closes else None,

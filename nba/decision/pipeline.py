@@ -17,7 +17,7 @@ from nba.bandits.draw import draw, uniform
 from nba.decision.arbitration import Arbiter, ArbiterInput
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
-from nba.domain.catalog import Direction
+from nba.domain.catalog import Content, Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.decision import Choice, Decision, DecisionRequest, PlacementRequest
 from nba.domain.history import ContactHistory, Entry, contact_tag
@@ -296,10 +296,13 @@ class _Answering:
         variants = slot.contents.variants(row, self._locale)
         if contents is not None:
             variants = variants[contents[variants]]
-        content = None
+        content: Content | None = None
+        slots: Mapping[str, str] = {}
         if len(variants):
             chance = uniform(self._inputs.seed, counter + _CONTENT_STREAM)
-            content = slot.contents.rows[variants[int(chance * len(variants))]]
+            variant = int(variants[int(chance * len(variants))])
+            content = slot.contents.rows[variant]
+            slots = slot.contents.slots(variant, self._inputs.features, self._inputs.decision_id)
         if row != 0:
             self._contacts.append(
                 Entry(
@@ -318,7 +321,7 @@ class _Answering:
                 rank=drawn.rank,
                 action=slot.action_ids[row],
                 content=content.id if content else None,
-                slots=content.slots if content else {},
+                slots=slots,
                 propensity=float(scored.propensities[row]),
                 value=float(slot.values[row]),
                 score=float(scored.scores[row]),

@@ -32,6 +32,15 @@ from nba.ingestion.segment import Item, as_sent, open_envelope, read_message
 
 _AT_ONCE = 500
 _POLL_SECONDS = 0.5
+_REBALANCING = frozenset(
+    {
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+    }
+)
+"""Why a commit is refused while the members of a group change."""
+
 _PAUSED_POLL_SECONDS = 0.1
 _FLUSH_SECONDS = 10.0
 _ERRORS_HEADER = "nba-errors"
@@ -249,9 +258,13 @@ class KafkaIngestion:
         offsets = [TopicPartition(topic, part, at) for (topic, part), at in ends.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException:
-            # The partition went to another member, who gets these again and counts them once.
-            if set(ends) <= {(at.topic, at.partition) for at in self._consumer.assignment()}:
+        except KafkaException as error:
+            # Partitions move between members: who has these now gets them again and counts them
+            # once, or commits them with what follows.
+            moving = error.args[0].code() in _REBALANCING
+            if not moving and set(ends) <= {
+                (at.topic, at.partition) for at in self._consumer.assignment()
+            }:
                 raise
 
 

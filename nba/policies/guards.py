@@ -31,6 +31,7 @@ from nba.policies.kinds import (
     Validity,
 )
 from nba.policies.kinds.quiet_hours import not_before
+from nba.policies.kinds.validity import is_dated
 from nba.policies.order import ORDER, SHAPERS, concerns
 from nba.policies.selection import select_actions, select_contents, select_placements
 from nba.policies.situation import Candidates, Situation
@@ -272,8 +273,8 @@ def compile_guards(
     known = [policy for policy in policies if isinstance(policy, PolicyKind)]
     if len(known) != len(policies):
         raise TypeError("a policy is of no known kind")
-    dated = any(item.starts or item.ends for item in candidates.contents or candidates.actions)
-    known = [VALIDITY, *known] if dated else known
+    if is_dated(candidates):
+        known = [VALIDITY, *known]
     ordered = sorted(known, key=lambda policy: _RANKS[policy.kind])
     return GuardStack(ordered, Surroundings(candidates, catalog, schema, 0, 0))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nba.domain.catalog import Action, Content, Placement
 from nba.domain.history import ContactHistory
+from nba.domain.ids import ContentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ class Candidates:
 
     ``columns`` is the candidate table of the schema, ``(n_candidates, n_columns) float64``. Where
     ``contents`` is there, rows are contents instead: one each, with the action it is shown for, and
-    none is ``no_action``.
+    none is ``no_action``; ``withheld`` are those not shown until somebody has confirmed them.
     """
 
     placement: Placement
     actions: tuple[Action, ...]
     columns: NDArray[np.float64]
     contents: tuple[Content, ...] | None = None
+    withheld: frozenset[ContentId] = frozenset()

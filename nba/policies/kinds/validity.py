@@ -1,6 +1,7 @@
-"""``validity``: nothing is said before it starts or after it ends.
+"""``validity``: nothing is said before it starts, after it ends, or while it is out of date.
 
-It is no policy that anybody writes: it stands for the dates of actions and contents themselves.
+It is no policy that anybody writes: it stands for the dates of actions and contents themselves, and
+for contents whose master has changed, where the project withholds them.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ from nba.domain.catalog import Action, Content
 from nba.domain.ids import PolicyId
 from nba.domain.validity import bounds_ms
 from nba.policies.kind import Cause, PolicyKind
-from nba.policies.situation import Situation
+from nba.policies.situation import Candidates, Situation
 from nba.policies.stage import FIRST_CAUSE, OPEN, SECOND_CAUSE, Gate, Selected, Stage, Surroundings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity(PolicyKind):
-    """Drops what has not started yet, and what has ended."""
+    """Drops what has not started yet, what has ended, and what is out of date."""
 
     kind: Literal["validity"] = "validity"
     causes: ClassVar[tuple[Cause, ...]] = (
         Cause("validity.not_started", "it has not started yet"),
         Cause("validity.ended", "it has ended"),
+        Cause("validity.stale", "its master has changed and nobody has confirmed it since"),
     )
 
     def sentence(self, cause: int) -> str:
@@ -36,8 +38,16 @@ class Validity(PolicyKind):
         return f"{self.description} ({self.causes[cause].meaning})"
 
 
+_STALE_CAUSE = 3
+
 VALIDITY = Validity(id=PolicyId("validity"), description="What is said has dates of its own.")
 """Stands for all dates of actions and contents."""
+
+
+def is_dated(candidates: Candidates) -> bool:
+    """Say whether any candidate has dates, or is withheld."""
+    items: Sequence[Action | Content] = candidates.contents or candidates.actions
+    return bool(candidates.withheld) or any(item.starts or item.ends for item in items)
 
 
 def compile_validity(selected: Sequence[Selected[Validity]], surroundings: Surroundings) -> Stage:
@@ -49,9 +59,9 @@ def compile_validity(selected: Sequence[Selected[Validity]], surroundings: Surro
     if not selected:
         return Stage(())
     causes = np.array(
-        [[_cause(pair, at_ms) for pair in bounds] for at_ms in (moments[0] - 1, *moments)],
-        dtype=np.uint8,
+        [[_cause(pair, at_ms) for pair in bounds] for at_ms in (None, *moments)], dtype=np.uint8
     )
+    causes[:, [item.id in candidates.withheld for item in items]] = _STALE_CAUSE
     first = surroundings.first_shut
 
     def close(
@@ -62,8 +72,9 @@ def compile_validity(selected: Sequence[Selected[Validity]], surroundings: Surro
     return Stage((Gate(selected[0].index, selected[0].rows, by_row=True),), close)
 
 
-def _cause(bounds: tuple[int | None, int | None], at_ms: int) -> int:
+def _cause(bounds: tuple[int | None, int | None], at_ms: int | None) -> int:
+    """Return why something does not hold at a moment; ``None`` is before all others."""
     starts, ends = bounds
-    if starts is not None and at_ms < starts:
+    if starts is not None and (at_ms is None or at_ms < starts):
         return FIRST_CAUSE
-    return SECOND_CAUSE if ends is not None and at_ms >= ends else OPEN
+    return SECOND_CAUSE if at_ms is not None and ends is not None and at_ms >= ends else OPEN
