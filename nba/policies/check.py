@@ -13,6 +13,7 @@ from nba.errors import Fault
 from nba.expressions import ExpressionError, Schema, parse
 from nba.policies.audiences import audience_fault
 from nba.policies.condition import ConditionPolicy
+from nba.policies.contents import with_contents
 from nba.policies.kinds import (
     AudiencePolicy,
     Budget,
@@ -50,6 +51,7 @@ def check_policies(
     conditions that do not fit ``schema``, and selectors that select nothing the kind concerns.
     """
     known = _known_words(catalog)
+    wider = with_contents(schema, catalog.contents)
     first: dict[str, str] = {}
     for located in policies:
         policy_id = located.policy.id
@@ -72,7 +74,7 @@ def check_policies(
         )
         unknown = list(_unknown_words(located, known))
         faults.extend(unknown or _empty_selection(located, catalog))
-        faults.extend(_condition(located, schema))
+        faults.extend(_condition(located, wider))
         faults.extend(_groups(located, schema))
         faults.extend(_free_budget(located, catalog))
         faults.extend(_shaped_contents(located))
