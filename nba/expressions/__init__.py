@@ -3,7 +3,7 @@
 The import is light: the grammar loads when the first expression is parsed.
 """
 
-from nba.expressions.bits import unpack, word_count
+from nba.expressions.bits import pack, unpack, word_count
 from nba.expressions.conditions import BoundConditions, ConditionProgram, compile_program
 from nba.expressions.interpreter import Value, interpret
 from nba.expressions.parser import MAX_LIST, SUBSET, parse
@@ -37,6 +37,7 @@ __all__ = [
     "compile_values",
     "interpret",
     "member_path",
+    "pack",
     "parse",
     "unpack",
     "word_count",

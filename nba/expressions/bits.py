@@ -150,42 +150,14 @@ def _count_below(values: Any, start: int, stop: int, number: float, inclusive: b
 
 
 @numba.njit(cache=True)
-def _toggle_first(rows: Any, out: int, count: int, column: int, columns: SortedColumns) -> None:
-    """Toggle the bits of a column's first ``count`` candidates."""
-    kept = count // STRIDE
-    prefix = columns.first_prefix[column] + kept
-    for word in range(columns.prefixes.shape[1]):
-        rows[out, word] ^= columns.prefixes[prefix, word]
-    start = columns.starts[column]
-    for position in range(start + kept * STRIDE, start + count):
-        candidate = columns.order[position]
-        rows[out, candidate >> 6] ^= np.uint64(1) << np.uint64(candidate & 63)
-
-
-@numba.njit(cache=True)
-def _look_up(
-    op: int, column: int, number: float, columns: SortedColumns, rows: Any, out: int
-) -> None:
-    """Write the answer of a comparison of a column with a number."""
-    n_words = columns.known.shape[1]
-    for word in range(2 * n_words):
-        rows[out, word] = 0
-    if number != number:  # noqa: PLR0124 - NaN
-        return
-    start = columns.starts[column]
-    stop = columns.starts[column + 1]
-    if op not in (ABOVE, UP_TO):
-        below = _count_below(columns.values, start, stop, number, False)  # noqa: FBT003
-        _toggle_first(rows, out, below, column, columns)
-    if op not in (BELOW, FROM):
-        up_to = _count_below(columns.values, start, stop, number, True)  # noqa: FBT003
-        _toggle_first(rows, out, up_to, column, columns)
-    is_inverted = op >= FROM
-    for word in range(n_words):
-        inside = rows[out, word]
-        outside = columns.known[column, word] & ~inside
-        rows[out, word] = outside if is_inverted else inside
-        rows[out, n_words + word] = inside if is_inverted else outside
+def _bounds(op: int, values: Any, start: int, stop: int, number: float) -> tuple[int, int]:
+    """Return between which positions, from ``start`` on, a comparison or its opposite holds."""
+    if op in (BELOW, FROM):
+        return 0, _count_below(values, start, stop, number, False)  # noqa: FBT003
+    up_to = _count_below(values, start, stop, number, True)  # noqa: FBT003
+    if op != SAME:
+        return 0, up_to
+    return _count_below(values, start, stop, number, False), up_to  # noqa: FBT003
 
 
 @numba.njit(cache=True)
@@ -194,24 +166,71 @@ def _row_of(operand: int, scalars: Any) -> int:
 
 
 @numba.njit(cache=True)
-def _combine(op: int, a: int, b: int, c: int, out: int, rows: Any, n_words: int) -> None:
-    for true in range(n_words):
-        false = n_words + true
+def _execute_bits(  # noqa: C901, PLR0912 - calls that pass arrays cost more than the work here
+    code: Any, scalars: Any, columns: SortedColumns, rows: Any, first: int
+) -> None:
+    """Run ``code``; its row ``i`` writes row ``first + i`` of ``rows``."""
+    values, order, starts, prefixes, first_prefix, known = columns
+    n_words = known.shape[1]
+    for i in range(code.shape[0]):
+        op = code[i, 0]
+        out = first + i
+        if op >= BELOW:
+            column = code[i, 1]
+            number = scalars[code[i, 2]]
+            start = starts[column]
+            stop = starts[column + 1]
+            # The candidates up to ``high`` in order, without those up to ``low``.
+            low, high = _bounds(op, values, start, stop, number)
+            for word in range(n_words):
+                rows[out, word] = 0
+            for edge in (low, high):
+                prefix = first_prefix[column] + edge // STRIDE
+                for word in range(n_words):
+                    rows[out, word] ^= prefixes[prefix, word]
+                for position in range(start + edge // STRIDE * STRIDE, start + edge):
+                    candidate = order[position]
+                    rows[out, candidate >> 6] ^= np.uint64(1) << np.uint64(candidate & 63)
+            is_known = ~np.uint64(0) if number == number else np.uint64(0)  # noqa: PLR0124
+            if op >= FROM:
+                for word in range(n_words):
+                    inside = rows[out, word]
+                    rows[out, word] = known[column, word] & ~inside & is_known
+                    rows[out, n_words + word] = inside & is_known
+            else:
+                for word in range(n_words):
+                    inside = rows[out, word]
+                    rows[out, word] = inside & is_known
+                    rows[out, n_words + word] = known[column, word] & ~inside & is_known
+            continue
+        a = _row_of(code[i, 1], scalars)
+        b = _row_of(code[i, 2], scalars)
         if op == AND:
-            rows[out, true] = rows[a, true] & rows[b, true]
-            rows[out, false] = rows[a, false] | rows[b, false]
+            for true in range(n_words):
+                false = n_words + true
+                rows[out, true] = rows[a, true] & rows[b, true]
+                rows[out, false] = rows[a, false] | rows[b, false]
         elif op == OR:
-            rows[out, true] = rows[a, true] | rows[b, true]
-            rows[out, false] = rows[a, false] & rows[b, false]
+            for true in range(n_words):
+                false = n_words + true
+                rows[out, true] = rows[a, true] | rows[b, true]
+                rows[out, false] = rows[a, false] & rows[b, false]
         elif op == NOT:
-            rows[out, true] = rows[a, false]
-            rows[out, false] = rows[a, true]
+            for true in range(n_words):
+                false = n_words + true
+                rows[out, true] = rows[a, false]
+                rows[out, false] = rows[a, true]
         elif op == EQUAL:
-            rows[out, true] = rows[a, true] & rows[b, true] | rows[a, false] & rows[b, false]
-            rows[out, false] = rows[a, true] & rows[b, false] | rows[a, false] & rows[b, true]
+            for true in range(n_words):
+                false = n_words + true
+                rows[out, true] = rows[a, true] & rows[b, true] | rows[a, false] & rows[b, false]
+                rows[out, false] = rows[a, true] & rows[b, false] | rows[a, false] & rows[b, true]
         else:
-            rows[out, true] = rows[a, true] & rows[b, true] | rows[a, false] & rows[c, true]
-            rows[out, false] = rows[a, true] & rows[b, false] | rows[a, false] & rows[c, false]
+            c = _row_of(code[i, 3], scalars)
+            for true in range(n_words):
+                false = n_words + true
+                rows[out, true] = rows[a, true] & rows[b, true] | rows[a, false] & rows[c, true]
+                rows[out, false] = rows[a, true] & rows[b, false] | rows[a, false] & rows[c, false]
 
 
 @numba.njit(cache=True)
@@ -268,15 +287,5 @@ def run_bits(
             execute(mixed_code, tables, scalars, fixed, registers, BLOCK * word, width)
             for i in range(packed.shape[0]):
                 _pack_block(registers[packed[i]], rows[n_fixed + i], word, n_words, width)
-    for i in range(bit_code.shape[0]):
-        op = bit_code[i, 0]
-        a = bit_code[i, 1]
-        b = bit_code[i, 2]
-        if op >= BELOW:
-            _look_up(op, a, scalars[b], columns, rows, first + i)
-            continue
-        a = _row_of(a, scalars)
-        b = _row_of(b, scalars)
-        c = _row_of(bit_code[i, 3], scalars)
-        _combine(op, a, b, c, first + i, rows, n_words)
+    _execute_bits(bit_code, scalars, columns, rows, first)
     return verdicts, rows
