@@ -1,5 +1,6 @@
 """What a change would do, told from recorded decisions before anything is live."""
 
+from nba.control.simulation.rendering import summary, tables
 from nba.control.simulation.report import (
     Figures,
     Losses,
@@ -25,4 +26,6 @@ __all__ = [
     "ValueDifference",
     "ValueRow",
     "simulate",
+    "summary",
+    "tables",
 ]
