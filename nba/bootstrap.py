@@ -156,9 +156,14 @@ def open_keys(settings: Settings) -> Iterator[KeyService]:
     """Open the service that makes, rotates and revokes API keys."""
     database = Database.create(control_url(settings))
     try:
-        yield KeyService(SqlKeyStore(database), clock_of(settings), os.urandom)
+        yield key_service(SqlKeyStore(database), clock_of(settings))
     finally:
         database.close()
+
+
+def key_service(keys: KeyStore, clock: Clock) -> KeyService:
+    """Return the service that makes, rotates and revokes keys of a store."""
+    return KeyService(keys, clock, os.urandom)
 
 
 def open_gate(settings: Settings, keys: KeyStore, clock: Clock) -> Gate:

@@ -72,7 +72,7 @@ class KeyService:
             raise InputError(faults)
         given = {"scope": [None, scope], "roles": [None, list(key.roles)]}
         given["only"] = [None, list(key.only)]
-        self._store.add(key, self._entry(by, "create_key", key, given))
+        self._store.add(key, self._entry(by, "key.create", key, given))
         return Issued(key, key_text(key.id, secret))
 
     def rotate(self, name: str, *, grace_ms: int, by: str) -> Issued:
@@ -87,7 +87,7 @@ class KeyService:
         if key.revoked_at_ms is not None:
             raise ConflictError(f"key {key.name!r} is revoked; make another")
         secret = new_secret(self._random_bytes)
-        entry = self._entry(by, "rotate_key", key)
+        entry = self._entry(by, "key.rotate", key)
         self._store.rotate(
             key.id,
             hash_secret(secret.encode()),
@@ -99,7 +99,7 @@ class KeyService:
     def revoke(self, name: str, *, by: str) -> ApiKey:
         """End a key; replicas refuse it as soon as they next look."""
         key = self._held(name)
-        self._store.revoke(key.id, self._entry(by, "revoke_key", key))
+        self._store.revoke(key.id, self._entry(by, "key.revoke", key))
         return self._held(key.id)
 
     def _entry(

@@ -17,7 +17,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from nba.access import Permission
-from nba.bootstrap import Runtime, open_gate, open_log, open_runtime
+from nba.bootstrap import Runtime, key_service, open_gate, open_log, open_runtime
+from nba.control.opening import open_changes
 from nba.decision.budgeting import Spending
 from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
@@ -31,12 +32,16 @@ from nba.errors import UnavailableError
 from nba.features.items import Undeclared
 from nba.ingestion.segment import TYPES
 from nba.serving.admission import Admission
+from nba.serving.catalog import CatalogEndpoints
+from nba.serving.changes import ChangeEndpoints
 from nba.serving.customers import CustomerRecords
 from nba.serving.decisions import DecisionEndpoints
 from nba.serving.docs import docs_routes
 from nba.serving.endpoint import PUBLIC, Call, Endpoint, Operation
 from nba.serving.events import EventEndpoints
 from nba.serving.follower import PlanFollower
+from nba.serving.following import Following
+from nba.serving.keys import KeyEndpoints
 from nba.serving.metrics import Metrics
 from nba.serving.openapi import openapi_document
 from nba.serving.outcomes import OutcomeEndpoints
@@ -101,7 +106,10 @@ def create_app(settings: Settings) -> Application:
                 prepared=view.look,
             )
             gate = open_gate(settings, runtime.api_keys, runtime.clock)
-            operations = _operations(runtime, follower, view, admission, metrics)
+            operations = {
+                **_operations(runtime, follower, view, admission, metrics),
+                **_management(runtime, follower),
+            }
             for path, by_method in operations.items():
                 endpoint = Endpoint(by_method, gate, max_body_bytes=settings.max_body_bytes)
                 app.router.routes.append(Route(path, endpoint))
@@ -249,6 +257,16 @@ def _operations(
         "/healthz": {"GET": Operation(PUBLIC, alive)},
         "/readyz": {"GET": Operation(PUBLIC, ready)},
         "/metrics": {"GET": Operation(may.READ_METRICS, measured)},
+    }
+
+
+def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
+    service = open_changes(runtime.settings, runtime.control)
+    following = Following(follower)
+    return {
+        **ChangeEndpoints(service, following).operations(),
+        **CatalogEndpoints(service, runtime.control, following).operations(),
+        **KeyEndpoints(key_service(runtime.api_keys, runtime.clock)).operations(),
     }
 
 

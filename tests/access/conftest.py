@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hand_clock import HandClock
 
 from nba.access.memory import MemoryKeyStore
 from nba.access.service import KeyService
+from nba.domain.clock import ManualClock
 
 
 def counted() -> Callable[[int], bytes]:
@@ -18,9 +18,9 @@ def counted() -> Callable[[int], bytes]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    """Noon, until it is set to something else."""
-    return HandClock()
+def clock() -> ManualClock:
+    """Return a clock that moves only when told to."""
+    return ManualClock()
 
 
 @pytest.fixture
@@ -30,6 +30,6 @@ def store() -> MemoryKeyStore:
 
 
 @pytest.fixture
-def service(store: MemoryKeyStore, clock: HandClock) -> KeyService:
+def service(store: MemoryKeyStore, clock: ManualClock) -> KeyService:
     """Return what makes keys."""
     return KeyService(store, clock, counted())

@@ -7,9 +7,9 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
-from hand_clock import NOON_MS, HandClock
 from hypothesis import given
 from hypothesis import strategies as st
+from shop import NOW_MS
 
 from nba.access.gate import KeyGate, OpenGate
 from nba.access.keys import ApiKey
@@ -17,6 +17,7 @@ from nba.access.memory import MemoryKeyStore
 from nba.access.ring import KeyRing
 from nba.access.roles import ANYBODY, Actor, Permission, Role, Scope
 from nba.access.service import KeyService
+from nba.domain.clock import ManualClock
 from nba.errors import AccessDeniedError, UnauthenticatedError, UnavailableError
 
 
@@ -45,7 +46,7 @@ def store() -> FlakyStore:
 
 
 @pytest.fixture
-def ring(store: FlakyStore, clock: HandClock) -> KeyRing:
+def ring(store: FlakyStore, clock: ManualClock) -> KeyRing:
     """Return the keys as a replica knows them."""
     return KeyRing(store, clock, poll_seconds=0.01)
 
@@ -106,7 +107,7 @@ def test_neither_none_nor_two_headers_are_let_in(ring: KeyRing, service: KeyServ
 
 @given(place=st.integers(20, 71), letter=st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
 def test_one_wrong_letter_of_a_secret_is_enough(place: int, letter: str) -> None:
-    store, clock = MemoryKeyStore(), HandClock()
+    store, clock = MemoryKeyStore(), ManualClock()
     text = (
         KeyService(store, clock, lambda count: b"\x5a" * count)
         .create("web", Scope.DECIDE, by="ada")
@@ -135,13 +136,13 @@ def test_a_key_of_one_scope_does_nothing_of_the_other(ring: KeyRing, service: Ke
             ask(ring, f"Bearer {refused}", permission)
 
 
-def test_a_key_ends_at_its_moment(ring: KeyRing, service: KeyService, clock: HandClock) -> None:
-    text = service.create("web", Scope.DECIDE, expires_at_ms=NOON_MS + 10, by="ada").text
+def test_a_key_ends_at_its_moment(ring: KeyRing, service: KeyService, clock: ManualClock) -> None:
+    text = service.create("web", Scope.DECIDE, expires_at_ms=NOW_MS + 10, by="ada").text
     refresh(ring)
-    clock.now_ms = NOON_MS + 9
+    clock.now_ms = NOW_MS + 9
     ask(ring, f"Bearer {text}")
-    clock.now_ms = NOON_MS + 10
-    with pytest.raises(UnauthenticatedError, match="expired at 2023-11-14T22:13:20"):
+    clock.now_ms = NOW_MS + 10
+    with pytest.raises(UnauthenticatedError, match="expired at 2025-06-15T15:06:40"):
         ask(ring, f"Bearer {text}")
 
 
@@ -158,14 +159,14 @@ def test_a_revoked_key_ends_when_the_replica_looks_again(
 
 
 def test_the_old_secret_is_good_for_the_grace_period_and_no_longer(
-    ring: KeyRing, service: KeyService, clock: HandClock
+    ring: KeyRing, service: KeyService, clock: ManualClock
 ) -> None:
     old = service.create("web", Scope.DECIDE, by="ada").text
     new = service.rotate("web", grace_ms=1_000, by="ada").text
     refresh(ring)
-    clock.now_ms = NOON_MS + 999
+    clock.now_ms = NOW_MS + 999
     assert {ask(ring, f"Bearer {text}").name for text in (old, new)} == {"key:web"}
-    clock.now_ms = NOON_MS + 1_000
+    clock.now_ms = NOW_MS + 1_000
     ask(ring, f"Bearer {new}")
     with pytest.raises(UnauthenticatedError, match="was replaced"):
         ask(ring, f"Bearer {old}")
@@ -221,7 +222,7 @@ def test_a_ring_that_runs_sees_new_keys_and_outlives_a_store_that_is_away(
 
 
 def test_use_is_noted_once_and_again_where_it_could_not_be(
-    ring: KeyRing, service: KeyService, store: FlakyStore, clock: HandClock
+    ring: KeyRing, service: KeyService, store: FlakyStore, clock: ManualClock
 ) -> None:
     text = service.create("web", Scope.DECIDE, by="ada").text
     refresh(ring)
@@ -232,7 +233,7 @@ def test_use_is_noted_once_and_again_where_it_could_not_be(
     store.away = False
     clock.now_ms += 60_000
     asyncio.run(ring.note_use())
-    assert store.keys()[0].last_used_ms == NOON_MS
+    assert store.keys()[0].last_used_ms == NOW_MS
     ask(ring, f"Bearer {text}")
     asyncio.run(ring.note_use())
-    assert store.keys()[0].last_used_ms == NOON_MS + 60_000
+    assert store.keys()[0].last_used_ms == NOW_MS + 60_000

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hand_clock import NOON_MS, HandClock
 from issuer import AUDIENCE, Issuer, ec, ed, rsa, running_issuer
 from joserfc.jwk import Key, OctKey
+from shop import NOW_MS
 
 from nba.access.http import fetch
 from nba.access.oidc import (
@@ -23,9 +23,10 @@ from nba.access.oidc import (
     OidcVerifier,
 )
 from nba.access.roles import ROLES, Actor, Role
+from nba.domain.clock import ManualClock
 from nba.errors import UnauthenticatedError, UnavailableError
 
-NOON = NOON_MS // 1_000
+NOW = NOW_MS // 1_000
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +53,14 @@ def claims(issuer: Issuer) -> dict[str, Any]:
         "iss": issuer.url,
         "aud": AUDIENCE,
         "sub": "ada",
-        "exp": NOON + 600,
-        "nbf": NOON - 5,
-        "iat": NOON - 5,
+        "exp": NOW + 600,
+        "nbf": NOW - 5,
+        "iat": NOW - 5,
         "roles": ["marketer", "nonsense"],
     }
 
 
-def verifier(issuer: Issuer, clock: HandClock, roles_claim: str = "roles") -> OidcVerifier:
+def verifier(issuer: Issuer, clock: ManualClock, roles_claim: str = "roles") -> OidcVerifier:
     return OidcVerifier(issuer.url, AUDIENCE, roles_claim=roles_claim, fetch=fetch, clock=clock)
 
 
@@ -80,7 +81,7 @@ async def asked_until_refused(verifier: OidcVerifier, token: bytes) -> None:
 
 
 def test_a_token_says_who_asks_and_what_they_may(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     actor = ask(verifier(issuer, clock), issuer.token(claims))
     assert actor == Actor("oidc:ada", ROLES[Role.MARKETER])
@@ -93,7 +94,7 @@ def test_a_token_says_who_asks_and_what_they_may(
 def test_every_signature_with_a_public_key_is_taken(
     issuer: Issuer,
     claims: dict[str, Any],
-    clock: HandClock,
+    clock: ManualClock,
     make: Callable[[str], Key],
     algorithm: str,
 ) -> None:
@@ -119,7 +120,7 @@ def test_every_signature_with_a_public_key_is_taken(
 def test_roles_are_words_of_the_claim_that_was_set(
     issuer: Issuer,
     claims: dict[str, Any],
-    clock: HandClock,
+    clock: ManualClock,
     claim: str,
     value: object,
     roles: list[Role],
@@ -140,18 +141,18 @@ def test_roles_are_words_of_the_claim_that_was_set(
         {"aud": ["other", "another"]},
         {"aud": None},
         {"aud": 7},
-        {"exp": NOON - LEEWAY_SECONDS},
+        {"exp": NOW - LEEWAY_SECONDS},
         {"exp": None},
         {"exp": "tomorrow"},
-        {"nbf": NOON + LEEWAY_SECONDS + 1},
-        {"iat": NOON + LEEWAY_SECONDS + 1},
+        {"nbf": NOW + LEEWAY_SECONDS + 1},
+        {"iat": NOW + LEEWAY_SECONDS + 1},
         {"sub": None},
         {"sub": ""},
         {"sub": 7},
     ],
 )
 def test_claims_that_are_wrong_or_missing_are_refused(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock, change: dict[str, Any]
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock, change: dict[str, Any]
 ) -> None:
     changed = {name: value for name, value in {**claims, **change}.items() if value is not None}
     with pytest.raises(UnauthenticatedError):
@@ -159,10 +160,10 @@ def test_claims_that_are_wrong_or_missing_are_refused(
 
 
 def test_one_of_several_audiences_is_enough_and_clocks_may_differ_a_little(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
-    claims |= {"aud": ["other", AUDIENCE], "exp": NOON - LEEWAY_SECONDS + 1}
-    claims |= {"nbf": NOON + LEEWAY_SECONDS, "iat": NOON + LEEWAY_SECONDS}
+    claims |= {"aud": ["other", AUDIENCE], "exp": NOW - LEEWAY_SECONDS + 1}
+    claims |= {"nbf": NOW + LEEWAY_SECONDS, "iat": NOW + LEEWAY_SECONDS}
     assert ask(verifier(issuer, clock), issuer.token(claims)).name == "oidc:ada"
 
 
@@ -171,7 +172,7 @@ def part(value: object) -> str:
 
 
 def test_a_token_that_nobody_signed_is_refused(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     for header in ({"alg": "none", "kid": "one"}, {"alg": "none"}, {"alg": "NONE", "kid": "one"}):
         with pytest.raises(UnauthenticatedError):
@@ -179,7 +180,7 @@ def test_a_token_that_nobody_signed_is_refused(
 
 
 def test_a_public_key_does_not_serve_as_a_shared_secret(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     public = issuer.keys["one"].as_pem(private=False)
     signed = f"{part({'alg': 'HS256', 'kid': 'one'})}.{part(claims)}"
@@ -190,7 +191,7 @@ def test_a_public_key_does_not_serve_as_a_shared_secret(
 
 
 def test_a_shared_secret_that_is_published_counts_for_nothing(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     shared = OctKey.generate_key(256, {"kid": "shared"})
     issuer.extra = [shared.as_dict(private=True), {"kty": "AKP", "kid": "new"}, {"kty": "RSA"}, 7]
@@ -200,14 +201,14 @@ def test_a_shared_secret_that_is_published_counts_for_nothing(
 
 
 def test_a_key_of_somebody_else_that_takes_a_known_name_is_refused(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     with pytest.raises(UnauthenticatedError):
         ask(verifier(issuer, clock), issuer.token(claims, key=rsa("one")))
 
 
 def test_a_key_for_encryption_signs_nothing(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     issuer.keys["two"] = issuer.keys["one"].import_key(
         {**issuer.keys["one"].as_dict(private=True), "kid": "two", "use": "enc"}
@@ -218,7 +219,7 @@ def test_a_key_for_encryption_signs_nothing(
 
 
 def test_where_a_token_names_no_key_there_must_be_but_one(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     token = issuer.token(claims, header={"kid": None})
     assert ask(verifier(issuer, clock), token).name == "oidc:ada"
@@ -228,13 +229,13 @@ def test_where_a_token_names_no_key_there_must_be_but_one(
 
 
 @pytest.mark.parametrize("mend", ["", "x", "..", "a.b", "a.b.c", "é.é.é", ".".join("abcde")])
-def test_what_is_no_token_is_refused(issuer: Issuer, clock: HandClock, mend: str) -> None:
+def test_what_is_no_token_is_refused(issuer: Issuer, clock: ManualClock, mend: str) -> None:
     with pytest.raises(UnauthenticatedError):
         ask(verifier(issuer, clock), mend)
 
 
 def test_a_token_whose_claims_or_signature_were_changed_is_refused(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     head, _, signature = issuer.token(claims).split(".")
     for changed in (
@@ -248,7 +249,7 @@ def test_a_token_whose_claims_or_signature_were_changed_is_refused(
 
 
 def test_keys_rotate_without_anybody_being_told(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     async def story() -> None:
         checked = verifier(issuer, clock)
@@ -264,7 +265,7 @@ def test_keys_rotate_without_anybody_being_told(
 
 
 def test_a_key_withdrawn_is_soon_trusted_no_more(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     claims["exp"] += TRUSTED_SECONDS
 
@@ -282,7 +283,7 @@ def test_a_key_withdrawn_is_soon_trusted_no_more(
 
 
 def test_unknown_keys_are_asked_for_now_and_then_and_not_every_time(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     async def story() -> None:
         checked = verifier(issuer, clock)
@@ -297,7 +298,7 @@ def test_unknown_keys_are_asked_for_now_and_then_and_not_every_time(
 
 
 def test_a_token_seen_before_is_not_verified_again_and_still_ends(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     async def story() -> None:
         checked, token = verifier(issuer, clock), issuer.token(claims).encode()
@@ -312,7 +313,7 @@ def test_a_token_seen_before_is_not_verified_again_and_still_ends(
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"{}"])
 def test_where_the_issuer_does_not_answer_nobody_is_called_an_impostor(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock, broken: bytes
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock, broken: bytes
 ) -> None:
     token = issuer.token(claims)
     issuer.broken = broken
@@ -321,7 +322,7 @@ def test_where_the_issuer_does_not_answer_nobody_is_called_an_impostor(
 
 
 def test_an_issuer_that_says_it_is_another_or_sends_keys_elsewhere_is_not_followed(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     token = issuer.token(claims)
     for name, place in (
@@ -335,7 +336,7 @@ def test_an_issuer_that_says_it_is_another_or_sends_keys_elsewhere_is_not_follow
 
 
 def test_known_keys_serve_for_a_day_while_the_issuer_is_away(
-    issuer: Issuer, claims: dict[str, Any], clock: HandClock
+    issuer: Issuer, claims: dict[str, Any], clock: ManualClock
 ) -> None:
     claims["exp"] += 3 * TRUSTED_SECONDS
 
