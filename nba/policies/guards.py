@@ -97,12 +97,11 @@ class GuardStack:
             _of(selected, Exploration),
             n_candidates=self._n_candidates,
         )
-        self._quiet_policies = [
-            index for index, policy in enumerate(policies) if isinstance(policy, QuietHours)
-        ]
+        # The last is for -1, which is what keeps a candidate.
+        self._is_quiet = np.array([isinstance(p, QuietHours) for p in policies] + [False])
         self._quiet_gates: list[list[int]] = [[] for _ in range(self._n_candidates)]
         for number, gate in enumerate(self._gates):
-            if gate.policy in self._quiet_policies:
+            if self._is_quiet[gate.policy]:
                 for row in gate.rows.tolist():
                     self._quiet_gates[row].append(number)
         conditions = [gate.condition for gate in self._gates if gate.condition is not None]
@@ -180,14 +179,13 @@ class GuardStack:
         ``among`` says which candidates count, ``(n_candidates,)``. ``None`` where quiet hours hold
         none of them back, or nobody can tell until when.
         """
-        is_quiet = np.isin(verdicts.dropped_by, self._quiet_policies)
-        rows = np.flatnonzero(is_quiet & among).tolist()
+        rows = np.flatnonzero(self._is_quiet[verdicts.dropped_by] & among).tolist()
         if rows and verdicts.holdout:
             drops = self.explain(situation)
             rows = [
                 row
                 for row in rows
-                if all(drop.policy in self._quiet_policies for drop in drops[row])
+                if all(self._is_quiet[drop.policy] for drop in drops[row])
             ]
         active = self._eras.at(situation.at_ms).active
         concerned = {
