@@ -19,7 +19,7 @@ from nba.catalog.declarations import Declarations, ProjectSettings, Written
 from nba.catalog.slots import MAX_LENGTH, REFUSED_SCHEMES, SCHEME
 from nba.catalog.suggestions import nearest
 from nba.catalog.taxonomy_checks import Terms, check_dimension
-from nba.domain.catalog import Action, Placement, Slot
+from nba.domain.catalog import Action, Autonomy, Placement, Slot
 from nba.domain.taxonomy import Carrier
 from nba.errors import Fault
 
@@ -77,10 +77,28 @@ def _check_placement(written: Written[Placement], terms: Terms) -> Iterator[Faul
     if not (isfinite(placement.context_weight) and placement.context_weight > 0):
         found = f"context_weight {placement.context_weight:g}"
         yield written.fault(("context_weight",), found, "a number above 0 is expected")
+    yield from _check_branch(written, terms)
     if not placement.slots and not placement.references:
         yield written.fault((), f"placement {placement.id!r} has no slots", "list its slots")
     for name, slot in placement.slots.items():
         yield from _check_slot(written, name, slot)
+
+
+def _check_branch(written: Written[Placement], terms: Terms) -> Iterator[Fault]:
+    placement = written.item
+    branch = placement.branch
+    if branch is None:
+        return
+    if placement.autonomy is not Autonomy.ASSISTED:
+        found = f"a branch, with autonomy {placement.autonomy.value}"
+        yield written.fault(("branch",), found, "only with `autonomy: assisted` there are branches")
+    known = terms.taxonomy.dimensions
+    if terms.complete and branch.dimension not in known:
+        expected = nearest(branch.dimension, known)
+        found = f"unknown dimension {branch.dimension!r}"
+        yield written.fault(("branch", "dimension"), found, expected)
+    if branch.depth < 1:
+        yield written.fault(("branch", "depth"), f"depth {branch.depth}", "1 or more is expected")
 
 
 def _check_slot(written: Written[Placement], name: str, slot: Slot) -> Iterator[Fault]:

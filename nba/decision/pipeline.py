@@ -8,7 +8,7 @@ and explain rest on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from nba.bandits.draw import draw, uniform
 from nba.decision.arbitration import Arbiter, ArbiterInput
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
-from nba.domain.catalog import Content, Direction
+from nba.domain.catalog import Autonomy, Content, Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.decision import Choice, Decision, DecisionRequest, PlacementRequest
 from nba.domain.history import ContactHistory, Entry, contact_tag
@@ -207,10 +207,14 @@ class _Answering:
                 self._wait(slot, verdicts, situation, among)
             if nothing and rank > 1:
                 return
-            explored = bool(scores[index] < scores.max())
+            reason = "highest_score"
+            if self._arbiter is None and slot.placement.autonomy is Autonomy.RULES:
+                reason = "highest_priority"
+            elif scores[index] < scores[probabilities > 0.0].max():
+                reason = "explored"
             held_out = nothing and verdicts.holdout
             weight = float(weights[drawn.row])
-            reasons = _reasons(drawn, explored=explored, holdout=held_out, weight=weight)
+            reasons = _reasons(drawn, reason, holdout=held_out, weight=weight)
             self._add(drawn, float(probabilities[index]), scored, counter, reasons, contents)
             if nothing:
                 return
@@ -331,12 +335,10 @@ class _Answering:
         )
 
 
-def _reasons(
-    drawn: DrawnChoice, *, explored: bool, holdout: bool, weight: float
-) -> tuple[str, ...]:
+def _reasons(drawn: DrawnChoice, reason: str, *, holdout: bool, weight: float) -> tuple[str, ...]:
     if holdout:
         return ("holdout",)
     if len(drawn.kept) == 1:
         return ("only_candidate_left",)
-    reason = "explored" if explored else "highest_score"
-    return (reason, "lever") if weight != 1.0 else (reason,)
+    is_weighted = weight != 1.0 and reason != "highest_priority"
+    return (reason, "lever") if is_weighted else (reason,)

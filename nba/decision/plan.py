@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import BanditSettings, BoundLogistic, OnlineLogistic, build_explorer
-from nba.decision.arbitration import Arbitration
+from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
 from nba.decision.contents import PlacementContents, compile_contents
 from nba.domain.catalog import Action, Catalog, Placement
@@ -235,11 +235,11 @@ def _arbitration(
     source: PlanSource, placement: Placement, actions: tuple[Action, ...]
 ) -> Arbitration:
     highest = max((action.value for action in source.catalog.actions), default=1.0)
-    return Arbitration(
-        autonomy=placement.autonomy,
+    return compile_arbitration(
+        placement,
+        actions,
         explorer=build_explorer(source.bandit),
         reward_scale=source.bandit.reward_scale or max(highest, 1e-9),
-        priorities=np.array([0.0 if a.is_no_action else a.priority for a in actions]),
     )
 
 

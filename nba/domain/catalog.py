@@ -173,9 +173,21 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """What makes actions one branch: the same term in a dimension, cut to ``depth`` levels."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    dimension: str
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """A slot in a channel.
 
+    ``autonomy`` says how choices are made in it (:mod:`nba.decision.arbitration`); where it is
+    ``assisted``, ``branch`` says within which actions scores decide.
     ``slots`` are what every content in it fills; ``references`` are the sources whose contents it
     can fetch by themselves, so that they need none.
     """
@@ -186,6 +198,7 @@ class Placement:
     channel: str
     direction: Direction
     autonomy: Autonomy = Autonomy.AUTONOMOUS
+    branch: Branch | None = None
     max_count: int = 1
     slots: Mapping[str, Slot] = field(default_factory=dict)
     references: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nba.bandits import OnlineLogistic
 from nba.decision.plan import Plan, new_learner
+from nba.domain.catalog import Autonomy
 from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
@@ -50,12 +51,16 @@ class Learner:
         self.positions = dict(positions)
 
     def learn(self, row: NDArray[np.float32], placement: str, action: str, label: float) -> bool:
-        """Learn one resolved choice; ``False`` where the plan no longer knows its action there.
+        """Learn one resolved choice; ``False`` where there is nothing to learn.
 
-        ``row`` is the feature row the decision used, in this plan's order.
+        That is where the plan no longer knows the action there, or the placement goes by rules,
+        which nothing that is learned changes. ``row`` is the feature row the decision used, in this
+        plan's order.
         """
         slot = self.plan.placements.get(PlacementId(placement))
         if slot is None or action not in slot.action_ids:
+            return False
+        if slot.placement.autonomy is Autonomy.RULES:
             return False
         logit = float(slot.model_logits(row)[slot.action_ids.index(action)])
         if not np.isfinite(logit):

@@ -295,16 +295,17 @@ def test_a_broken_learner_is_no_reason_not_to_answer(shop, inputs):
     assert all(math.isfinite(choice.score) for choice in decided.decision.choices)
 
 
-def test_with_rules_the_highest_priority_is_certain_and_ties_are_shared(shop, inputs):
+def test_with_rules_the_highest_priority_is_certain_and_of_several_the_first_id(shop, inputs):
     draw = decide(shop.plan, inputs(shop.plan, "web.rules")).draws[0]
     chances = {
         draw.slot.action_ids[row]: chance
         for row, chance in zip(draw.kept, draw.probabilities, strict=True)
     }
-    assert chances == {"no_action": 0, "card": 0, "coat": 0.5, "shirt": 0.5, "parcel": 0}
+    assert chances == {"no_action": 0, "card": 0, "coat": 1, "shirt": 0, "parcel": 0}
     asked = decide(shop.plan, inputs(shop.plan, ("web.rules", 2), actions=("card", "coat")))
     assert chosen(asked) == ["coat", "card"], "first the higher priority, then what is left"
     assert [choice.probability for choice in asked.decision.choices] == [1.0, 1.0]
+    assert {choice.reasons for choice in asked.decision.choices} == {("highest_priority",)}
 
 
 def test_assisted_explores_among_the_highest_priority_and_saying_nothing(shop, inputs):
@@ -316,6 +317,65 @@ def test_assisted_explores_among_the_highest_priority_and_saying_nothing(shop, i
     assert chances["card"] == chances["parcel"] == 0.0
     assert all(chances[action] > 0 for action in ("no_action", "coat", "shirt"))
     assert math.isclose(sum(chances.values()), 1.0)
+
+
+def test_rules_heed_neither_scores_nor_floors_nor_levers(make_shop, inputs):
+    more = """
+  - id: try_all
+    kind: exploration
+    description: Everything a little.
+    floor: 0.1
+  - id: pushed
+    kind: lever
+    description: The shirt counts ten times.
+    applies_to: {actions: [shirt]}
+    weight: 10
+  - id: left_alone"""
+    shop: Shop = make_shop(policies=("\n  - id: left_alone", more))
+    for seed in range(10):
+        (choice,) = decide(shop.plan, inputs(shop.plan, "web.rules", seed=seed)).decision.choices
+        assert (choice.action, choice.probability) == ("coat", 1.0)
+        assert choice.reasons == ("highest_priority",)
+
+
+BRANCH = "autonomy: assisted, max_count: 4, branch: {dimension: product, depth: 1}}\nactions:"
+
+
+def test_assisted_explores_within_the_branch_of_the_highest_priority(make_shop, inputs):
+    shop: Shop = make_shop(
+        c=("autonomy: assisted}\nactions:", BRANCH),
+        ca=("    priority: 5\n  - id: parcel", "    priority: 1\n  - id: parcel"),
+    )
+    draw = decide(shop.plan, inputs(shop.plan, "desk.screen")).draws[0]
+    left = {draw.slot.action_ids[row] for row in draw.kept[draw.probabilities > 0]}
+    assert left == {"no_action", "coat", "shirt"}, "the shirt is in the coat's branch"
+    without = decide(
+        shop.plan, inputs(shop.plan, "desk.screen", actions=("card", "shirt", "parcel"))
+    )
+    draw = without.draws[0]
+    left = {draw.slot.action_ids[row] for row in draw.kept[draw.probabilities > 0]}
+    assert left == {"no_action", "card"}, "without the coat, credit comes first"
+
+
+def test_assisted_goes_on_to_the_next_branch_when_one_is_used_up(make_shop, inputs):
+    shop: Shop = make_shop(
+        c=("autonomy: assisted}\nactions:", BRANCH), policies=("limit: 2", "limit: 9")
+    )
+    orders = {
+        tuple(chosen(decide(shop.plan, inputs(shop.plan, ("desk.screen", 4), seed=seed))))
+        for seed in range(200)
+    }
+    fashion = [set(order[:2]) for order in orders if len(order) > 2]
+    assert fashion
+    assert all(pair == {"coat", "shirt"} for pair in fashion)
+    assert {order[2] for order in orders if len(order) > 2} == {"card"}
+
+
+def test_actions_of_no_branch_are_one_of_their_own(make_shop, inputs):
+    branch = "autonomy: assisted, branch: {dimension: channel}}\nactions:"
+    shop: Shop = make_shop(c=("autonomy: assisted}\nactions:", branch))
+    draw = decide(shop.plan, inputs(shop.plan, "desk.screen")).draws[0]
+    assert (draw.probabilities > 0).all()
 
 
 def test_bounds_on_exploration_hold_for_every_probability(make_shop, inputs):

@@ -71,6 +71,15 @@ def test_what_the_plan_no_longer_has_teaches_nothing(
     assert learner.state.updates == 1
 
 
+def test_a_placement_that_goes_by_rules_teaches_nothing(shop: Shop) -> None:
+    learner = Learner(shop.plan, None, {})
+    row = learner.row_of({"age": 30.0})
+    before = learner.state.updates
+    assert not learner.learn(row, "web.rules", "coat", 1.0)
+    assert learner.state.updates == before
+    assert learner.learn(row, "desk.screen", "coat", 1.0)
+
+
 def test_positions_only_go_forward(shop: Shop) -> None:
     learner = Learner(shop.plan, None, {})
     assert not learner.knows(3, "1-0")
