@@ -14,6 +14,7 @@ from nba.expressions import ExpressionError, Schema, parse
 from nba.policies.audiences import audience_fault
 from nba.policies.condition import ConditionPolicy
 from nba.policies.contents import with_contents
+from nba.policies.history_checks import history_faults
 from nba.policies.kinds import (
     AudiencePolicy,
     Budget,
@@ -25,6 +26,7 @@ from nba.policies.kinds import (
 from nba.policies.loader import LocatedPolicy, PolicySet
 from nba.policies.order import SHAPERS, concerns
 from nba.policies.selection import select_actions, select_placements
+from nba.policies.sequences import sequence_faults
 from nba.policies.suggestions import nearest
 
 _ROUNDING = 1e-9
@@ -74,6 +76,7 @@ def check_policies(
         )
         unknown = list(_unknown_words(located, known))
         faults.extend(unknown or _empty_selection(located, catalog))
+        faults.extend(history_faults(located, catalog))
         faults.extend(_condition(located, wider))
         faults.extend(_groups(located, schema))
         faults.extend(_free_budget(located, catalog))
@@ -81,6 +84,7 @@ def check_policies(
         faults.extend(_audiences(located, catalog, schema))
         faults.extend(_open_consent(located, catalog))
     faults.extend(_floors(policies, catalog))
+    faults.extend(sequence_faults(policies, catalog))
 
 
 def _known_words(catalog: Catalog) -> Mapping[str, Collection[str]]:
@@ -98,15 +102,14 @@ def _known_words(catalog: Catalog) -> Mapping[str, Collection[str]]:
 
 
 def _unknown_words(located: LocatedPolicy, known: Mapping[str, Collection[str]]) -> Iterator[Fault]:
-    selector = located.policy.applies_to
-    for key, what in _SELECTOR_KEYS.items():
-        for position, word in enumerate(getattr(selector, key)):
-            if word not in known[what]:
-                written = "except" if key.startswith("except") else "applies_to"
-                place = located.place("applies_to", key, position)
-                yield Fault(
-                    place, f"{written}: unknown {what} {word!r}", nearest(word, known[what])
-                )
+    for field, selector in located.policy.selectors().items():
+        for key, what in _SELECTOR_KEYS.items():
+            for position, word in enumerate(getattr(selector, key)):
+                if word not in known[what]:
+                    written = "except" if key.startswith("except") else field
+                    place = located.place(field, key, position)
+                    found = f"{written}: unknown {what} {word!r}"
+                    yield Fault(place, found, nearest(word, known[what]))
     if isinstance(located.policy, ConsentPolicy):
         for position, purpose in enumerate(located.policy.purposes):
             if purpose not in known["purpose"]:
@@ -131,6 +134,12 @@ def _empty_selection(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault
         classes = sorted({action.message_class.value for action in actions})
         found = f"everything selected is {' or '.join(classes)}, which no {policy.kind} concerns"
         yield Fault(place, found, "name the actions or their message class, or remove the policy")
+    for field, selector in policy.selectors().items():
+        if field == "applies_to":
+            continue
+        actions_selected = select_actions(selector, catalog.actions).any()
+        if not actions_selected or not select_placements(selector, catalog.placements).any():
+            yield Fault(located.place(field), "the selector selects nothing", "widen it")
 
 
 def _shaped_contents(located: LocatedPolicy) -> Iterator[Fault]:
