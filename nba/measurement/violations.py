@@ -6,7 +6,7 @@ what customers said, not from the packed profile. A guardrail that gave way show
 :class:`~nba.measurement.evidence.Violation`.
 
 What is recounted, in this order: eligibility, applicability and suitability conditions; consent;
-quiet hours; holdout; contact caps.
+quiet hours; holdout, but for those exempt by audience; contact caps.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import yaml
 
-from nba.domain.catalog import Action, Catalog, Placement
+from nba.domain.catalog import Action, Catalog, MessageClass, Placement
 from nba.domain.customer import Consent
 from nba.errors import EvaluationRefusedError
 from nba.measurement.conditions import compile_condition, names_read
 from nba.measurement.evidence import Evidence, Violation
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 PolicyData = Mapping[str, Any]
 
@@ -97,7 +100,11 @@ def count_violations(
         recount = _RECOUNTS.get(policy["kind"])
         if recount is None:
             continue
-        selected = [c for c in contacts if _selects(policy.get("applies_to") or {}, c)]
+        selected = [
+            contact
+            for contact in contacts
+            if _selects(policy.get("applies_to") or {}, contact) and _holds(policy, contact.at_ms)
+        ]
         context = _Context(decisions, evidence, feature_types)
         for contact, text in recount(policy, selected, context):
             if not _concerns(policy, contact.action):
@@ -175,6 +182,18 @@ def _selects(selector: Mapping[str, Iterable[str]], contact: _Contact) -> bool:
         elif wanted and not found[key] & set(wanted):
             return False
     return True
+
+
+def _holds(policy: PolicyData, at_ms: int) -> bool:
+    """Say whether a policy had started and not ended; a date alone is midnight UTC."""
+    moment = datetime.fromtimestamp(at_ms / 1_000, UTC)
+    bounds = []
+    for key in ("starts", "ends"):
+        written = policy.get(key)
+        bound = datetime.fromisoformat(str(written)) if written else None
+        bounds.append(bound.replace(tzinfo=bound.tzinfo or UTC) if bound else None)
+    starts, ends = bounds
+    return (starts is None or moment >= starts) and (ends is None or moment < ends)
 
 
 def _concerns(policy: PolicyData, action: Action) -> bool:
@@ -259,39 +278,68 @@ def _consent(policy: PolicyData, contacts: list[_Contact], context: _Context) ->
         consent = context.evidence.consent(
             contact.customer_id, channel, purpose, at_ms=contact.at_ms
         )
-        if consent is Consent.GRANTED or (consent is Consent.UNKNOWN and open_when_missing):
+        sells = contact.action.message_class is MessageClass.PROMOTIONAL
+        is_enough = open_when_missing and not sells and consent is Consent.UNKNOWN
+        if consent is Consent.GRANTED or is_enough:
             continue
         yield contact, f"consent for {channel}/{purpose} was {consent}"
 
 
 def _quiet_hours(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
-    start, end = _minutes(policy["start"]), _minutes(policy["end"])
-    days = policy.get("days")
     open_when_missing = policy.get("missing", "closed") == "open"
+    periods = [policy] if "start" in policy else []
+    periods += policy.get("periods") or []
+    own_days = {str(day) for day in policy.get("holidays") or ()}
+    calendars: list[HolidayBase] = [_calendar(name) for name in policy.get("calendars") or ()]
     for contact in contacts:
-        zone = context.evidence.time_zone(contact.customer_id, at_ms=contact.at_ms)
+        zone = policy.get("zone") or context.evidence.time_zone(
+            contact.customer_id, at_ms=contact.at_ms
+        )
         if zone is None:
             if not open_when_missing:
                 yield contact, "the customer's time zone was not known"
             continue
         moment = datetime.fromtimestamp(contact.at_ms / 1_000, UTC).astimezone(ZoneInfo(zone))
-        minute = moment.hour * 60 + moment.minute
-        before_midnight = start <= minute < (end if start < end else 1_440)
-        after_midnight = start > end > minute
-        began = moment.weekday() - (1 if after_midnight else 0)
-        on_day = not days or _WEEKDAYS[began % 7] in days
-        if (before_midnight or after_midnight) and on_day:
+        day = moment.date()
+        if any(_lies_in(period, moment) for period in periods):
             yield contact, f"it was {moment:%H:%M} in {zone}"
+        elif day.isoformat() in own_days or any(day in calendar for calendar in calendars):
+            yield contact, f"{day} was a holiday in {zone}"
 
 
-def _minutes(text: str) -> int:
-    hours, minutes = str(text).split(":")[:2]
+def _lies_in(period: Mapping[str, Any], moment: datetime) -> bool:
+    start, end = _minutes(period["start"]), _minutes(period["end"])
+    minute = moment.hour * 60 + moment.minute
+    before_midnight = start <= minute < (end if start < end else 1_440)
+    after_midnight = start > end > minute
+    began = moment.weekday() - (1 if after_midnight else 0)
+    on_day = not period.get("days") or _WEEKDAYS[began % 7] in period["days"]
+    return (before_midnight or after_midnight) and on_day
+
+
+def _calendar(name: str) -> HolidayBase:
+    # A third of a second to load: only where a policy names a calendar.
+    import holidays
+
+    country, _, part = name.partition("-")
+    return holidays.country_holidays(country, subdiv=part or None)
+
+
+def _minutes(text: str | int) -> int:
+    if isinstance(text, int):  # what YAML 1.1 makes of a bare 21:00
+        return text
+    hours, minutes = text.split(":")[:2]
     return int(hours) * 60 + int(minutes)
 
 
 def _holdout(policy: PolicyData, contacts: list[_Contact], _: _Context) -> _Found:
     share, salt = float(policy["share"]), str(policy["salt"])
+    exempt = policy.get("exempt") or {}
+    if exempt.get("audiences"):
+        return  # who was in them then, the log does not say
     for contact in contacts:
+        if contact.customer_id in (exempt.get("customers") or ()):
+            continue
         digest = blake2b(f"{salt}\x00{contact.customer_id}".encode(), digest_size=8).digest()
         place = int.from_bytes(digest, "little") / 2**64
         if place < share:

@@ -136,11 +136,13 @@ def test_consent_withdrawn_is_found_from_then_on():
     assert recount(frame, CONSENT, evidence=evidence) == ["d1"]
 
 
-def test_unknown_consent_violates_unless_missing_is_open():
+def test_unknown_consent_violates_unless_missing_is_open_for_what_sells_nothing():
     nothing = Evidence.of([], [])
-    frame = log(("coat", "email.body", NOON), ("coat", "web.hero", NOON))
-    assert recount(frame, CONSENT, evidence=nothing) == ["d0"]
-    assert recount(frame, {**CONSENT, "missing": "open"}, evidence=nothing) == []
+    frame = log(
+        ("help", "email.body", NOON), ("coat", "email.body", NOON), ("coat", "web.hero", NOON)
+    )
+    assert recount(frame, CONSENT, evidence=nothing) == ["d0", "d1"]
+    assert recount(frame, {**CONSENT, "missing": "open"}, evidence=nothing) == ["d1"]
     assert recount(frame, {**CONSENT, "purposes": ["service"]}, evidence=nothing) == []
 
 
@@ -174,6 +176,33 @@ def test_quiet_days_are_those_on_which_the_period_starts():
     frame = log(("coat", "email.body", sunday_night), ("coat", "email.body", monday_night))
     assert recount(frame, {**QUIET, "days": ["sun"]}) == ["d0"]
     assert recount(frame, {**QUIET, "days": ["mon"]}) == ["d1"]
+
+
+def test_any_period_and_any_holiday_is_recounted():
+    policy = {
+        "kind": "quiet_hours",
+        "periods": [{"start": 1260, "end": "08:00"}, {"start": "12:30", "end": "14:00"}],
+        "holidays": ["2026-03-03"],
+        "calendars": ["DE-BE"],
+    }
+    days = [0, 1, 6]  # the third is women's day, a holiday in Berlin alone
+    frame = log(
+        ("coat", "email.body", NOON),  # 13:00 in Berlin
+        *(("coat", "email.body", NOON + timedelta(days=day, hours=4)) for day in days),
+    )
+    assert recount(frame, policy) == ["d0", "d2", "d3"]
+    elsewhere = {**policy, "zone": "Asia/Tokyo", "holidays": [], "calendars": []}
+    assert recount(frame, elsewhere) == ["d0", "d1", "d2", "d3"]
+    assert recount(frame, elsewhere, evidence=Evidence.of([], [])) == ["d0", "d1", "d2", "d3"]
+
+
+def test_a_policy_is_recounted_while_it_holds():
+    frame = log(*(("coat", "email.body", NOON + timedelta(days=day)) for day in range(4)))
+    policy = {"kind": "holdout", "share": 1.0, "salt": "s"}
+    dates = {"starts": "2026-03-03", "ends": "2026-03-04T13:00:00+01:00"}
+    assert recount(frame, {**policy, **dates}) == ["d1"]
+    assert recount(frame, {**policy, "exempt": {"customers": ["anna"]}}) == []
+    assert recount(frame, {**policy, "exempt": {"audiences": ["vip"]}}) == []
 
 
 def test_holdout_is_recomputed_from_its_salt():
