@@ -47,6 +47,7 @@ from nba.serving.openapi import openapi_document
 from nba.serving.outcomes import OutcomeEndpoints
 from nba.serving.problems import Reply, refusal
 from nba.serving.shared import SharedView
+from nba.serving.simulating import SimulationEndpoints
 from nba.settings import Settings
 
 _REPLICA_BITS = 64
@@ -265,6 +266,7 @@ def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
     following = Following(follower)
     return {
         **ChangeEndpoints(service, following).operations(),
+        **SimulationEndpoints(runtime.settings, service).operations(),
         **CatalogEndpoints(service, runtime.control, following).operations(),
         **KeyEndpoints(key_service(runtime.api_keys, runtime.clock)).operations(),
     }

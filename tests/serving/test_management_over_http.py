@@ -463,3 +463,27 @@ def test_keys_are_made_rotated_and_revoked_by_whoever_may(play: Callable[[Story]
         ]
 
     play(story)
+
+
+def test_a_simulation_says_what_would_change_and_changes_nothing(
+    play: Callable[[Story], None],
+) -> None:
+    async def story(api: Api) -> None:
+        ada = api.by("ada")
+        await ada.done("POST", "/v1/changes", {"name": "What if"})
+        await ada.done("PUT", "/v1/changes/what-if/items/policy/no_fashion", {"body": NO_FASHION})
+        place = "/v1/changes/what-if/simulate"
+        first, second = await asyncio.gather(
+            ada.ask("POST", place, {"decisions": 10}), ada.ask("POST", place)
+        )
+        assert second.status_code == 429
+        assert first.status_code == 200, first.text
+        report = first.json()
+        assert (report["available"], report["decisions"], report["unchanged"]) == (0, 0, True)
+        assert (await ada.done("GET", "/v1/changes/what-if"))["status"] == "open"
+        await ada.refused(404, "POST", "/v1/changes/none/simulate")
+        problem = await ada.refused(422, "POST", place, {"decisions": 0})
+        assert problem["errors"][0]["pointer"] == "/decisions"
+        await api.by("viewer").refused(403, "POST", place)
+
+    play(story)
