@@ -23,7 +23,8 @@ class PlacementContents:
     """Contents of one placement.
 
     ``rows`` are all of them, and ``templates`` what is to be filled in of each; ``by_action`` gives
-    for each candidate the rows of its variants by locale. ``guards`` are the policies about contents, ``None`` where there are none.
+    for each candidate the rows of its variants by locale. ``guards`` are the policies about
+    contents, ``None`` where there are none.
     """
 
     rows: tuple[Content, ...]

@@ -1,8 +1,9 @@
 """Reporting outcomes: checked against the decision they belong to, then written exactly once.
 
 An outcome of a recorded decision is applied to the customer's profile and noted in their contact
-history too, before it is acknowledged, so that the very next decision counts it. Where a process dies between the two, the
-report is sent again and applied then; an outcome that came before its decision is not.
+history too, before it is acknowledged, so that the very next decision counts it. Where a process
+dies between the two, the report is sent again and applied then; an outcome that came before its
+decision is not.
 """
 
 from __future__ import annotations

@@ -265,4 +265,3 @@ def _bind_models(
             PlacementModel(model.name, model.version, binding, np.array(rows, dtype=np.intp))
         )
     return tuple(bound)
-

@@ -108,9 +108,7 @@ class ContactHistory:
     def __len__(self) -> int:
         return (len(self.packed) - _HEADER.size) // _ENTRY.size
 
-    def extended(
-        self, entries: Iterable[tuple[int, ...]], *, keep_since_s: int
-    ) -> ContactHistory:
+    def extended(self, entries: Iterable[tuple[int, ...]], *, keep_since_s: int) -> ContactHistory:
         """Return the history with entries added, each with the parts of :class:`Entry`.
 
         Entries older than ``keep_since_s``, which no policy looks at, are dropped, and beyond

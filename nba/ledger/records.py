@@ -1,8 +1,8 @@
 """What the ledger keeps, and how it is packed.
 
 A decision's record holds everything the decision looked at (request, feature row, consents, time
-zone, contact history, shared state of policies, seed, plan version) and the answer's bytes, so that it can be replayed and
-explained from the record and its plan alone.
+zone, contact history, shared state of policies, seed, plan version) and the answer's bytes, so that
+it can be replayed and explained from the record and its plan alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What came of contacts is in the history before it is acknowledged, where a policy looks for it."""
+"""What came of contacts is in the history before it is acknowledged, if a policy looks for it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from shop import NOW_MS, Shop, ask
 
 from nba.decision.plan import Noted
+from nba.domain.alias import Alias
 from nba.domain.customer import Event
 from nba.domain.history import ContactHistory, contact_tag, event_code, outcome_code, unpack_history
 from nba.domain.ids import CustomerId, DecisionId, OutcomeId, hash32
@@ -84,8 +85,6 @@ def test_an_event_that_a_policy_looks_for_is_noted_once_however_often_it_comes(a
 
 
 def test_what_is_noted_follows_the_customer_to_the_id_they_go_on_under(attentive):
-    from nba.domain.alias import Alias
-
     decision_id = coat(attentive)
     beth = CustomerId("beth")
     asyncio.run(attentive.profiles.ingest([Alias(ANNA, beth)]))

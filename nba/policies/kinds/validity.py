@@ -64,9 +64,7 @@ def compile_validity(selected: Sequence[Selected[Validity]], surroundings: Surro
     causes[:, [item.id in candidates.withheld for item in items]] = _STALE_CAUSE
     first = surroundings.first_shut
 
-    def close(
-        situation: Situation, _closed: NDArray[np.uint8], shut: NDArray[np.uint8]
-    ) -> None:
+    def close(situation: Situation, _closed: NDArray[np.uint8], shut: NDArray[np.uint8]) -> None:
         shut[first] = causes[bisect_right(moments, situation.at_ms)]
 
     return Stage((Gate(selected[0].index, selected[0].rows, by_row=True),), close)
