@@ -83,7 +83,7 @@ def _check_mapping(
             expected = nearest(name, declarations.placements.ids)
             yield written.fault((*at, "placements", index), found, expected)
     here = [placements[name] for name in mapping.placements if name in placements]
-    if len(here) == len(mapping.placements):
+    if here and len(here) == len(mapping.placements):
         yield from _check_slots(written, at, mapping, here)
     taxonomy = declarations.taxonomy()
     for index, term in enumerate(mapping.terms):

@@ -149,7 +149,7 @@ def check_groups(declarations: Declarations) -> Iterator[Fault]:
         other = first.setdefault(content.group, written)
         if other.item.action != content.action:
             found = f"group {content.group!r} is about {content.action!r} here"
-            expected = f"but about {other.item.action!r} at {other.place('action')}; split it"
+            expected = f"{other.item.action!r}, as at {other.place('action')}, or another group"
             yield written.fault(("action",), found, expected)
         if content.master and masters.setdefault(content.group, written) is not written:
             found = f"group {content.group!r} has a second master"

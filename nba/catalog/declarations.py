@@ -78,6 +78,14 @@ class Written(Generic[T]):
     document: Document
     location: tuple[str | int, ...]
 
+    @property
+    def body(self) -> Any:
+        """The item as plain data, exactly as it is written."""
+        found = self.document.data
+        for step in self.location:
+            found = found[step]
+        return found
+
     def place(self, *inner: str | int) -> str:
         """Return ``file:line`` of the item, or of something inside it."""
         return self.document.place(*self.location, *inner)

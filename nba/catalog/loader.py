@@ -25,7 +25,7 @@ from nba.catalog.suggestions import nearest
 from nba.documents import Document, convert, read
 from nba.domain.catalog import Action, Catalog, Content, Placement
 from nba.domain.taxonomy import Dimension, Taxonomy
-from nba.errors import DefinitionError, Fault
+from nba.errors import DefinitionError, Fault, NotFoundError
 
 Item = TypeVar("Item", Action, Content, Placement)
 
@@ -65,15 +65,23 @@ def declare(documents: Iterable[Document], *, folder: str) -> Declarations:
 
 
 def assemble(declarations: Declarations, faults: list[Fault]) -> Catalog | None:
-    """Check what was declared and return the catalog; ``None`` where anything is wrong.
-
-    Terms are those in use now, whatever a term was called where it was written.
-    """
+    """Check what was declared and return the catalog; ``None`` where anything is wrong."""
     found = [*declarations.faults, *check(declarations), *_check_connections(declarations)]
     faults.extend(found)
+    return None if found else as_declared(declarations)
+
+
+def as_declared(declarations: Declarations) -> Catalog:
+    """Return the catalog unchecked, as long as all of it could be read.
+
+    Terms are those in use now, whatever a term was called where it was written.
+
+    Raises :class:`~nba.errors.DefinitionError` where anything could not.
+    """
     project = declarations.project
-    if project is None or found:
-        return None
+    if project is None or declarations.faults:
+        missing = Fault(declarations.folder, "no project", "add project.yaml with `project:`")
+        raise DefinitionError(declarations.faults or [missing])
     taxonomy = declarations.taxonomy()
     return Catalog(
         currency=project.item.currency,
@@ -84,6 +92,24 @@ def assemble(declarations: Declarations, faults: list[Fault]) -> Catalog | None:
         placements=tuple(_presently(written.item, taxonomy) for written in declarations.placements),
         stale_content=project.item.stale_content,
     )
+
+
+def connection_of(declarations: Declarations, name: str) -> Connection:
+    """Return a connector that was declared, checked.
+
+    Raises :class:`~nba.errors.NotFoundError` where there is none of that name, and
+    :class:`~nba.errors.DefinitionError` where it is wrong.
+    """
+    for written in declarations.connections:
+        if written.id == name:
+            faults = list(check_connection(written, declarations))
+            if faults:
+                raise DefinitionError(faults)
+            return written.item
+    if declarations.faults:
+        raise DefinitionError(declarations.faults)
+    known = [written.id for written in declarations.connections]
+    raise NotFoundError(f"no connector {name!r} in {declarations.folder}; {nearest(name, known)}")
 
 
 def _check_connections(declarations: Declarations) -> Iterator[Fault]:

@@ -71,7 +71,7 @@ def slot_problems(text: str, slot: Slot) -> Iterator[SlotProblem]:
     outputs = sum(isinstance(piece, Output) for piece in pieces)
     if outputs > MAX_OUTPUTS:
         yield SlotProblem(f"{outputs} outputs", f"at most {MAX_OUTPUTS} are expected")
-    elif slot.max_length and not outputs and len("".join(map(str, pieces))) > slot.max_length:
+    elif not outputs and 0 < slot.max_length < len("".join(map(str, pieces))):
         yield SlotProblem(f"{len(text)} characters", f"at most {slot.max_length} are expected")
     else:
         yield from _typed(pieces, slot)

@@ -9,6 +9,7 @@ import typer
 from nba.cli import (
     asking,
     audiences,
+    content,
     erasing,
     features,
     ingesting,
@@ -34,6 +35,7 @@ for commands in (
     running,
     projects,
     ingesting,
+    content,
     audiences,
     learning,
     features,
