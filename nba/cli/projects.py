@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from nba.bootstrap import clock_of, load_settings, open_control, open_registry
 from nba.cli.changing import bring_in, require_fit
 from nba.cli.output import AsJson, console, print_json
 from nba.domain.clock import MILLISECONDS_PER_SECOND, to_rfc3339
-from nba.errors import DefinitionError, NotFoundError
+from nba.errors import DefinitionError
 
 if TYPE_CHECKING:
     from nba.worker.rollout import RolloutReport
@@ -90,7 +91,11 @@ def publish(
     settings = load_settings(project_dir=project)
     control = open_control(settings)
     publisher = Publisher(
-        control, open_registry(settings), alias=settings.model_alias, clock=clock_of(settings)
+        control,
+        open_registry(settings),
+        alias=settings.model_alias,
+        clock=clock_of(settings),
+        four_eyes=settings.four_eyes,
     )
     found = load_project(settings.project_dir.resolve())
     require_fit(settings, found)
@@ -108,6 +113,7 @@ def publish(
 
 def rollback(
     version: Annotated[str, typer.Argument(help="Digest of an earlier plan.")],
+    note: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
     author: Annotated[str, typer.Option(help="Who, for the audit trail.")] = "command line",
     *,
     backfill: Annotated[
@@ -115,23 +121,19 @@ def rollback(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Make an earlier plan live again."""
-    from nba.worker.publisher import ROLLBACK, Publisher
+    """Make an earlier plan live again, with the objects it was live with."""
+    from nba.control.opening import open_changes
+    from nba.worker.rollout import RolloutReport
 
     settings = load_settings()
-    control = open_control(settings)
-    digest = version.partition(".")[0]
-    if control.plan(digest) is None:
-        known = ", ".join(row.version for row in control.plans(5)) or "none"
-        raise NotFoundError(f"there is no plan {digest!r}; the latest are {known}")
-    publisher = Publisher(control, None, alias=settings.model_alias, clock=clock_of(settings))
-    report = bring_in(
-        settings,
-        digest,
-        lambda: publisher.make_current(digest, note="", author=author, verb=ROLLBACK),
-        backfill=backfill,
-        quiet=as_json,
-    )
+    reports: list[RolloutReport] = []
+
+    def step_by_step(digest: str, make_current: Callable[[], None]) -> None:
+        reports.append(bring_in(settings, digest, make_current, backfill=backfill, quiet=as_json))
+
+    service = open_changes(settings, open_control(settings))
+    digest = service.rollback(version, author, note, bring_in=step_by_step).version
+    report = reports[0] if reports else RolloutReport(digest=digest)
     _print_live(report, "is live again", {"plan": digest}, as_json=as_json)
 
 

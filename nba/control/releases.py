@@ -98,7 +98,7 @@ class Releases(ChangeSteps):
         if earlier is None or artifact is None:
             known = ", ".join(dict.fromkeys(row.version for row in self._control.publications(5)))
             raise NotFoundError(
-                f"there is no plan {digest!r} that was live; the latest are {known or 'none'}"
+                f"there is no plan {digest!r}; the latest are {known or 'none'}"
             )
         if latest[0].version == digest:
             raise ConflictError(f"plan {digest} is live already")

@@ -7,6 +7,7 @@ why, and what changed by it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from nba.catalog.changes import (
     Approval,
@@ -19,12 +20,14 @@ from nba.control.candidate import apply_items, conflicts, read_live, require_cur
 from nba.control.edits import Edits
 from nba.control.lint import Finding, lint
 from nba.control.releases import Releases
-from nba.control.simulation import Branches, SimulationReport, simulate
-from nba.control.simulation_source import Sample
 from nba.decision.artifact import PlanSource
 from nba.decision.plan import Plan, compile_plan
 from nba.decision.project import Definitions, definitions_of
 from nba.errors import ConflictError, Fault, InputError
+
+if TYPE_CHECKING:
+    from nba.control.simulation import Branches, SimulationReport
+    from nba.control.simulation_source import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,8 @@ class ChangeService(Edits, Releases):
 
         Raises :class:`~nba.errors.DefinitionError` with every fault of the change set.
         """
+        from nba.control.simulation import simulate  # its libraries are heavy
+
         before, after = self.plans(change_id)
         report = simulate(
             before,

@@ -103,7 +103,11 @@ class WorkerProcess:
             watchers=(self._budgets, self._fairness),
         )
         self._publisher = Publisher(
-            runtime.control, registry, alias=settings.model_alias, clock=runtime.clock
+            runtime.control,
+            registry,
+            alias=settings.model_alias,
+            clock=runtime.clock,
+            four_eyes=settings.four_eyes,
         )
         self._plan: Plan | None = None
         self._refused: str | None = None

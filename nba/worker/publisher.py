@@ -29,7 +29,7 @@ from nba.decision.plan import Plan, compile_plan
 from nba.decision.project import Definitions, Project
 from nba.domain.clock import Clock
 from nba.domain.ids import ModelName
-from nba.errors import CorruptRecordError, DefinitionError, NotFoundError
+from nba.errors import ConflictError, CorruptRecordError, DefinitionError, NotFoundError
 from nba.features import StoredLayout
 from nba.models import ModelRegistry, ModelSpec, PropensityModel
 
@@ -38,6 +38,8 @@ PUBLISH, ROLLBACK = "publish", "rollback"
 
 FILES = "files"
 """Name of the change sets that hold what a project's files change."""
+
+_NAMED = 5
 
 _logger = logging.getLogger(__name__)
 
@@ -61,16 +63,25 @@ class Publisher:
         Where models come from; ``None`` decides on priors.
     alias
         The alias whose version of each model is live.
+    four_eyes
+        Whether files may change no live object, as nobody else has approved it.
 
     """
 
     def __init__(
-        self, control: ControlStore, registry: ModelRegistry | None, *, alias: str, clock: Clock
+        self,
+        control: ControlStore,
+        registry: ModelRegistry | None,
+        *,
+        alias: str,
+        clock: Clock,
+        four_eyes: bool = False,
     ) -> None:
         self._control = control
         self._registry = registry
         self._alias = alias
         self._clock = clock
+        self._four_eyes = four_eyes
         self._live: dict[ModelName, str] = {}
         self._kept: dict[str, _Kept] = {}
         self._loaded: dict[tuple[ModelName, str], PropensityModel] = {}
@@ -86,7 +97,11 @@ class Publisher:
         return plan
 
     def keep(self, project: Project, *, note: str, author: str) -> Plan:
-        """Compile and keep the plan of a project's files, so that it can be made current."""
+        """Compile and keep the plan of a project's files, so that it can be made current.
+
+        Raises :class:`~nba.errors.ConflictError` where somebody must approve what they change.
+        """
+        self._require_approved(self._control.live_objects(), project.objects)
         versions = self._versions(project.models)
         models = self._models(project, versions)
         return self._keep(project, models, _Kept(versions, project.objects), note, author)
@@ -141,6 +156,7 @@ class Publisher:
         if verb == ROLLBACK:
             changes = self._restored(digest, live)
         elif kept is not None and kept.objects is not None:
+            self._require_approved(live, kept.objects)
             changes = changes_between(live, kept.objects, note=note, author=author)
         if changes or latest is None or latest.version != digest:
             source = Source.ROLLBACK if verb == ROLLBACK else Source.FILES
@@ -236,6 +252,18 @@ class Publisher:
                 change=change,
             )
         )
+
+    def _require_approved(self, live: list[ObjectVersion], objects: Objects) -> None:
+        """Refuse to change live objects where four eyes are to see that; the first are free."""
+        if not self._four_eyes or not live:
+            return
+        if found := changes_between(live, objects, note="", author=""):
+            named = ", ".join(str(change.key) for change in found[:_NAMED])
+            more = ", …" if len(found) > _NAMED else ""
+            raise ConflictError(
+                f"the files change {len(found)} live objects that nobody else has approved "
+                f"(NBA_FOUR_EYES): {named}{more}; `nba policies push` makes a change set of them"
+            )
 
     def _restored(self, digest: str, live: list[ObjectVersion]) -> Sequence[ObjectChange]:
         """Return what brings back the objects an earlier plan was live with."""
