@@ -222,11 +222,6 @@ class BoundConditions:
         result: tuple[NDArray[np.int8], NDArray[np.uint64]] = run_bits(situation, *self.arguments)
         return result
 
-    def run(self, situation: NDArray[np.float64]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """Return the verdicts of the scalar and of the vector outputs; see :meth:`run_bits`."""
-        scalars, rows = self.run_bits(situation)
-        return scalars, self.verdicts(rows)
-
     def verdicts(self, rows: NDArray[np.uint64]) -> NDArray[np.int8]:
         """Return the verdicts of the vector outputs, ``(n_vector_outputs, n_candidates)``."""
         n_words = word_count(self.n_candidates)

@@ -51,7 +51,6 @@ class Walk:
         self, gates: Sequence[Gate], holdouts: Collection[int], columns: NDArray[np.float64]
     ) -> None:
         self._n_candidates = len(columns)
-        self.n_by_row = sum(gate.by_row for gate in gates)
         conditions = [gate.condition for gate in gates if gate.condition is not None]
         self._conditions = compile_program(conditions).bind(columns)
         members = np.zeros((len(gates), self._n_candidates), dtype=np.bool_)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.domain.catalog import Catalog
 from nba.domain.policy import Policy
-from nba.expressions import Schema, compile_program
+from nba.expressions import Schema
+from nba.policies.apply import Closed, Walk
 from nba.policies.eras import Era, Eras
 from nba.policies.kind import PolicyKind, Reason
 from nba.policies.kinds import (
@@ -38,7 +38,6 @@ from nba.policies.situation import Candidates, Situation
 from nba.policies.stage import (
     FIRST_CAUSE,
     OPEN,
-    SECOND_CAUSE,
     Close,
     Gate,
     Narrow,
@@ -50,7 +49,6 @@ from nba.policies.stage import (
 P = TypeVar("P", bound=PolicyKind)
 
 _RANKS = {kind: rank for rank, kind in enumerate((*ORDER, *SHAPERS))}
-POLICY, SCALAR, VECTOR, SHUT, OPEN_IF_UNKNOWN, IS_HOLDOUT, START, STOP = range(8)
 
 
 class Drop(NamedTuple):
@@ -104,11 +102,8 @@ class GuardStack:
             if self._is_quiet[gate.policy]:
                 for row in gate.rows.tolist():
                     self._quiet_gates[row].append(number)
-        conditions = [gate.condition for gate in self._gates if gate.condition is not None]
-        self._program = compile_program(conditions).bind(candidates.columns)
-        self._table = self._gate_table()
-        rows = [gate.rows for gate in self._gates]
-        self._rows = np.concatenate([np.zeros(0, dtype=np.int32), *rows])
+        holdouts = {item.index for item in selected if isinstance(item.policy, Holdout)}
+        self._walk = Walk(self._gates, holdouts, candidates.columns)
 
     @property
     def closes(self) -> bool:
@@ -131,39 +126,19 @@ class GuardStack:
 
     def evaluate(self, situation: Situation) -> Verdicts:
         """Say which candidates are dropped, and by what."""
-        closed, shut, scalars, vectors = self._close(situation)
-        dropped_by, causes, holdout = _apply(
-            self._table,
-            self._rows,
-            self._eras.at(situation.at_ms).active,
-            closed,
-            shut,
-            scalars,
-            vectors,
-            self._n_candidates,
-        )
+        closed = self._close(situation)
+        dropped_by, causes, holdout = self._walk.first_drops(situation.symbols, closed)
         for narrow in self._narrowers:
             narrow(situation, dropped_by)
         return Verdicts(dropped_by, causes, holdout)
 
     def explain(self, situation: Situation) -> list[list[Drop]]:
         """Return, for every candidate, everything that drops it, in the stated order."""
-        closed, shut, scalars, vectors = self._close(situation)
-        active = self._eras.at(situation.at_ms).active
+        causes = self._walk.every_cause(situation.symbols, self._close(situation))
         drops: list[list[Drop]] = [[] for _ in range(self._n_candidates)]
-        for number, gate in enumerate(self._gates):
-            if not active[number]:
-                continue
-            _, scalar, vector, by_row, open_if_unknown, *_ = self._table[number].tolist()
-            for row in gate.rows.tolist():
-                cause = int(closed[number])
-                if gate.condition is not None:
-                    answer = int(vectors[vector, row] if vector >= 0 else scalars[scalar])
-                    cause = _cause(answer, open_if_unknown)
-                elif gate.by_row:
-                    cause = int(shut[by_row, row])
-                if cause != OPEN:
-                    drops[row].append(Drop(gate.policy, cause - FIRST_CAUSE))
+        for number, row in np.argwhere(causes != OPEN).tolist():
+            cause = int(causes[number, row]) - FIRST_CAUSE
+            drops[row].append(Drop(self._gates[number].policy, cause))
         left = np.array([-1 if not found else found[0].policy for found in drops], dtype=np.int16)
         for narrow in self._narrowers:
             narrow(situation, left)
@@ -203,42 +178,15 @@ class GuardStack:
         drop = dropped if isinstance(dropped, Drop) else Drop(dropped)
         return self.policies[drop.policy].reason(drop.cause)
 
-    def _close(
-        self, situation: Situation
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8]]:
-        closed = np.zeros(len(self._gates), dtype=np.uint8)
-        shut = np.zeros((self._n_shut, self._n_candidates), dtype=np.uint8)
+    def _close(self, situation: Situation) -> Closed:
+        closed = Closed(
+            active=self._eras.at(situation.at_ms).active,
+            whole=np.zeros(len(self._gates), dtype=np.uint8),
+            by_row=np.zeros((self._n_shut, self._n_candidates), dtype=np.uint8),
+        )
         for close in self._closers:
-            close(situation, closed, shut)
-        scalars, vectors = self._program.run(situation.symbols)
-        return closed, shut, scalars, vectors
-
-    def _gate_table(self) -> NDArray[np.int32]:
-        table = np.full((len(self._gates), STOP + 1), -1, dtype=np.int32)
-        output = 0
-        by_row = 0
-        start = 0
-        for number, gate in enumerate(self._gates):
-            row = table[number]
-            row[POLICY] = gate.policy
-            row[OPEN_IF_UNKNOWN] = gate.open_if_unknown
-            row[IS_HOLDOUT] = isinstance(self.policies[gate.policy], Holdout)
-            row[START], row[STOP] = start, start + len(gate.rows)
-            start = row[STOP]
-            if gate.by_row:
-                row[SHUT] = by_row
-                by_row += 1
-            if gate.condition is None:
-                continue
-            for column, outputs in (
-                (SCALAR, self._program.scalar_outputs),
-                (VECTOR, self._program.vector_outputs),
-            ):
-                position = int(np.searchsorted(outputs, output))
-                if position < len(outputs) and outputs[position] == output:
-                    row[column] = position
-            output += 1
-        return table
+            close(situation, closed.whole, closed.by_row)
+        return closed
 
 
 def compile_guards(
@@ -333,49 +281,3 @@ def _compile_stages(
         if stage.narrow is not None:
             narrowers.append(stage.narrow)
     return tuple(gates), tuple(closers), tuple(weighers), tuple(narrowers)
-
-
-@numba.njit(cache=True)
-def _cause(answer: int, open_if_unknown: int) -> int:
-    if answer == 1:
-        return OPEN
-    if answer == 0:
-        return FIRST_CAUSE
-    return OPEN if open_if_unknown else SECOND_CAUSE
-
-
-@numba.njit(cache=True)
-def _apply(  # noqa: C901 - one branch a way of closing
-    table: Any,
-    rows: Any,
-    active: Any,
-    closed: Any,
-    shut: Any,
-    scalars: Any,
-    vectors: Any,
-    n_candidates: int,
-) -> tuple[NDArray[np.int16], NDArray[np.int8], bool]:
-    dropped_by = np.full(n_candidates, -1, dtype=np.int16)
-    causes = np.zeros(n_candidates, dtype=np.int8)
-    holdout = False
-    for gate in range(table.shape[0]):
-        if not active[gate]:
-            continue
-        cause = int(closed[gate])
-        vector = table[gate, VECTOR]
-        by_row = table[gate, SHUT]
-        if table[gate, SCALAR] >= 0:
-            cause = _cause(scalars[table[gate, SCALAR]], table[gate, OPEN_IF_UNKNOWN])
-        if cause == OPEN and vector < 0 and by_row < 0:
-            continue
-        holdout = holdout or table[gate, IS_HOLDOUT] == 1
-        for position in range(table[gate, START], table[gate, STOP]):
-            row = rows[position]
-            if vector >= 0:
-                cause = _cause(vectors[vector, row], table[gate, OPEN_IF_UNKNOWN])
-            elif by_row >= 0:
-                cause = int(shut[by_row, row])
-            if cause != OPEN and dropped_by[row] < 0:
-                dropped_by[row] = table[gate, POLICY]
-                causes[row] = cause - FIRST_CAUSE
-    return dropped_by, causes, holdout
