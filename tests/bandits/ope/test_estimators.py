@@ -7,17 +7,30 @@ from nba.bandits.ope import (
     DM,
     DR,
     IPS,
+    SNDR,
     SNIPS,
     ClippedIPS,
+    DRos,
     Estimator,
     LoggedData,
+    SwitchDR,
     Target,
     diagnose,
     evaluate,
     verdict,
 )
+from nba.errors import InputError
 
-ESTIMATORS: list[Estimator] = [IPS(), ClippedIPS(), SNIPS(), DM(), DR()]
+ESTIMATORS: list[Estimator] = [
+    IPS(),
+    ClippedIPS(),
+    SNIPS(),
+    DM(),
+    DR(),
+    SNDR(),
+    SwitchDR(),
+    DRos(),
+]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: each.name)
 
 DATA = LoggedData(np.array([0, 1, 1, 0]), np.array([1.0, 0.0, 2.0, 3.0]), np.full(4, 0.5))
@@ -43,6 +56,42 @@ def test_four_rows_by_hand(estimator, value):
     assert estimate.n == 4
     assert estimate.max_weight == pytest.approx(1.6)
     assert estimate.effective_sample_size == pytest.approx(4.0**2 / (2 * 1.6**2 + 2 * 0.4**2))
+
+
+THREE = LoggedData(np.array([0, 1, 0]), np.array([1.0, 0.0, 4.0]), np.full(3, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "correction"),
+    [
+        # weights 1.6, 0.4, 1.6 and residuals -1, -1, 2, on 1.8 of the direct method
+        (DR(), (-1.6 - 0.4 + 3.2) / 3),
+        (SNDR(), (-1.6 - 0.4 + 3.2) / 3.6),
+        (SwitchDR(threshold=1.0), -0.4 / 3),
+        (SwitchDR(threshold=0.4), -0.4 / 3),
+        (DRos(shrinkage=2.56), (-0.8 - 0.4 / 1.0625 + 1.6) / 3),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_three_rows_by_hand(estimator, correction):
+    target = Target.from_distribution(THREE.actions, [[0.8, 0.2]], [[2.0, 1.0]])
+    assert evaluate(estimator, THREE, target).value == pytest.approx(1.8 + correction, abs=1e-12)
+
+
+@pytest.mark.parametrize("bound", [0.0, np.inf])
+def test_at_its_ends_shrinking_is_the_direct_method_and_dr(bound):
+    data, target, _ = simulated(seed=21, n=500)
+    end = evaluate(DM() if bound == 0.0 else DR(), data, target).value
+    for estimator in (SwitchDR(threshold=bound), DRos(shrinkage=bound)):
+        assert evaluate(estimator, data, target).value == pytest.approx(end, abs=1e-12)
+
+
+@pytest.mark.parametrize("bound", [-1.0, np.nan])
+def test_a_bound_below_nothing_is_refused(bound):
+    with pytest.raises(InputError, match="0 or more"):
+        SwitchDR(threshold=bound)
+    with pytest.raises(InputError, match="0 or more"):
+        DRos(shrinkage=bound)
 
 
 def simulated(seed, n):
