@@ -25,19 +25,27 @@ def summary(report: SimulationReport, *, currency: str) -> list[str]:
     """Return what there is to say in a sentence each; ``currency`` is that of values."""
     total, losses = report.total, report.losses
     lines = [
-        f"{report.decisions:,} decisions of {report.customers:,} customers under plan "
-        f"{report.before} and under {report.after}"
+        (
+            f"{report.decisions:,} decisions of {report.customers:,} customers under plan "
+            f"{report.before} and under {report.after}"
+        )
     ]
     if report.unchanged:
         lines.append("Nothing would change.")
     lines += [
-        f"Offers: {_pair(total, 'volume')}, expected value {_pair(total, 'value')} {currency}, "
-        f"no_action {_share(total.before)}{_ARROW}{_share(total.after)}",
-        f"Customers with an option: {report.reach_before.with_options:,}{_ARROW}"
-        f"{report.reach_after.with_options:,}; expected to get an offer: "
-        f"{report.reach_before.reached:,.1f}{_ARROW}{report.reach_after.reached:,.1f}",
-        f"Lose every option: {losses.decisions:,} decisions ({losses.share_of_decisions:.1%}), "
-        f"{losses.customers:,} customers ({losses.share_of_customers:.1%})",
+        (
+            f"Offers: {_pair(total, 'volume')}, expected value {_pair(total, 'value')} {currency}, "
+            f"no_action {_share(total.before)}{_ARROW}{_share(total.after)}"
+        ),
+        (
+            f"Customers with an option: {report.reach_before.with_options:,}{_ARROW}"
+            f"{report.reach_after.with_options:,}; expected to get an offer: "
+            f"{report.reach_before.reached:,.1f}{_ARROW}{report.reach_after.reached:,.1f}"
+        ),
+        (
+            f"Lose every option: {losses.decisions:,} decisions ({losses.share_of_decisions:.1%}), "
+            f"{losses.customers:,} customers ({losses.share_of_customers:.1%})"
+        ),
     ]
     if losses.sample:
         lines.append(f"Among them: {', '.join(losses.sample[:_NAMED])}")
