@@ -212,12 +212,15 @@ class Demonstration:
     def _report(
         self, project: Project, played: Played, decisions: pl.DataFrame, bar: Progress
     ) -> DemoReport:
+        log = open_log(self._settings)
         violations = count_violations(
-            open_log(self._settings).sealer.open_columns(decisions),
+            log.sealer.open_columns(decisions),
             policies=read_policies(project.root / "policies"),
             catalog=project.catalog,
             evidence=played.memory.evidence(),
             feature_types=read_feature_types(project.root / "features"),
+            outcomes=log.scan(LogTable.OUTCOMES).collect(),
+            events=log.scan(LogTable.EVENTS).collect(),
         )
         by_policy: dict[str, int] = {}
         for violation in violations:

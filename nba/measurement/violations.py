@@ -6,14 +6,15 @@ what customers said, not from the packed profile. A guardrail that gave way show
 :class:`~nba.measurement.evidence.Violation`.
 
 What is recounted, in this order: eligibility, applicability and suitability conditions; consent;
-quiet hours; holdout, but for those exempt by audience; contact caps.
+quiet hours; holdout, but for those exempt by audience; and on the history of what was said
+(:mod:`nba.measurement.recounted_history`) suppressions, sequences, exclusions, contact caps and
+diversity.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -24,11 +25,18 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import yaml
 
-from nba.domain.catalog import Action, Catalog, MessageClass, Placement
+from nba.domain.catalog import Action, Catalog, MessageClass
 from nba.domain.customer import Consent
-from nba.errors import EvaluationRefusedError
 from nba.measurement.conditions import compile_condition, names_read
 from nba.measurement.evidence import Evidence, Violation
+from nba.measurement.recounted_history import (
+    contact_caps,
+    diversities,
+    exclusions,
+    sequences,
+    suppressions,
+)
+from nba.measurement.said import Contact, Log, contacts_of, log_of, selects
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
@@ -37,6 +45,10 @@ PolicyData = Mapping[str, Any]
 
 _NEVER: Mapping[str, frozenset[str]] = {
     "suitability": frozenset({"mandatory"}),
+    "suppression": frozenset({"mandatory"}),
+    "sequence": frozenset({"mandatory"}),
+    "exclusion": frozenset({"mandatory"}),
+    "diversity": frozenset({"transactional", "mandatory"}),
     "contact_cap": frozenset({"mandatory"}),
     "quiet_hours": frozenset({"mandatory"}),
     "consent": frozenset({"mandatory"}),
@@ -44,24 +56,13 @@ _NEVER: Mapping[str, frozenset[str]] = {
 }
 _ONLY_WHERE_NAMED: Mapping[str, frozenset[str]] = {
     "suitability": frozenset({"transactional"}),
+    "suppression": frozenset({"transactional"}),
+    "exclusion": frozenset({"transactional"}),
     "contact_cap": frozenset({"transactional"}),
 }
 """Message classes that a kind never holds back, or only where the policy names them."""
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DURATION = re.compile(r"(\d+)\s*([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-
-
-@dataclass(frozen=True, slots=True)
-class _Contact:
-    row: int
-    decision_id: str
-    choice: int
-    customer_id: str
-    at_ms: int
-    action: Action
-    placement: Placement
 
 
 def read_policies(directory: Path) -> list[PolicyData]:
@@ -87,27 +88,27 @@ def count_violations(
     catalog: Catalog,
     evidence: Evidence,
     feature_types: Mapping[str, str],
+    outcomes: pl.DataFrame | None = None,
+    events: pl.DataFrame | None = None,
 ) -> list[Violation]:
     """Return every choice in the log that a guardrail should have stopped.
 
-    ``decisions`` is a frame of the log's ``decisions`` table. ``feature_types`` tells booleans
-    from numbers, which the log keeps alike. Raises :class:`EvaluationRefusedError` where the log
+    ``decisions``, ``outcomes`` and ``events`` are frames of the log's tables; without the latter
+    two, nothing came of what was said. ``feature_types`` tells booleans from numbers, which the log
+    keeps alike. Raises :class:`EvaluationRefusedError` where the log
     names an action or placement that the catalog given does not have.
     """
-    contacts = _contacts(decisions, catalog)
+    contacts = contacts_of(decisions, catalog)
+    context = _Context(decisions, evidence, feature_types, log_of(contacts, outcomes, events))
     found: list[Violation] = []
     for policy in policies:
         recount = _RECOUNTS.get(policy["kind"])
         if recount is None:
             continue
-        selected = [
-            contact
-            for contact in contacts
-            if _selects(policy.get("applies_to") or {}, contact) and _holds(policy, contact.at_ms)
-        ]
-        context = _Context(decisions, evidence, feature_types)
+        selected = [c for c in contacts if selects(policy.get("applies_to") or {}, c)]
         for contact, text in recount(policy, selected, context):
-            if not _concerns(policy, contact.action):
+            # What was said before a policy began counts too, but is not against it.
+            if not _holds(policy, contact.at_ms) or not _concerns(policy, contact.action):
                 continue
             found.append(
                 Violation(
@@ -129,59 +130,10 @@ class _Context:
     decisions: pl.DataFrame
     evidence: Evidence
     feature_types: Mapping[str, str]
+    log: Log
 
 
-_Found = Iterator[tuple[_Contact, str]]
-
-
-def _contacts(decisions: pl.DataFrame, catalog: Catalog) -> list[_Contact]:
-    actions = {str(action.id): action for action in catalog.actions}
-    placements = {str(placement.id): placement for placement in catalog.placements}
-    columns = ("decision_id", "choice", "customer_id", "placement", "action")
-    frame = decisions.select(*columns, at_ms=pl.col("at").dt.timestamp("ms"))
-    contacts = []
-    for row, (decision_id, choice, customer_id, placement, action, at_ms) in enumerate(
-        frame.iter_rows()
-    ):
-        if action == "no_action":
-            continue
-        if action not in actions or placement not in placements:
-            raise EvaluationRefusedError(
-                f"decision {decision_id} chose {action} in {placement}, which the catalog given "
-                "does not have; recount with the catalog that decided"
-            )
-        contacts.append(
-            _Contact(
-                row,
-                decision_id,
-                choice,
-                customer_id,
-                at_ms,
-                actions[action],
-                placements[placement],
-            )
-        )
-    contacts.sort(key=lambda contact: (contact.at_ms, contact.row))
-    return contacts
-
-
-def _selects(selector: Mapping[str, Iterable[str]], contact: _Contact) -> bool:
-    action, placement = contact.action, contact.placement
-    found: dict[str, set[str]] = {
-        "actions": {action.id},
-        "terms": {prefix for term in action.terms for prefix in _prefixes(term)},
-        "channels": {placement.channel},
-        "placements": {placement.id},
-        "directions": {placement.direction.value},
-        "message_classes": {action.message_class.value},
-    }
-    for key, wanted in selector.items():
-        if key.startswith("except_"):
-            if found[key.removeprefix("except_")] & set(wanted):
-                return False
-        elif wanted and not found[key] & set(wanted):
-            return False
-    return True
+_Found = Iterator[tuple[Contact, str]]
 
 
 def _holds(policy: PolicyData, at_ms: int) -> bool:
@@ -208,13 +160,7 @@ def _concerns(policy: PolicyData, action: Action) -> bool:
     return named or message_class in selector.get("message_classes", ())
 
 
-def _prefixes(term: str) -> Iterator[str]:
-    parts = term.split("/")
-    for depth in range(1, len(parts) + 1):
-        yield "/".join(parts[:depth])
-
-
-def _conditions(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
+def _conditions(policy: PolicyData, contacts: list[Contact], context: _Context) -> _Found:
     evaluate = compile_condition(policy["condition"])
     names = names_read(policy["condition"])
     open_when_missing = policy.get("missing", "closed") == "open"
@@ -252,7 +198,7 @@ _OF_ACTIONS = ("id", "value", "cost", "message_class")
 def _value(
     root: str,
     name: str,
-    contact: _Contact,
+    contact: Contact,
     columns: Mapping[tuple[str, str], pl.Series],
     context: _Context,
 ) -> float | str | bool | None:
@@ -268,7 +214,7 @@ def _value(
     return bool(value) if context.feature_types.get(name) == "bool" else value
 
 
-def _consent(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
+def _consent(policy: PolicyData, contacts: list[Contact], context: _Context) -> _Found:
     open_when_missing = policy.get("missing", "closed") == "open"
     purposes = policy.get("purposes")
     for contact in contacts:
@@ -285,7 +231,7 @@ def _consent(policy: PolicyData, contacts: list[_Contact], context: _Context) ->
         yield contact, f"consent for {channel}/{purpose} was {consent}"
 
 
-def _quiet_hours(policy: PolicyData, contacts: list[_Contact], context: _Context) -> _Found:
+def _quiet_hours(policy: PolicyData, contacts: list[Contact], context: _Context) -> _Found:
     open_when_missing = policy.get("missing", "closed") == "open"
     periods = [policy] if "start" in policy else []
     periods += policy.get("periods") or []
@@ -332,7 +278,7 @@ def _minutes(text: str | int) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _holdout(policy: PolicyData, contacts: list[_Contact], _: _Context) -> _Found:
+def _holdout(policy: PolicyData, contacts: list[Contact], _: _Context) -> _Found:
     share, salt = float(policy["share"]), str(policy["salt"])
     exempt = policy.get("exempt") or {}
     if exempt.get("audiences"):
@@ -346,39 +292,24 @@ def _holdout(policy: PolicyData, contacts: list[_Contact], _: _Context) -> _Foun
             yield contact, f"the customer is held out (place {place:.4f} of {share})"
 
 
-def _contact_cap(policy: PolicyData, contacts: list[_Contact], _: _Context) -> _Found:
-    limit, window_seconds = int(policy["limit"]), duration_seconds(policy["window"])
-    by_customer: dict[str, list[_Contact]] = defaultdict(list)
-    for contact in contacts:
-        seen = by_customer[contact.customer_id]
-        seen.append(contact)
-        now_s = contact.at_ms // 1_000
-        inside = sum(1 for other in seen if other.at_ms // 1_000 > now_s - window_seconds)
-        if inside > limit:
-            yield contact, f"contact {inside} of {limit} within {policy['window']}"
+def _on_history(
+    recount: Callable[[PolicyData, list[Contact], Log, Evidence], _Found],
+) -> Callable[[PolicyData, list[Contact], _Context], _Found]:
+    return lambda policy, contacts, context: recount(
+        policy, contacts, context.log, context.evidence
+    )
 
 
-def duration_seconds(text: str | float) -> float:
-    """Return seconds of a duration written ``7d``, ``12h``, ``P7D`` or ``PT12H``.
-
-    >>> duration_seconds("7d"), duration_seconds("PT12H")
-    (604800, 43200)
-    """
-    if isinstance(text, int | float):
-        return text
-    bare = text.lower().removeprefix("p").replace("t", "")
-    parts = _DURATION.findall(bare)
-    if not parts or _DURATION.sub("", bare).strip():
-        raise EvaluationRefusedError(f"{text!r} is not a duration; write it as 7d or P7D")
-    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
-
-
-_RECOUNTS: Mapping[str, Callable[[PolicyData, list[_Contact], _Context], _Found]] = {
+_RECOUNTS: Mapping[str, Callable[[PolicyData, list[Contact], _Context], _Found]] = {
     "eligibility": _conditions,
     "applicability": _conditions,
     "suitability": _conditions,
     "consent": _consent,
     "quiet_hours": _quiet_hours,
     "holdout": _holdout,
-    "contact_cap": _contact_cap,
+    "suppression": _on_history(suppressions),
+    "sequence": _on_history(sequences),
+    "exclusion": _on_history(exclusions),
+    "contact_cap": _on_history(contact_caps),
+    "diversity": _on_history(diversities),
 }

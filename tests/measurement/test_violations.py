@@ -13,7 +13,8 @@ from nba.domain.ids import NO_ACTION, ActionId, CustomerId, PlacementId, Term, u
 from nba.domain.taxonomy import Taxonomy
 from nba.errors import EvaluationRefusedError
 from nba.measurement.evidence import ConsentChange, Evidence, TimeZoneChange
-from nba.measurement.violations import count_violations, duration_seconds, read_policies
+from nba.measurement.said import duration_seconds
+from nba.measurement.violations import count_violations, read_policies
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday
 CATALOG = Catalog(

@@ -52,30 +52,39 @@ def evidence(played):
     return played[1].evidence()
 
 
-def recount(frame, catalog, evidence):
-    return count_violations(
-        frame,
-        policies=read_policies(ROOT / "policies"),
-        catalog=catalog,
-        evidence=evidence,
-        feature_types=read_feature_types(ROOT / "features"),
-    )
+@pytest.fixture
+def recount(world, played):
+    """Count violations in decisions, with what the log knows came of them."""
+    log = played[2]
+
+    def count(frame, evidence):
+        return count_violations(
+            frame,
+            policies=read_policies(ROOT / "policies"),
+            catalog=world.catalog,
+            evidence=evidence,
+            feature_types=read_feature_types(ROOT / "features"),
+            outcomes=log.scan(LogTable.OUTCOMES).collect(),
+            events=log.scan(LogTable.EVENTS).collect(),
+        )
+
+    return count
 
 
-def test_no_guardrail_gave_way(world, decisions, evidence):
+def test_no_guardrail_gave_way(decisions, evidence, recount):
     assert decisions.height == 2_500
-    assert recount(decisions, world.catalog, evidence) == []
+    assert recount(decisions, evidence) == []
 
 
-def test_the_recount_would_have_noticed(world, decisions, evidence):
+def test_the_recount_would_have_noticed(decisions, evidence, recount):
     """Without a word of consent, doubled, or grown younger, the same log is full of violations."""
-    kinds = {v.kind for v in recount(decisions, world.catalog, Evidence.of([], []))}
+    kinds = {v.kind for v in recount(decisions, Evidence.of([], []))}
     assert kinds == {"consent", "quiet_hours"}
     doubled = pl.concat([decisions, decisions])
-    caps = {v.policy for v in recount(doubled, world.catalog, evidence)}
+    caps = {v.policy for v in recount(doubled, evidence)}
     assert {"two_emails_a_week", "credit_once_a_month", "one_push_a_day"} <= caps
     minors = decisions.with_columns(f_age=pl.lit(15.0), f_employee=pl.lit(1.0))
-    found = {v.policy for v in recount(minors, world.catalog, evidence)}
+    found = {v.policy for v in recount(minors, evidence)}
     assert {"credit_adults_of_good_standing", "no_vouchers_or_credit_for_employees"} <= found
 
 
