@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
-from nba.domain.ids import MAX_ID_LENGTH
+from nba.access import Permission
 from nba.ingestion.segment import TYPES, SegmentBody
-from nba.serving.problems import PROBLEM_TYPE
+from nba.serving.openapi_management import MANAGEMENT_ANSWERS, MANAGEMENT_BODIES, management_paths
+from nba.serving.openapi_parts import (
+    ID,
+    MOMENT,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    in_path,
+    in_query,
+    operation,
+    ref,
+)
 from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody
-
-_ID = {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}
-_MOMENT = {"type": "string", "format": "date-time"}
-_TEXT = {"type": "string"}
-_NUMBER = {"type": "number"}
-_OBJECT: dict[str, Any] = {"type": "object"}
 
 
 class OutcomeBatch(msgspec.Struct):
@@ -33,11 +39,14 @@ class SegmentBatch(msgspec.Struct):
 
 def openapi_document() -> dict[str, Any]:
     """Return the document; the same code gives the same document."""
-    bodies = [DecisionBody, OutcomeBody, OutcomeBatch, ProfileBody, SegmentBody, SegmentBatch]
+    bodies = [
+        *(DecisionBody, OutcomeBody, OutcomeBatch, ProfileBody, SegmentBody, SegmentBatch),
+        *MANAGEMENT_BODIES,
+    ]
     _, components = msgspec.json.schema_components(
         bodies, ref_template="#/components/schemas/{name}"
     )
-    components |= _ANSWERS
+    components |= _ANSWERS | MANAGEMENT_ANSWERS
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,10 +55,27 @@ def openapi_document() -> dict[str, Any]:
             "description": "Ask what to say to a customer, here, now, or whether to say nothing.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "security": [{"bearer": []}, {"write_key": []}],
         "paths": _paths(),
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": _SECURITY,
+        },
     }
 
+
+_SECURITY = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or a token of the OpenID issuer that is set.",
+    },
+    "write_key": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "An API key as user name, as Segment's libraries send their write key.",
+    },
+}
 
 _ANSWERS: dict[str, Any] = {
     "Choice": {
@@ -60,30 +86,30 @@ _ANSWERS: dict[str, Any] = {
             "currency."
         ),
         "properties": {
-            "placement": _ID,
+            "placement": ID,
             "rank": {"type": "integer", "minimum": 1},
-            "action": _ID,
-            "content": {"anyOf": [_ID, {"type": "null"}]},
-            "slots": {"type": "object", "additionalProperties": _TEXT},
-            "propensity": _NUMBER,
-            "value": _NUMBER,
-            "score": _NUMBER,
-            "probability": _NUMBER,
-            "reasons": {"type": "array", "items": _TEXT},
+            "action": ID,
+            "content": {"anyOf": [ID, {"type": "null"}]},
+            "slots": {"type": "object", "additionalProperties": TEXT},
+            "propensity": NUMBER,
+            "value": NUMBER,
+            "score": NUMBER,
+            "probability": NUMBER,
+            "reasons": {"type": "array", "items": TEXT},
         },
     },
     "Answer": {
         "type": "object",
         "properties": {
-            "decision_id": _ID,
-            "customer_id": _ID,
-            "at": _MOMENT,
-            "expires_at": _MOMENT,
-            "plan_version": _TEXT,
+            "decision_id": ID,
+            "customer_id": ID,
+            "at": MOMENT,
+            "expires_at": MOMENT,
+            "plan_version": TEXT,
             "choices": {"type": "array", "items": {"$ref": "#/components/schemas/Choice"}},
             "holdout": {"type": "boolean"},
             "fallback": {"type": "boolean"},
-            "degraded": {"type": "array", "items": _TEXT},
+            "degraded": {"type": "array", "items": TEXT},
             "mode": {"enum": ["live", "dry_run"]},
         },
     },
@@ -93,14 +119,14 @@ _ANSWERS: dict[str, Any] = {
         "required": ["type", "title", "status"],
         "properties": {
             "type": {"type": "string", "format": "uri"},
-            "title": _TEXT,
+            "title": TEXT,
             "status": {"type": "integer"},
-            "detail": _TEXT,
+            "detail": TEXT,
             "errors": {
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "properties": {"pointer": _TEXT, "found": _TEXT, "expected": _TEXT},
+                    "properties": {"pointer": TEXT, "found": TEXT, "expected": TEXT},
                 },
             },
         },
@@ -109,115 +135,100 @@ _ANSWERS: dict[str, Any] = {
 
 
 def _paths() -> dict[str, Any]:
-    answer = {"$ref": "#/components/schemas/Answer"}
-    one_or_many = [_ref("OutcomeBody"), _ref("OutcomeBatch")]
-    messages = [_ref("SegmentBody"), _ref("SegmentBatch")]
-    decision, customer = _parameter("decision_id"), _parameter("customer_id")
-    limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "default": 50}}
+    return {
+        **_decision_paths(),
+        **_customer_paths(),
+        **management_paths(),
+        **_operation_paths(),
+    }
+
+
+def _decision_paths() -> dict[str, Any]:
+    may, answer = Permission, ref("Answer")
+    about = partial(operation, tag="decisions")
+    decision = [in_path("decision_id")]
+    one_or_many = {"anyOf": [ref("OutcomeBody"), ref("OutcomeBatch")]}
+    place = "/v1/decisions/{decision_id}"
+    reads = may.READ_DECISIONS
     return {
         "/v1/decisions": {
-            "post": _operation("Decide", answer, body=_ref("DecisionBody"), tag="decisions")
+            "post": about("Decide", answer, body=ref("DecisionBody"), needs=may.DECIDE)
         },
-        "/v1/decisions/{decision_id}": {
-            "get": _operation("The answer as it was given", answer, [decision], tag="decisions")
+        place: {"get": about("The answer as it was given", answer, decision, needs=reads)},
+        f"{place}/explain": {
+            "get": about("Why, for every candidate", OBJECT, decision, needs=reads)
         },
-        "/v1/decisions/{decision_id}/explain": {
-            "get": _operation("Why, for every candidate", _OBJECT, [decision], tag="decisions")
-        },
-        "/v1/decisions/{decision_id}/replay": {
-            "get": _operation("Decide again from the record", answer, [decision], tag="decisions")
+        f"{place}/replay": {
+            "get": about("Decide again from the record", answer, decision, needs=reads)
         },
         "/v1/outcomes": {
-            "post": _operation(
-                "Report outcomes", _OBJECT, body={"anyOf": one_or_many}, tag="outcomes"
+            "post": operation(
+                "Report outcomes", OBJECT, body=one_or_many, tag="outcomes", needs=may.REPORT
             )
         },
+    }
+
+
+def _customer_paths() -> dict[str, Any]:
+    may, about = Permission, partial(operation, tag="customers")
+    customer = [in_path("customer_id")]
+    limit = in_query("limit", {"type": "integer", "default": 50})
+    place = "/v1/customers/{customer_id}"
+    messages = {"anyOf": [ref("SegmentBody"), ref("SegmentBatch")]}
+    reads, writes = may.READ_CUSTOMERS, may.WRITE_CUSTOMERS
+    return {
         "/v1/events": {
-            "post": _operation(
-                "Take in events (Segment spec)", _OBJECT, body={"anyOf": messages}, tag="customers"
-            )
+            "post": about("Take in events (Segment spec)", OBJECT, body=messages, needs=writes)
         },
         **{f"/v1/{name}": _taking(name) for name in ("batch", *TYPES)},
-        "/v1/customers/{customer_id}": {
-            "get": _operation("A customer's profile", _OBJECT, [customer], tag="customers"),
-            "put": _operation(
-                "Change a profile", _OBJECT, [customer], body=_ref("ProfileBody"), tag="customers"
+        place: {
+            "get": about("A customer's profile", OBJECT, customer, needs=reads),
+            "put": about(
+                "Change a profile", OBJECT, customer, body=ref("ProfileBody"), needs=writes
             ),
-            "delete": _operation(
-                "Erase a customer everywhere", _OBJECT, [customer], tag="customers", status="202"
+            "delete": about(
+                "Erase a customer everywhere",
+                OBJECT,
+                customer,
+                status="202",
+                needs=may.ERASE_CUSTOMERS,
             ),
         },
-        "/v1/customers/{customer_id}/timeline": {
-            "get": _operation(
-                "Decisions, outcomes and events", _OBJECT, [customer, limit], tag="customers"
+        f"{place}/timeline": {
+            "get": about("Decisions, outcomes and events", OBJECT, [*customer, limit], needs=reads)
+        },
+        f"{place}/export": {
+            "get": about("Everything kept", OBJECT, customer, needs=may.EXPORT_CUSTOMERS)
+        },
+        f"{place}/consents": {
+            "get": about("Consents that stand, and their history", OBJECT, customer, needs=reads)
+        },
+        f"{place}/erasure": {
+            "get": about(
+                "How far an erasure has come, and its proof", OBJECT, customer, needs=reads
             )
         },
-        "/v1/customers/{customer_id}/export": {
-            "get": _operation("Everything kept", _OBJECT, [customer], tag="customers")
-        },
-        "/v1/customers/{customer_id}/consents": {
-            "get": _operation(
-                "Consents that stand, and their history", _OBJECT, [customer], tag="customers"
-            )
-        },
-        "/v1/customers/{customer_id}/erasure": {
-            "get": _operation(
-                "How far an erasure has come, and its proof", _OBJECT, [customer], tag="customers"
-            )
-        },
-        "/healthz": {"get": _operation("Whether the process lives", _OBJECT, tag="operations")},
-        "/readyz": {"get": _operation("Whether it can decide", _OBJECT, tag="operations")},
-        "/metrics": {"get": _metrics()},
     }
 
 
 def _taking(name: str) -> dict[str, Any]:
     """Return the operation of one of Segment's own paths."""
-    body = _ref("SegmentBatch" if name == "batch" else "SegmentBody")
+    body = ref("SegmentBatch" if name == "batch" else "SegmentBody")
     summary = f"Take in Segment's {name}, as its libraries send it"
-    return {"post": _operation(summary, _OBJECT, body=body, tag="customers")}
+    needs = Permission.WRITE_CUSTOMERS
+    return {"post": operation(summary, OBJECT, body=body, tag="customers", needs=needs)}
 
 
-def _metrics() -> dict[str, Any]:
-    content = {"text/plain": {"schema": _TEXT}}
-    answered = {"200": {"description": "Answered", "content": content}}
-    return {"summary": "Measurements for Prometheus", "tags": ["operations"], "responses": answered}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": _ID}
-
-
-def _operation(
-    summary: str,
-    answer: dict[str, Any],
-    parameters: list[dict[str, Any]] | None = None,
-    *,
-    tag: str,
-    body: dict[str, Any] | None = None,
-    status: str = "200",
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "tags": [tag],
-        "responses": {
-            status: {
-                "description": "Answered",
-                "content": {"application/json": {"schema": answer}},
-            },
-            "default": {
-                "description": "Refused",
-                "content": {PROBLEM_TYPE: {"schema": _ref("Problem")}},
-            },
-        },
+def _operation_paths() -> dict[str, Any]:
+    about = partial(operation, tag="operations")
+    measured = about(
+        "Measurements for Prometheus",
+        TEXT,
+        content_type="text/plain",
+        needs=Permission.READ_METRICS,
+    )
+    return {
+        "/healthz": {"get": about("Whether the process lives", OBJECT, needs=None)},
+        "/readyz": {"get": about("Whether it can decide", OBJECT, needs=None)},
+        "/metrics": {"get": measured},
     }
-    if parameters:
-        operation["parameters"] = parameters
-    if body is not None:
-        content = {"application/json": {"schema": body}}
-        operation["requestBody"] = {"required": True, "content": content}
-    return operation

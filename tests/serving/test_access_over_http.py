@@ -114,6 +114,8 @@ def test_who_may_not_is_told_so_and_who_may_is_let_through(
         (permission,) = set(refused.values())
         assert refused.keys() == {name for name in may if permission not in may[name]}, path
         needed.add(permission)
+        document = guarded.get("/openapi.json").json()
+        assert document["paths"][path][method]["x-needs"] == permission
     assert needed == set(Permission)
 
 

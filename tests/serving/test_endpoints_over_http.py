@@ -341,6 +341,26 @@ def test_consents_say_since_when_they_stand_and_where_they_are_from(api: httpx.C
     assert api.get("/v1/customers/nobody-at-all/consents").status_code == 404
 
 
+def test_lists_are_shown_exported_and_erased_and_are_no_consents(api: httpx.Client) -> None:
+    path = "/v1/customers/listed"
+    consents = {"email": {"marketing": "granted"}}
+    api.put(
+        path, json={"consents": consents, "audiences": {"members/gold": True, "families": True}}
+    )
+    api.put(path, json={"audiences": {"families": False}})
+    profile = api.get(path).json()
+    assert (profile["audiences"], profile["consents"]) == (["members/gold"], consents)
+    assert list(api.get(f"{path}/consents").json()["standing"]) == ["email"]
+    export = api.get(f"{path}/export").json()
+    assert export["profile"]["audiences"] == ["members/gold"]
+    assert [update["audiences"] for update in export["updates"]] == [
+        {"members/gold": True, "families": True},
+        {"families": False},
+    ]
+    assert api.delete(path).status_code == 202
+    assert api.get(path).status_code == 404
+
+
 def test_a_source_of_consents_is_checked(api: httpx.Client) -> None:
     for source in ("", "x" * 129, "alias:somebody"):
         reply = api.put("/v1/customers/unsourced", json={"consent_source": source})
@@ -387,7 +407,7 @@ def test_every_documented_operation_is_answered_and_every_other_method_is_not(
 ) -> None:
     document = api.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert len(document["paths"]) == 21
+    assert len(document["paths"]) == 45
     for path, operations in document["paths"].items():
         real = path.replace("{decision_id}", NEVER_MADE).replace("{customer_id}", "documented")
         for method in ("get", "put", "post", "delete", "patch"):
