@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from nba.bandits import OnlineLogistic
+from nba.catalog.store import ControlStore
+from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.ids import DecisionId, uniform_hash
@@ -22,6 +25,7 @@ from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.records import DecisionRecord
 from nba.ledger.store import LedgerStore
+from nba.worker.learning import state_key
 from nba.worker.records import Records
 
 DEFAULT_SIZE = 10_000
@@ -93,6 +97,19 @@ async def sample_decisions(
         available=len(ids),
         lost=len(chosen) - len(readable),
     )
+
+
+def as_learned(control: ControlStore, plan: Plan) -> Plan:
+    """Return a plan with the latest the bandit has learned under its models.
+
+    A change that leaves models and bandit alone goes on with what was learned; so what would be is
+    to be judged with it, and what is live too.
+    """
+    kept = control.latest_snapshot(state_key(plan))
+    if kept is None:
+        return plan
+    learner = OnlineLogistic.from_bytes(kept.state, plan.source.bandit)
+    return plan.with_learner(learner, kept.sequence)
 
 
 def _check(size: int, since_ms: int | None, until_ms: int | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 from shop import NOW_MS, Shop, write_project
 
 from nba.control.simulation import simulate
-from nba.control.simulation_source import Sample, sample_decisions
+from nba.control.simulation_source import Sample, as_learned, sample_decisions
 from nba.errors import InputError
 from nba.ledger.log import LogTable
 
@@ -36,6 +36,7 @@ def shop(tmp_path: Path) -> Shop:
         await worker.expire()
         await worker.step()
         await worker.flush()
+        await worker.publish_snapshot()
 
     asyncio.run(trade())
     return shop
@@ -136,3 +137,16 @@ def test_what_was_sampled_can_be_simulated(shop: Shop) -> None:
     assert report.decisions == 12
     assert report.unchanged
     assert report.off_policy.decisions == 12
+
+
+def test_plans_are_judged_with_what_the_bandit_has_learned(shop: Shop) -> None:
+    learned = as_learned(shop.control, shop.plan)
+    assert learned.updates > shop.plan.updates == 0
+    assert learned.version == f"{shop.plan.digest}.{learned.snapshot}"
+    report = simulate(shop.plan, learned, sample(shop).records)
+    assert not report.unchanged
+
+
+def test_where_nothing_was_learned_the_plan_believes_its_models(tmp_path: Path) -> None:
+    fresh = Shop(write_project(tmp_path / "fresh"))
+    assert as_learned(fresh.control, fresh.plan) is fresh.plan
