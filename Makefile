@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test check bench race docs clean
 
 help: ## Print what can be made
 	@echo "usage: make TARGET [ARGS=...]"
@@ -41,6 +41,9 @@ bench: bench-decisions ## Measure decisions against a bare route and a hand-writ
 
 bench-%: $(INSTALLED) ## Run one of benchmarks/: bench-features, bench-scoring, bench-world
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*) $(ARGS)
+
+race: $(INSTALLED) ## Decide 100,000 times at once, publish meanwhile, count again what was allowed
+	$(BIN)/python -m benchmarks.bench_race $(ARGS)
 
 docs: $(INSTALLED) ## Write the generated pages again: settings, commands, policies, openapi.json
 	$(BIN)/python -m tools.reference

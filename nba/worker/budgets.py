@@ -108,7 +108,7 @@ class BudgetKeeper:
         ordered = sorted(reported, key=lambda o: (o.received_at_ms, o.outcome_id))
         if await self._join([o for o in ordered if o.choice == choice], share, record):
             return
-        if share.policy.counts == DECISION:
+        if share.policy.counting == DECISION:
             await self._store.settle(account, grant)
         else:
             await self._store.release(account, grant)
@@ -130,7 +130,7 @@ class BudgetKeeper:
         for outcome in reported:
             if outcome.received_at_ms > until_ms:
                 continue
-            if outcome.kind == policy.counts:
+            if outcome.kind == policy.counting:
                 await self._store.settle(claim.account, claim.grant)
                 return True
             if outcome.kind in policy.release:

@@ -283,7 +283,7 @@ class Shop:
         self.log = log if log is not None else MemoryLog()
         self.grace_ms = grace_ms
         profiles: dict[str, bytes] = {}
-        self.ledger = MemoryLedger(profiles, partitions=partitions)
+        self.ledger = MemoryLedger(profiles, partitions=partitions, clock=self.clock)
         store = MemoryProfileStore(
             profiles,
             self.ledger.append_entry,

@@ -81,7 +81,7 @@ class Budget(PolicyKind):
     Periods are a ``day``, ``week`` or ``month`` in ``zone``, a length such as ``6h``, or
     ``total``, which is as long as the policy holds; a stock is never refilled, so it is total.
 
-    With ``counts: decision`` being chosen is enough. With the kind of an outcome, a choice keeps
+    With ``counting: decision`` being chosen is enough. With the kind of an outcome, a choice keeps
     its share for ``hold`` and gives it back if that outcome was not reported by then. An outcome
     in ``release`` gives it back at once. While less was spent than the part of ``minimum`` that
     its time calls for, the value of everything selected is multiplied by ``boost``.
@@ -96,7 +96,7 @@ class Budget(PolicyKind):
     pacing: Pacing = Pacing.NONE
     minimum: float = 0.0
     boost: float = 1.0
-    counts: str = DECISION
+    counting: str = DECISION
     release: tuple[str, ...] = ()
     hold: timedelta | None = None
     causes: ClassVar[tuple[Cause, ...]] = (
@@ -120,7 +120,7 @@ class Budget(PolicyKind):
     @property
     def is_final(self) -> bool:
         """Whether nothing gives back what a choice took."""
-        return self.counts == DECISION and not self.release
+        return self.counting == DECISION and not self.release
 
     def units_of(self, action: Action) -> int:
         """Return what a choice of an action takes, in whole units."""
@@ -231,13 +231,14 @@ class Budget(PolicyKind):
             yield Problem("minimum", found, "a minimum is for whole actions: select actions")
 
     def _hold_problems(self) -> Iterator[Problem]:
-        if not self.counts:
-            yield Problem("counts", "counts ''", "decision, or a kind of outcome")
-        if self.counts in self.release:
-            yield Problem("release", f"{self.counts!r} in both", "an outcome counts or gives back")
+        if not self.counting:
+            yield Problem("counting", "counting ''", "decision, or a kind of outcome")
+        if self.counting in self.release:
+            found = f"{self.counting!r} in both"
+            yield Problem("release", found, "an outcome counts, or it gives back")
         if self.is_final:
             if self.hold is not None:
-                found = "hold without counts or release"
+                found = "hold without counting an outcome or release"
                 yield Problem("hold", found, "leave it out: nothing is given back")
             return
         if self.hold is None:

@@ -175,13 +175,13 @@ def test_a_change_of_unit_or_period_makes_it_another_account() -> None:
         ({"minimum": 1}, "boost"),
         ({"boost": 2}, "boost"),
         ({"minimum": 1, "boost": 11}, "boost"),
-        ({"counts": "delivered"}, "hold"),
+        ({"counting": "delivered"}, "hold"),
         ({"release": ("bounced",)}, "hold"),
         ({"hold": timedelta(days=1)}, "hold"),
-        ({"counts": "delivered", "hold": timedelta(days=31)}, "hold"),
-        ({"counts": "", "hold": timedelta(days=1)}, "counts"),
+        ({"counting": "delivered", "hold": timedelta(days=31)}, "hold"),
+        ({"counting": "", "hold": timedelta(days=1)}, "counting"),
         (
-            {"counts": "delivered", "release": ("delivered",), "hold": timedelta(days=1)},
+            {"counting": "delivered", "release": ("delivered",), "hold": timedelta(days=1)},
             "release",
         ),
         (
@@ -201,7 +201,7 @@ def test_nonsense_is_refused(changes: dict, field: str) -> None:
         {"limit": 19.99, "unit": Unit.MONEY},
         {"unit": Unit.STOCK, "period": "total"},
         {"period": "total", "pacing": Pacing.EVEN, "starts": "2025-01-01", "ends": "2025-02-01"},
-        {"counts": "delivered", "release": ("bounced",), "hold": timedelta(days=2)},
+        {"counting": "delivered", "release": ("bounced",), "hold": timedelta(days=2)},
         {"minimum": 5, "boost": 2.5},
     ],
 )
