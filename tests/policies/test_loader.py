@@ -9,8 +9,15 @@ import pytest
 
 from nba.domain.policy import Missing, Selector
 from nba.errors import Fault
-from nba.policies import PolicySet, load_policies
-from nba.policies.kinds import ContactCap, QuietHours
+from nba.policies import (
+    PolicySet,
+    load_policies,
+    policies_from_builtins,
+    policies_to_builtins,
+)
+from nba.policies.kinds import AudiencePolicy, ContactCap, Holdout, QuietHours
+from nba.policies.kinds.holdout import Exempt
+from nba.policies.kinds.quiet_hours import Period
 
 GOOD = """\
 policies:
@@ -57,6 +64,43 @@ def test_bare_times_are_read_as_times_though_yaml_makes_numbers_of_them(tmp_path
     night = policies.policies[1]
     assert isinstance(night, QuietHours)
     assert (night.start, night.end) == ("21:00", "08:00")
+
+
+def test_periods_and_dates_are_read_as_they_are_written(tmp_path: Path) -> None:
+    text = """\
+policies:
+  - id: night
+    kind: quiet_hours
+    description: Sleep well.
+    periods:
+      - {start: 21:00, end: 8:00}
+      - {start: 12:30, end: 14:00, days: [sat, sun]}
+    holidays: [2026-12-24]
+    calendars: [AT]
+    zone: Europe/Vienna
+  - id: members
+    kind: audience
+    description: For members.
+    in: [members/gold]
+    not_in: [blocked]
+  - id: left_alone
+    kind: holdout
+    description: Some.
+    share: 0.1
+    salt: s
+    exempt: {audiences: [staff], customers: [the_ceo]}
+"""
+    policies, faults = _load(tmp_path, night=text)
+    assert faults == []
+    night, members, held = policies.policies
+    assert isinstance(night, QuietHours)
+    assert night.periods == (Period("21:00", "08:00"), Period("12:30", "14:00", ("sat", "sun")))
+    assert night.holidays == ("2026-12-24",)
+    assert isinstance(members, AudiencePolicy)
+    assert (members.in_, members.not_in) == (("members/gold",), ("blocked",))
+    assert isinstance(held, Holdout)
+    assert held.exempt == Exempt(audiences=("staff",), customers=("the_ceo",))
+    assert policies_from_builtins(policies_to_builtins([members, held])) == (members, held)
 
 
 def test_policies_know_where_they_were_written(tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_a_profile_tells_absent_from_null() -> None:
     assert body.to_domain("a") == ProfileUpdate(
         customer_id="a", attributes={"age": None}, consents={"email": {"m": Consent.GRANTED}}
     )
+    listed = parse(b'{"audiences":{"members/gold":true,"blocked":false}}', ProfileBody)
+    assert listed.to_domain("a").audiences == {"members/gold": True, "blocked": False}
 
 
 @pytest.mark.parametrize(

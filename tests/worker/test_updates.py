@@ -58,6 +58,7 @@ def test_every_accepted_update_is_a_row_and_a_refused_one_is_not(shop: Shop) -> 
 
     first, second = asyncio.run(run())
     assert (first["source"], second["source"]) == ("api", "identify")
+    assert json.loads(first["audiences"]) == {}
     assert json.loads(first["attributes"]) == {"age": 44.0}
     assert json.loads(first["consents"]) == {"email": {"marketing": "granted"}}
     assert json.loads(second["attributes"]) == {"age": None}
