@@ -399,7 +399,6 @@ class FeatureSet:
                 for name, slot in self._row.attributes.items()
             },
             "consents": _named_consents(consents, consent_names),
-            "audiences": self.audiences.on(kept.consents),
             "time_zone": kept.time_zone,
             "locale": kept.locale,
             "aggregates": {
@@ -410,6 +409,7 @@ class FeatureSet:
                 for segment in self._declared.segments
                 if row[self._row.symbols[f"segment.{segment.name}"].column] == 1.0
             ],
+            "audiences": self.audiences.on(kept.consents),
         }
 
     def decode(self, name: str, row: NDArray[np.float32]) -> float | bool | str | None:
