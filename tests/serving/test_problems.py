@@ -7,6 +7,7 @@ import json
 import pytest
 
 from nba.errors import (
+    AccessDeniedError,
     ConflictError,
     CorruptRecordError,
     DefinitionError,
@@ -16,6 +17,7 @@ from nba.errors import (
     NbaError,
     NotFoundError,
     OverloadedError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from nba.serving.problems import PROBLEM_TYPE, problem, refusal
@@ -28,6 +30,7 @@ FAULTS = [Fault("/a", "found x", "y"), Fault("/b/0", "it is missing", "add it")]
     [
         (InputError(FAULTS), 422, "invalid-input", ()),
         (DefinitionError(FAULTS), 422, "invalid-input", ()),
+        (AccessDeniedError("not you"), 403, "access-denied", ()),
         (NotFoundError("gone"), 404, "not-found", ()),
         (ConflictError("used"), 409, "conflict", ()),
         (OverloadedError("busy", retry_after_seconds=7), 429, "overloaded", (b"7",)),
@@ -67,3 +70,9 @@ def test_a_refusal_without_faults_has_no_list_of_them() -> None:
         "status": 404,
         "detail": "detail",
     }
+
+
+def test_whoever_is_not_known_is_told_how_to_say_who_they_are() -> None:
+    reply = problem(UnauthenticatedError("no key"))
+    assert (reply.status, reply.headers) == (401, ((b"www-authenticate", b"Bearer"),))
+    assert json.loads(reply.body)["type"] == "urn:nba:problem:unauthenticated"
