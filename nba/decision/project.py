@@ -36,6 +36,7 @@ from nba.features import SENSITIVE, FeatureSet, build_features, load_features
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.models import ModelSpec, load_models
 from nba.policies import PolicySet, check_policies, load_policies, read_policies
+from nba.policies.history_checks import event_faults
 
 Identified = TypeVar("Identified", Action, Content, Placement, Policy)
 
@@ -197,6 +198,7 @@ def _check_across(
             ),
         }
         check_policies(policies, catalog=catalog, schema=schema, faults=faults)
+        faults.extend(event_faults(policies, features.events))
 
 
 def _in_order(catalog: Catalog) -> Catalog:

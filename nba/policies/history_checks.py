@@ -1,8 +1,8 @@
-"""Checks of policies that look back: outcomes that are reported, dimensions that are there."""
+"""Checks of policies that look back: outcomes and events that come, dimensions that are there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from nba.domain.catalog import Catalog
 from nba.domain.outcome import STANDARD_OUTCOMES
@@ -10,7 +10,7 @@ from nba.errors import Fault
 from nba.policies.counting import DECISION
 from nba.policies.kind import PolicyKind
 from nba.policies.kinds import ContactCap, Diversity, SequencePolicy, Suppression
-from nba.policies.loader import LocatedPolicy
+from nba.policies.loader import LocatedPolicy, PolicySet
 from nba.policies.suggestions import nearest
 
 
@@ -35,6 +35,18 @@ def history_faults(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:
         found = f"unknown dimension {policy.dimension!r}"
         expected = nearest(policy.dimension, catalog.taxonomy.dimensions)
         yield Fault(located.place("dimension"), found, expected)
+
+
+def event_faults(policies: PolicySet, events: Collection[str]) -> Iterator[Fault]:
+    """Yield a fault for every event that is not declared: it is ignored wherever it arrives."""
+    for located in policies:
+        if not isinstance(policy := located.policy, Suppression):
+            continue
+        for field in ("events", "until_events"):
+            for position, name in enumerate(getattr(policy, field)):
+                if name not in events:
+                    found = f"{field}: undeclared event {name!r}"
+                    yield Fault(located.place(field, position), found, nearest(name, events))
 
 
 def _relied_on(policy: PolicyKind) -> Mapping[str, tuple[str, ...]]:

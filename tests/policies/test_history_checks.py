@@ -16,6 +16,7 @@ from nba.policies import (
     policies_to_builtins,
 )
 from nba.policies.calendar_window import CalendarUnit, CalendarWindow
+from nba.policies.history_checks import event_faults
 
 CAP = {"kind": "contact_cap", "limit": 1, "window": "7d"}
 PAUSE = {"kind": "suppression", "outcomes": ["reject"], "pause": "30d"}
@@ -98,6 +99,17 @@ def test_good_policies_have_no_fault_and_come_back_from_a_plan(given, faults, re
 def test_what_is_never_there_is_a_fault(given, fault, faults):
     found = faults(given)
     assert any(fault in text for text in found), found
+
+
+def test_an_event_that_is_not_declared_never_comes(read):
+    pause = {**PAUSE, "outcomes": [], "events": ["Complaint Opened"], "until_events": ["Solved"]}
+    policies, _ = read(pause)
+    assert list(event_faults(policies, {"Complaint Opened", "Solved"})) == []
+    found = [str(fault) for fault in event_faults(policies, {"Complaints Opened"})]
+    assert len(found) == 2
+    assert found[0].startswith("a.yaml:")
+    assert "events: undeclared event 'Complaint Opened'; did you mean Complaints" in found[0]
+    assert "until_events: undeclared event 'Solved'; known: Complaints Opened" in found[1]
 
 
 def test_calendar_and_durations_are_told_apart(read):
