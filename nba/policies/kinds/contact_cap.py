@@ -47,10 +47,12 @@ _THIRD_CAUSE = 3
 class ContactCap(PolicyKind):
     """Drops everything selected once ``limit`` selected contacts lie within ``window``.
 
-    ``window`` is a duration, or one of a calendar: ``{calendar: week, zone: customer}``. Every
-    recorded contact counts whose action and placement the selector selects, in whatever placement
-    the decision is for. What the catalog no longer knows counts too, and where the history does not
-    reach back far enough, nothing selected is said.
+    ``window`` is a duration, or the current one of a calendar: ``{calendar: week}``, where
+    ``calendar`` is ``day``, ``week`` or ``month``, ``zone`` is ``customer`` (the default) or an
+    IANA name, ``week_starts`` is a weekday (``mon`` … ``sun``) and ``month_starts`` a day from 1 to
+    28. Every recorded contact counts whose action and placement the selector selects, in whatever
+    placement the decision is for. What the catalog no longer knows counts too, and where the
+    history does not reach back far enough, or the zone is not known, nothing selected is said.
 
     ``counting`` says what counts: each ``decision``, or each contact with a kind of outcome
     (``delivered``, ``impression``, ``click``, or one of your own), at the time of the outcome. A
