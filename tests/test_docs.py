@@ -38,7 +38,9 @@ PAGES = sorted(
         *(ROOT / "models").rglob("*.md"),
     ]
 )
-GENERATED = {f"docs/reference/{name}.md" for name in ("cli", "features", "policies", "settings")}
+GENERATED = {
+    f"docs/reference/{name}.md" for name in ("access", "cli", "features", "policies", "settings")
+}
 SHOWN_URL = "http://127.0.0.1:8080"
 READY_SECONDS = 90
 

@@ -18,6 +18,7 @@ from inspect import getdoc
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from nba.access.roles import MEANINGS, ROLES, SCOPES, Permission, Role, Scope
 from nba.domain.catalog import MessageClass
 from nba.domain.policy import Missing, Policy, Selector
 from nba.features.json_schema import features_schema
@@ -89,6 +90,28 @@ def policies_page() -> str:
     )
 
 
+def access_page() -> str:
+    """Return the page of roles, scopes and permissions."""
+    heading = ("permission", "it is to", "scope of keys", *(str(role) for role in Role))
+    rows = [
+        (
+            f"`{permission}`",
+            MEANINGS[permission],
+            next(f"`{scope}`" for scope in Scope if permission in SCOPES[scope]),
+            *("yes" if permission in ROLES[role] else "" for role in Role),
+        )
+        for permission in Permission
+    ]
+    return page(
+        "Access",
+        "What each role may do, where `NBA_ACCESS` is `keys`. A key of scope `decide` has no "
+        "roles: it may do what is of that scope, or what `--only` leaves of it. A key of scope "
+        "`manage` may do what its roles may and is of that scope; a token, what its roles may. "
+        "Each operation of the API says in `x-needs` which permission it needs.",
+        table(heading, rows),
+    )
+
+
 def _kind(name: str, kind: type[PolicyKind]) -> str:
     shared = {field.name for field in fields(Policy)}
     causes = [(f"`{cause.code}`", cause.meaning) for cause in kind.causes]
@@ -123,6 +146,7 @@ def _default(value: object) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
+    "docs/reference/access.md": access_page,
     "docs/reference/cli.md": commands_page,
     "docs/reference/policies.md": policies_page,
     "docs/reference/features.md": features_page,

@@ -16,37 +16,21 @@ class Permission(StrEnum):
     """What a route asks for; each is asked for by at least one."""
 
     DECIDE = "decide"
-    """Ask for decisions."""
     REPORT = "report"
-    """Report outcomes."""
     WRITE_CUSTOMERS = "write_customers"
-    """Send events, change profiles and consents."""
     READ_CUSTOMERS = "read_customers"
-    """Read profiles, timelines and consents."""
     EXPORT_CUSTOMERS = "export_customers"
-    """Read everything kept of a customer, the sensitive in clear."""
     ERASE_CUSTOMERS = "erase_customers"
-    """Erase a customer everywhere."""
     READ_DECISIONS = "read_decisions"
-    """Read, explain and replay decisions."""
     READ_CATALOG = "read_catalog"
-    """Read the catalog, policies, plans and change sets."""
     EDIT_CHANGES = "edit_changes"
-    """Make and edit change sets, and submit them."""
     SIMULATE = "simulate"
-    """Replay recorded decisions under a change set."""
     APPROVE = "approve"
-    """Approve change sets."""
     PUBLISH = "publish"
-    """Make an approved change set live."""
     ROLLBACK = "rollback"
-    """Make an earlier plan live again."""
     READ_AUDIT = "read_audit"
-    """Read and verify the audit trail."""
     READ_METRICS = "read_metrics"
-    """Read what Prometheus collects."""
     MANAGE_KEYS = "manage_keys"
-    """Make, rotate and revoke API keys."""
 
 
 class Role(StrEnum):
@@ -68,6 +52,27 @@ class Scope(StrEnum):
 
 
 _P = Permission
+
+MEANINGS: Mapping[Permission, str] = {
+    _P.DECIDE: "ask for decisions",
+    _P.REPORT: "report outcomes",
+    _P.WRITE_CUSTOMERS: "send events, change profiles and consents",
+    _P.READ_CUSTOMERS: "read profiles, timelines and consents",
+    _P.EXPORT_CUSTOMERS: "read everything kept of a customer, the sensitive in clear",
+    _P.ERASE_CUSTOMERS: "erase a customer everywhere",
+    _P.READ_DECISIONS: "read, explain and replay decisions",
+    _P.READ_CATALOG: "read the catalog, policies, plans and change sets",
+    _P.EDIT_CHANGES: "make and edit change sets, and submit them",
+    _P.SIMULATE: "replay recorded decisions under a change set",
+    _P.APPROVE: "approve change sets",
+    _P.PUBLISH: "make an approved change set live",
+    _P.ROLLBACK: "make an earlier plan live again",
+    _P.READ_AUDIT: "read and verify the audit trail",
+    _P.READ_METRICS: "read what Prometheus collects",
+    _P.MANAGE_KEYS: "make, rotate and revoke API keys",
+}
+"""What each permission allows."""
+
 _READS = frozenset({_P.READ_CATALOG, _P.READ_DECISIONS, _P.READ_CUSTOMERS})
 _EDITS = _READS | {_P.EDIT_CHANGES, _P.SIMULATE}
 _DECIDES = frozenset({_P.DECIDE, _P.REPORT, _P.WRITE_CUSTOMERS})

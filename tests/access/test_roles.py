@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from nba.access.roles import ANYBODY, ROLES, SCOPES, Permission, Role, Scope, permissions_of
+from nba.access.roles import (
+    ANYBODY,
+    MEANINGS,
+    ROLES,
+    SCOPES,
+    Permission,
+    Role,
+    Scope,
+    permissions_of,
+)
 
 CHANGES = {"edit_changes", "approve", "publish", "rollback", "manage_keys"}
 
@@ -24,7 +33,8 @@ def test_each_role_changes_only_what_is_its_own(role: Role, may: set[str]) -> No
     assert CHANGES & set(ROLES[role]) == may
 
 
-def test_every_role_and_every_scope_is_in_its_table() -> None:
+def test_every_role_scope_and_permission_is_in_its_table() -> None:
+    assert set(MEANINGS) == set(Permission)
     assert set(ROLES) == set(Role)
     assert set(SCOPES) == set(Scope)
 
