@@ -11,24 +11,29 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import timedelta
 from difflib import unified_diff
+from enum import Enum, EnumMeta
 from inspect import getdoc
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from nba.access.roles import MEANINGS, ROLES, SCOPES, Permission, Role, Scope
 from nba.domain.catalog import MessageClass
 from nba.domain.policy import Missing, Policy, Selector
 from nba.features.json_schema import features_schema
 from nba.policies.kind import PolicyKind
-from nba.policies.kinds import KINDS
+from nba.policies.kinds import KINDS, Validity
 from nba.policies.order import CONCERNS, ORDER, SHAPERS
 from nba.serving.openapi import openapi_document
 from nba.settings import Settings
 from tools.features import features_page
 from tools.markdown import GENERATED, markdown, page, paragraphs, table
+
+_KINDS: Mapping[str, type[PolicyKind]] = {"validity": Validity, **KINDS}
+"""What is written, and what goes without writing."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,7 +91,7 @@ def policies_page() -> str:
         + "\n\nKeys of `applies_to`, all optional:\n\n"
         + _fields(Selector)
         + f"\n\n{paragraphs(getdoc(Selector) or '')}",
-        *[_kind(name, KINDS[name]) for name in (*ORDER, *SHAPERS)],
+        *[_kind(name, _KINDS[name]) for name in (*ORDER, *SHAPERS)],
     )
 
 
@@ -130,12 +135,27 @@ def _fields(kind: type, leave_out: Iterable[str] = ()) -> str:
         if field.name in leave_out:
             continue
         required = field.default is MISSING and field.default_factory is MISSING
-        shown = _TYPES.get(
-            hints[field.name], "mapping" if hints[field.name] is Selector else "text"
-        )
         default = "required" if required else _default(field.default)
-        rows.append((f"`{field.name}`", shown, default))
-    return table(("field", "type", "default"), rows)
+        # A word that Python keeps for itself has an underscore there.
+        rows.append((f"`{field.name.rstrip('_')}`", _shown(hints[field.name]), default))
+    return table(("field", "type", "default"), rows) if rows else "It has no fields of its own."
+
+
+def _shown(hint: Any) -> str:
+    """Return how a type is called on the page."""
+    if hint in _TYPES:
+        return _TYPES[hint]
+    if hint is Selector:
+        return "mapping"
+    if is_dataclass(hint):
+        return f"mapping of {', '.join(f'`{field.name}`' for field in fields(hint))}"
+    if isinstance(hint, EnumMeta):
+        members: list[Enum] = list(hint)
+        return " or ".join(f"`{member.value}`" for member in members)
+    parts = [part for part in get_args(hint) if part not in {Ellipsis, NoneType}]
+    if get_origin(hint) is tuple:
+        return f"list of: {_shown(parts[0])}"
+    return " or ".join(map(_shown, parts)) or "text"
 
 
 def _default(value: object) -> str:
