@@ -107,6 +107,9 @@ def _index(
             _index(value, (*at, index), name, lines, faults)
 
 
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
 def convert(
     document: Document, value: Any, kind: type[T], faults: list[Fault], *location: str | int
 ) -> T | None:
@@ -114,8 +117,12 @@ def convert(
 
     ``location`` is the path of ``value`` inside the document.
     """
+    adapter = _adapters.get(kind)
+    if adapter is None:
+        # Making one takes longer than validating a hundred items.
+        adapter = _adapters[kind] = TypeAdapter(kind)
     try:
-        result: T = TypeAdapter(kind).validate_python(value)
+        result: T = adapter.validate_python(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             inner = tuple(part for part in detail["loc"])

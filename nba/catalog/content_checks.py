@@ -11,7 +11,7 @@ from nba.catalog.slots import slot_problems, url_problems
 from nba.catalog.suggestions import nearest
 from nba.catalog.taxonomy_checks import Terms
 from nba.catalog.templating import TemplateError, has_template
-from nba.domain.catalog import Action, Content, Placement
+from nba.domain.catalog import Action, Content, Placement, Slot
 from nba.domain.ids import NO_ACTION
 from nba.domain.taxonomy import Carrier
 from nba.domain.validity import validity_faults
@@ -90,10 +90,12 @@ def _check_slots(
 ) -> Iterator[Fault]:
     content = written.item
     told: set[str] = set()
+    looked_at: set[tuple[str, Slot]] = set()
     for placement in here:
         for name, slot in placement.slots.items():
-            if name in told:
+            if name in told or (name, slot) in looked_at:
                 continue
+            looked_at.add((name, slot))
             text = content.slots.get(name)
             if text is not None and text.strip():
                 for problem in slot_problems(text, slot):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterator
 from math import isfinite
 from typing import NamedTuple
@@ -44,8 +43,8 @@ _ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
 _HIERARCHICAL = {"https", "http"}
 _FILLED = "x"
 _FILLED_NUMBER = "1"
-_CONTROL, _SURROGATE = "Cc", "Cs"
-_ALLOWED_CONTROLS = "\n\t"
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but tab and line feed, and halves of characters UTF-8 cannot hold."""
 
 
 class SlotProblem(NamedTuple):
@@ -60,7 +59,7 @@ def slot_problems(text: str, slot: Slot) -> Iterator[SlotProblem]:
     if len(text) > MAX_LENGTH:
         yield SlotProblem(f"{len(text)} characters", f"at most {MAX_LENGTH} are expected")
         return
-    if any(_is_unprintable(letter) for letter in text):
+    if _UNPRINTABLE.search(text):
         yield SlotProblem("a control character", "text, with line breaks if need be")
         return
     try:
@@ -75,11 +74,6 @@ def slot_problems(text: str, slot: Slot) -> Iterator[SlotProblem]:
         yield SlotProblem(f"{len(text)} characters", f"at most {slot.max_length} are expected")
     else:
         yield from _typed(pieces, slot)
-
-
-def _is_unprintable(letter: str) -> bool:
-    kind = unicodedata.category(letter)
-    return kind == _SURROGATE or (kind == _CONTROL and letter not in _ALLOWED_CONTROLS)
 
 
 def _typed(pieces: tuple[Piece, ...], slot: Slot) -> Iterator[SlotProblem]:
