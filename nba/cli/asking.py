@@ -12,6 +12,7 @@ from rich.table import Table
 from nba.bootstrap import load_settings
 from nba.cli.output import AsJson, console, print_json
 from nba.errors import Fault, InputError, NbaError, NotFoundError, UnavailableError
+from nba.settings import Settings
 
 Url = Annotated[
     str | None,
@@ -136,8 +137,7 @@ def fetch(url: str | None, path: str, *, method: str = "GET", body: object = Non
     if url is None:
         url = f"http://{settings.host}:{settings.port}"
     content = None if body is None else msgspec.json.encode(body)
-    key = settings.api_key
-    headers = {"authorization": f"Bearer {key}"} if key is not None else {}
+    headers = credentials(settings)
     try:
         reply = httpx.request(method, url + path, content=content, headers=headers, timeout=10.0)
     except httpx.HTTPError as error:
@@ -145,6 +145,11 @@ def fetch(url: str | None, path: str, *, method: str = "GET", body: object = Non
     if reply.is_success:
         return reply.content
     raise _refusal(reply)
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """Return the headers that say who asks, none where no key is set."""
+    return {} if settings.api_key is None else {"authorization": f"Bearer {settings.api_key}"}
 
 
 def _refusal(reply: httpx.Response) -> NbaError:

@@ -6,13 +6,14 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
 from rich.progress import Progress
 
 from nba.bootstrap import clock_of
+from nba.cli.asking import credentials
 from nba.decision.arbitration import Arbiter
 from nba.decision.artifact import unpack_plan, version_of
 from nba.decision.plan import Plan, compile_plan
@@ -86,10 +87,16 @@ async def play_over_http(
     drain_days: float,
     workers: int,
     bar: Progress,
+    headers: Mapping[str, str] | None = None,
 ) -> Played:
-    """Play a journey against a running service, in the time of its clock."""
+    """Play a journey against a running service, in the time of its clock.
+
+    ``headers`` say who asks. Latencies of the service are not a number where it does not tell them.
+    """
     limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
-    async with httpx.AsyncClient(base_url=url, timeout=10.0, limits=limits) as client:
+    async with httpx.AsyncClient(
+        base_url=url, timeout=10.0, limits=limits, headers=headers
+    ) as client:
         port = HttpPort(client, concurrency=workers)
         journey = Journey(world, port, pace=ClockPace(clock), workers=workers)
         task = bar.add_task("introducing the customers", total=None)
@@ -128,6 +135,7 @@ async def play_now(
         drain_days=0.0,
         workers=workers,
         bar=bar,
+        headers=credentials(settings),
     )
     return played.memory
 
@@ -142,6 +150,8 @@ def quantile_ms(metrics: str, share: float) -> float:
     """
     found = _BUCKET.findall(metrics)
     buckets = [(float(bound), float(count)) for bound, count in found]
+    if not buckets:
+        return math.nan
     wanted = share * buckets[-1][1]
     lower, before = 0.0, 0.0
     for bound, count in buckets:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from control_stores import empty
 
 from nba.access.keys import ApiKey
 from nba.access.memory import MemoryKeyStore
@@ -15,7 +14,7 @@ from nba.access.sql import SqlKeyStore
 from nba.access.store import KeyStore
 from nba.catalog.audit import AuditEntry
 from nba.catalog.audit_sql import SqlAuditStore
-from nba.catalog.database import Database
+from nba.catalog.sql import SqlControlStore
 from nba.errors import ConflictError, NotFoundError
 
 FIRST = ApiKey(
@@ -43,15 +42,13 @@ def entry(at_ms: int) -> AuditEntry:
     return AuditEntry(at_ms=at_ms, actor="tests", verb="change", subject="key")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> KeyStore:
     """Every adapter, empty."""
     if request.param == "memory":
-        yield MemoryKeyStore()
-        return
-    database = Database.create(f"sqlite:///{tmp_path}/control.db")
-    yield SqlKeyStore(database)
-    database.close()
+        return MemoryKeyStore()
+    control: SqlControlStore = request.getfixturevalue(f"{request.param}_control")
+    return SqlKeyStore(empty(control).database)
 
 
 def trail(store: KeyStore) -> list[int]:
