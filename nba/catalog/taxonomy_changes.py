@@ -2,22 +2,29 @@
 
 Both are pure: from the bodies of all objects (exactly what their YAML items say) to the bodies that
 change. The former paths are kept in the dimension's ``renamed``, so that requests, logs and files
-that still use them mean what they meant.
+that still use them mean what they meant: :func:`presently` gives what a definition read from such a
+file says in present terms.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nba.catalog.suggestions import nearest
 from nba.catalog.taxonomy_checks import TERM_PATH
-from nba.domain.taxonomy import is_within
+from nba.domain.policy import Selector
+from nba.domain.taxonomy import Taxonomy, is_within
 from nba.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Body = Mapping[str, Any]
 Key = TypeVar("Key", bound=tuple[str, str])
+Definition = TypeVar("Definition", bound="DataclassInstance")
 
 _CHANNEL = "channel"
 _CARRIERS = ("action", "content", "placement", "policy")
@@ -106,6 +113,30 @@ def merge_terms(
             raise _refused(place, found, "rename what lies below first")
     _require_free(place, objects, dimension, moves)
     return _changed(objects, key, dimension, moves, kept)
+
+
+def presently(definition: Definition, taxonomy: Taxonomy) -> Definition:
+    """Return a policy or model spec with the terms of its selectors and conditions as they are now.
+
+    What is no term, and never was one, stays as it is.
+    """
+    changed: dict[str, Any] = {}
+    for item in fields(definition):
+        value = getattr(definition, item.name)
+        present = value
+        if isinstance(value, Selector):
+            present = replace(
+                value,
+                terms=taxonomy.present(value.terms),
+                except_terms=taxonomy.present(value.except_terms),
+            )
+        elif item.name == _CONDITION and isinstance(value, str):
+            present = _QUOTED.sub(
+                lambda found: f"{found[1]}{taxonomy.resolve(found[2]) or found[2]}{found[1]}", value
+            )
+        if present != value:
+            changed[item.name] = present
+    return replace(definition, **changed) if changed else definition
 
 
 def _refused(place: str, found: str, expected: str) -> InputError:

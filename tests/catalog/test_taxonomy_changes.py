@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nba.catalog.taxonomy_changes import merge_terms, rename_term
+from nba.catalog.taxonomy_changes import merge_terms, presently, rename_term
+from nba.domain.ids import PolicyId
+from nba.domain.policy import Selector
 from nba.domain.taxonomy import Dimension, Taxonomy
 from nba.errors import InputError
+from nba.policies.kinds import Eligibility, SequencePolicy
 
 Objects = dict[tuple[str, str], Mapping[str, Any]]
 
@@ -197,6 +202,33 @@ def test_a_merge_that_cannot_be_is_refused(sources: list[str], target: str, expe
 def test_a_channel_nobody_uses_may_be_renamed() -> None:
     changed = rename_term(OBJECTS, "channel", "fax", "telefax")
     assert changed["dimension", "channel"]["renamed"] == {"fax": "telefax"}
+
+
+def test_a_policy_says_the_same_in_present_terms() -> None:
+    taxonomy = Taxonomy(
+        {"product": Dimension({"cards": "Cards", "home": "Home"}, renamed={"credit/card": "cards"})}
+    )
+    policy = Eligibility(
+        id=PolicyId("adults"),
+        description="product:credit/card",
+        applies_to=Selector(
+            terms=("product:credit/card", "product:cards"), except_terms=("product:unknown",)
+        ),
+        condition="'product:credit/card' in action.terms && customer.tier == \"product\"",
+    )
+    present = presently(policy, taxonomy)
+    assert present == replace(
+        policy,
+        applies_to=Selector(terms=("product:cards",), except_terms=("product:unknown",)),
+        condition="'product:cards' in action.terms && customer.tier == \"product\"",
+    )
+    assert presently(present, taxonomy) is present
+    sequence = SequencePolicy(
+        id=PolicyId("cards_first"),
+        after=Selector(terms=("product:credit/card",)),
+        within=timedelta(days=1),
+    )
+    assert presently(sequence, taxonomy).after == Selector(terms=("product:cards",))
 
 
 PATHS = ("a", "b", "c", "a/x", "b/x", "c/y", "a/x/z")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nba.domain.catalog import Action
 from nba.domain.ids import ActionId, Term
-from nba.domain.taxonomy import Dimension, Taxonomy, dimension_of, is_within
+from nba.domain.taxonomy import Carrier, Dimension, Taxonomy, dimension_of, is_within
 
 LEVELS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=4)
 
@@ -36,3 +36,31 @@ def test_an_actions_term_is_cut_to_the_depth_asked_for():
     assert action.term_in("journey", depth=1) is None
     assert action.has_term("product:credit")
     assert not action.has_term("product:credit/car")
+
+
+def test_a_former_term_is_known_by_its_present_name_and_is_no_term_itself():
+    renamed = {"loan": "credit", "old": "loan", "a": "b", "b": "a"}
+    taxonomy = Taxonomy({"product": Dimension({"credit": "Credit"}, renamed=renamed)})
+    assert taxonomy.resolve("product:credit") == "product:credit"
+    assert taxonomy.resolve("product:old") == "product:credit"
+    assert "product:old" not in taxonomy
+    for unknown in ("product:a", "product:x", "journey:credit", "credit", ""):
+        assert taxonomy.resolve(unknown) is None
+
+
+def test_terms_in_present_words_are_each_there_once_and_in_order():
+    taxonomy = Taxonomy({"p": Dimension({"a": "", "b": ""}, renamed={"x": "b"})})
+    assert taxonomy.present(["p:x", "p:a", "p:b", "p:?", "p:a"]) == ("p:b", "p:a", "p:?")
+
+
+def test_a_dimension_demands_a_term_of_what_it_names_and_of_nothing_else():
+    taxonomy = Taxonomy(
+        {
+            "product": Dimension({"a": ""}, required_for=(Carrier.ACTION, Carrier.CONTENT)),
+            "area": Dimension({"b": ""}, required_for=(Carrier.PLACEMENT,)),
+            "free": Dimension({"c": ""}),
+        }
+    )
+    assert taxonomy.lacking(Carrier.ACTION, []) == ("product",)
+    assert taxonomy.lacking(Carrier.CONTENT, ["product:a"]) == ()
+    assert taxonomy.lacking(Carrier.PLACEMENT, ["product:a"]) == ("area",)
