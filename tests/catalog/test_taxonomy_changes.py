@@ -225,6 +225,7 @@ def test_a_policy_says_the_same_in_present_terms() -> None:
     assert presently(present, taxonomy) is present
     sequence = SequencePolicy(
         id=PolicyId("cards_first"),
+        description="",
         after=Selector(terms=("product:credit/card",)),
         within=timedelta(days=1),
     )
