@@ -17,6 +17,9 @@ from nba.control.simulation.report import (
 )
 
 _ARROW = " ▸ "
+_LEAST = 0.05
+"""Fewer offers, or less value, are printed as none."""
+
 _NAMED = 5
 """How many customers are named in the summary."""
 
@@ -68,8 +71,9 @@ def tables(report: SimulationReport, *, currency: str) -> Iterator[Table]:
         ("By segment", report.by_segment),
         ("By action", report.by_action),
     ):
-        if rows:
-            yield _figures(title, rows, currency)
+        shown = [row for row in rows if _is_worth_a_line(row)]
+        if shown:
+            yield _figures(title, shown, currency)
     if report.losses.reasons:
         yield _losses(report)
     yield from _values(report.off_policy, currency)
@@ -137,9 +141,16 @@ def _table(title: str, *headings: str) -> Table:
     return table
 
 
+def _is_worth_a_line(row: Row) -> bool:
+    """Whether a row has anything that is not printed as nothing."""
+    sides = (row.before, row.after)
+    return any(side.slots or side.volume >= _LEAST or abs(side.value) >= _LEAST for side in sides)
+
+
 def _pair(row: Row, name: Literal["volume", "value"]) -> str:
     before, after = (getattr(figures, name) for figures in (row.before, row.after))
-    return f"{before:,.1f}{_ARROW}{after:,.1f}"
+    places = 2 if name == "value" else 1
+    return f"{before:,.{places}f}{_ARROW}{after:,.{places}f}"
 
 
 def _share(figures: Figures) -> str:

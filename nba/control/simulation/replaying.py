@@ -27,15 +27,15 @@ class Filled:
 
     ``probabilities`` are those of the first rank. ``values`` are expected values, propensity x
     value less cost, without levers and context weights, which decide who wins and not what it
-    brings. ``modelled`` are the same before the bandit has corrected them. ``deeper`` are the rows
-    drawn for the ranks below, each with its expected value.
+    brings. ``features`` is the row they were judged by. ``deeper`` are the rows drawn for the ranks
+    below, each with its expected value.
     """
 
     slot: PlacementPlan
     kept: NDArray[np.intp]
     probabilities: NDArray[np.float64]
     values: NDArray[np.float64]
-    modelled: NDArray[np.float64]
+    features: NDArray[np.float32]
     deeper: tuple[tuple[int, float], ...]
 
     @property
@@ -53,14 +53,16 @@ class Filled:
         place = self._place(action)
         return 0.0 if place is None else float(self.probabilities[place])
 
-    def modelled_value_of(self, action: str) -> float:
-        """Return what the model expects of an action; 0 where it cannot be said here."""
-        place = self._place(action)
-        return 0.0 if place is None else float(self.modelled[place])
+    def modelled(self) -> dict[str, float]:
+        """Return what the propensity model alone expects of each action that may be said here.
 
-    def leaves(self, action: str) -> bool:
-        """Whether an action may be said here."""
-        return self._place(action) is not None
+        The bandit corrects it by what it has learned from outcomes.
+        """
+        # The logistic function, in a form that does not overflow.
+        propensities = 0.5 * (1.0 + np.tanh(0.5 * self.slot.model_logits(self.features)[self.kept]))
+        expected = propensities * self.slot.values[self.kept] - self.slot.costs[self.kept]
+        ids = [str(self.slot.action_ids[row]) for row in self.kept.tolist()]
+        return dict(zip(ids, expected.tolist(), strict=True))
 
     def _place(self, action: str) -> int | None:
         for place, row in enumerate(self.kept.tolist()):
@@ -141,13 +143,11 @@ def _filled(plan: Plan, draw: DrawnChoice, inputs: DecisionInputs) -> Filled:
     values, costs = slot.values[kept], slot.costs[kept]
     unweighted = np.ones(len(slot.actions))
     propensities = score(slot, plan, inputs.features, unweighted).propensities[kept]
-    # The logistic function, in a form that does not overflow.
-    modelled = 0.5 * (1.0 + np.tanh(0.5 * slot.model_logits(inputs.features)[kept]))
     return Filled(
         slot,
         kept,
         draw.probabilities,
         propensities * values - costs,
-        modelled * values - costs,
+        inputs.features,
         (),
     )

@@ -60,12 +60,13 @@ class Rewarded:
         cls, action: str, probability: float, reward: float, before: Replayed, after: Replayed
     ) -> Rewarded:
         """Take in a logged choice under both plans."""
-        seen = [_seen(action, one) for one in (before, after)]
-        first = before.first
-        modelled: dict[str, float] = {NO_ACTION: 0.0}
-        if first is not None:
-            ids = [str(first.slot.action_ids[row]) for row in first.kept.tolist()]
-            modelled = dict(zip(ids, first.modelled.tolist(), strict=True))
+        models = [
+            {str(NO_ACTION): 0.0} if one.first is None else one.first.modelled()
+            for one in (before, after)
+        ]
+        seen = [
+            _seen(action, one, model) for one, model in zip((before, after), models, strict=True)
+        ]
         return cls(
             before.inputs.request.customer_id,
             action,
@@ -74,7 +75,7 @@ class Rewarded:
             (seen[0][0], seen[1][0]),
             (seen[0][1], seen[1][1]),
             (seen[0][2], seen[1][2]),
-            modelled,
+            models[0],
         )
 
     def constant(self, action: str) -> str:
@@ -82,13 +83,13 @@ class Rewarded:
         return action if action in self.modelled else NO_ACTION
 
 
-def _seen(action: str, decided: Replayed) -> tuple[float, float, float]:
+def _seen(action: str, decided: Replayed, model: dict[str, float]) -> tuple[float, float, float]:
     """Return a plan's chance of an action, what is expected of it, and of the plan."""
     first = decided.first
     if first is None:
         return float(action == NO_ACTION), 0.0, 0.0
-    planned = float((first.probabilities * first.modelled).sum())
-    return first.chance_of(action), first.modelled_value_of(action), planned
+    planned = float((first.probabilities * np.array(list(model.values()))).sum())
+    return first.chance_of(action), model.get(action, 0.0), planned
 
 
 def off_policy(rewarded: Sequence[Rewarded], *, seed: int) -> OffPolicy:
