@@ -57,7 +57,7 @@ MEANINGS: Mapping[Permission, str] = {
     _P.DECIDE: "ask for decisions",
     _P.REPORT: "report outcomes",
     _P.WRITE_CUSTOMERS: "send events, change profiles and consents",
-    _P.READ_CUSTOMERS: "read profiles, timelines and consents",
+    _P.READ_CUSTOMERS: "read profiles, timelines and consents, the sensitive hidden",
     _P.EXPORT_CUSTOMERS: "read everything kept of a customer, the sensitive in clear",
     _P.ERASE_CUSTOMERS: "erase a customer everywhere",
     _P.READ_DECISIONS: "read, explain and replay decisions",
@@ -111,7 +111,7 @@ ANYBODY = Actor("anybody", frozenset(Permission))
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     """Return what somebody with these roles may do.
 
-    >>> sorted(permissions_of([Role.VIEWER]))
+    >>> sorted(map(str, permissions_of([Role.VIEWER])))
     ['read_catalog', 'read_customers', 'read_decisions']
     """
     return frozenset[Permission]().union(*(ROLES[role] for role in roles))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from nba.access import Permission
 from nba.bodies import parse
 from nba.decision.plan import Plan
 from nba.decision.service import RandomBits
@@ -22,8 +23,11 @@ from nba.domain.ids import CustomerId
 from nba.errors import Fault, InputError, NotFoundError
 from nba.features import ItemResult, ItemStatus, ProfileService, ProfileStore
 from nba.features.items import Item, rejected
+from nba.features.row import SEGMENT_PREFIX
+from nba.features.sensitivity import sensitive_names
 from nba.ingestion.segment import MAX_BATCH, as_sent, open_envelope, read_message
 from nba.ledger.erasure import ErasureState
+from nba.ledger.sealing import HIDDEN
 from nba.serving.admission import Admission
 from nba.serving.customers import CustomerRecords
 from nba.serving.endpoint import Call, Handler
@@ -118,11 +122,13 @@ class EventEndpoints:
         return Reply(msgspec.json.encode({"status": result.status, "ignored": result.dropped}))
 
     async def get(self, call: Call) -> Reply:
-        """Answer ``GET /v1/customers/{id}``."""
+        """Answer ``GET /v1/customers/{id}``; the sensitive only for who may export it."""
         customer_id = await self._known(call)
         profile = await self._described(customer_id)
         if profile is None:
             raise NotFoundError(f"there is no customer {customer_id!r}")
+        if Permission.EXPORT_CUSTOMERS not in call.actor.permissions:
+            profile = _hidden(profile, sensitive_names(self._follower.require().features))
         return Reply(msgspec.json.encode(profile))
 
     async def consents(self, call: Call) -> Reply:
@@ -184,6 +190,19 @@ class EventEndpoints:
         names = await asyncio.to_thread(consent_names, plan)
         described = plan.features.describe(packed, at_ms=self._clock(), consent_names=names)
         return {"customer_id": customer_id, **described}
+
+
+def _hidden(profile: dict[str, Any], sensitive: frozenset[str]) -> dict[str, Any]:
+    """Return a profile with what is sensitive hidden, and its sensitive segments left out."""
+    values = {
+        part: {
+            name: HIDDEN if value is not None and name in sensitive else value
+            for name, value in profile[part].items()
+        }
+        for part in ("attributes", "aggregates")
+    }
+    segments = [name for name in profile["segments"] if SEGMENT_PREFIX + name not in sensitive]
+    return {**profile, **values, "segments": segments}
 
 
 def erasure_answer(states: Sequence[tuple[str, ErasureState]]) -> dict[str, Any]:

@@ -136,6 +136,18 @@ def test_a_decide_key_decides_and_does_not_manage(
     assert (reply.status_code, reply.json()["detail"]) == (403, "key:admin may not decide")
 
 
+def test_what_is_sensitive_is_shown_only_to_who_may_export_it(
+    guarded: httpx.Client, texts: dict[str, str]
+) -> None:
+    place, attributes = "/v1/customers/shy", {"age": 40, "gender": "other"}
+    put = guarded.put(place, json={"attributes": attributes}, headers=bearer(texts["decide"]))
+    assert put.status_code == 200
+    assert guarded.get(place, headers=bearer(texts["decide"])).status_code == 403
+    for role, gender in ((Role.VIEWER, "•••"), (Role.ENGINEER, "other")):
+        shown = guarded.get(place, headers=bearer(texts[role])).json()["attributes"]
+        assert (shown["age"], shown["gender"]) == (40, gender)
+
+
 def test_segments_libraries_send_their_write_key_as_user_name(
     guarded: httpx.Client, texts: dict[str, str]
 ) -> None:
