@@ -57,8 +57,9 @@ def pull(root: Path, objects: Objects) -> list[FileEdit]:
 
     Raises :class:`~nba.errors.DefinitionError` where a file that must change is not readable.
     """
-    home = {held.key: held.document.path for held in written_in(root)}
-    held = {held.key: held.body for held in written_in(root)}
+    home, held = {}, {}
+    for found in written_in(root):
+        home[found.key], held[found.key] = found.document.path, found.body
     changes: dict[str, dict[ObjectKey, Body | None]] = {}
     for key in sorted(held.keys() | objects.keys()):
         wanted = objects.get(key)

@@ -75,7 +75,7 @@ def build_features(
     return FeatureSet(
         [item.definition for item in features],
         events.values(),
-        segments=[item.definition for item in segments],
+        segments=sorted((item.definition for item in segments), key=lambda one: one.name),
     )
 
 
