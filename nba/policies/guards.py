@@ -157,11 +157,7 @@ class GuardStack:
         rows = np.flatnonzero(self._is_quiet[verdicts.dropped_by] & among).tolist()
         if rows and verdicts.holdout:
             drops = self.explain(situation)
-            rows = [
-                row
-                for row in rows
-                if all(self._is_quiet[drop.policy] for drop in drops[row])
-            ]
+            rows = [row for row in rows if all(self._is_quiet[drop.policy] for drop in drops[row])]
         active = self._eras.at(situation.at_ms).active
         concerned = {
             tuple(self._gates[gate].policy for gate in self._quiet_gates[row] if active[gate])
