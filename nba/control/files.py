@@ -93,8 +93,9 @@ def _likeness(kind: ObjectKind, body: Body) -> Iterator[tuple[str, Any]]:
         case ObjectKind.POLICY:
             yield "kind", body.get("kind")
         case ObjectKind.ACTION:
-            terms = body.get("terms") or [""]
-            yield "term", str(terms[0]).split("/", maxsplit=1)[0]
+            terms = body.get("terms")
+            first = terms[0] if isinstance(terms, list) and terms else ""
+            yield "term", str(first).split("/", maxsplit=1)[0]
         case _:
             return
 
