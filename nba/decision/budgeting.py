@@ -17,7 +17,7 @@ from typing import Any
 
 from nba.decision.artifact import PlanSource
 from nba.domain.decision import Decision
-from nba.domain.ids import DecisionId, hash32
+from nba.domain.ids import ActionId, ContentId, DecisionId, PlacementId, hash32
 from nba.domain.validity import bounds_ms
 from nba.errors import UnavailableError
 from nba.ledger.budgets import FENCE_MS, Account, BudgetStore, Claim, grant_of
@@ -107,10 +107,11 @@ class Tariff:
     def _taken(
         self, action: str, placement: str, content: str | None
     ) -> Iterator[tuple[Budget, int]]:
-        chosen, place = self._actions.get(action), self._placements.get(placement)  # type: ignore[call-overload]
+        chosen = self._actions.get(ActionId(action))
+        place = self._placements.get(PlacementId(placement))
         if chosen is None or place is None:
             return
-        shown = self._contents.get(content)  # type: ignore[arg-type]
+        shown = None if content is None else self._contents.get(ContentId(content))
         for policy in self.budgets:
             units = policy.takes(chosen, place, shown)
             if units:

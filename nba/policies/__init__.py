@@ -30,7 +30,7 @@ __all__ = [
     "check_policies",
     "compile_guards",
     "load_policies",
-    "read_policies",
     "policies_from_builtins",
     "policies_to_builtins",
+    "read_policies",
 ]
