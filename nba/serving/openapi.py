@@ -10,7 +10,8 @@ import msgspec
 
 from nba.access import Permission
 from nba.ingestion.segment import TYPES, SegmentBody
-from nba.serving.openapi_management import MANAGEMENT_ANSWERS, MANAGEMENT_BODIES, management_paths
+from nba.serving.openapi_answers import MANAGEMENT_ANSWERS
+from nba.serving.openapi_management import MANAGEMENT_BODIES, management_paths
 from nba.serving.openapi_parts import (
     ID,
     MOMENT,
