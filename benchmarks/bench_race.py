@@ -30,7 +30,7 @@ from nba.worker.publisher import Publisher
 
 PROCESSES = 4
 PREFIX = "race"
-_READY_SECONDS = 120
+_READY_SECONDS = 300
 _SETTLE_SECONDS = 45
 _SEED = 11
 
@@ -73,7 +73,8 @@ class Service:
         for process in self._processes:
             process.wait(40)
         self._stop.touch()
-        self._copier.wait(60)
+        if self._copier.wait(120):
+            raise SystemExit("the ledger was not copied to its end, so nothing is counted")
 
 
 def _free_port() -> int:
@@ -174,6 +175,7 @@ def figures(
         figure("contacts", found["contacts"], "", how),
         figure("outcomes", found["outcomes"], "", how),
         figure("clients that hung up", seen.get("hung up", 0), "", "counted by the clients"),
+        figure("requests asked again after silence", seen.get("no answer", 0), "", "5 s"),
         figure("clients that asked twice", seen.get("asked twice", 0), "", "at two processes"),
     ]
     for cap, violations in found["cap_violations"].items():
@@ -210,7 +212,7 @@ def figures(
         ),
         figure("requests failed", seen.get("failed", 0), "", "not 200 and not 429", at_most=0),
         figure("outcomes failed", seen.get("outcomes failed", 0), "", "not accepted", at_most=0),
-        figure("requests told to wait (429)", seen.get("asked again", 0), "", "by the clients"),
+        figure("requests asked again in all", seen.get("asked again", 0), "", "429 or silence"),
         figure("answers a second", seen["answered"] / seen["seconds"], "/s", "all processes"),
     ]
     if len(times):
@@ -236,8 +238,9 @@ def main() -> None:
             data_dir=folder / "data",
             project_dir=write_project(folder / "version-0", 0),
             key_prefix=PREFIX,
+            redis_timeout_seconds=10.0,
             flush_seconds=5.0,
-            log_level="error",
+            log_level="warning",
         )
         publications = Publications(settings, folder)
         service = Service(settings, folder)
@@ -252,6 +255,8 @@ def main() -> None:
         (folder / "versions.json").write_text(json.dumps(publications.versions))
         found = recount(settings, service, folder)
         store.stop()
+    if found["decisions"] < options.decisions:
+        raise SystemExit(f"only {found['decisions']} of {options.decisions} decisions were copied")
     write("race", figures(seen, found, publications))
 
 

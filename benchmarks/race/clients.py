@@ -19,18 +19,19 @@ from benchmarks.race.project import PLACEMENTS
 CLIENTS, CUSTOMERS = 64, 50
 HANG_UP, TWICE = 0.04, 0.04
 OUTCOMES = (("delivered", 0.5), ("bounced", 0.25), ("click", 0.1))
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 5.0
+SILENCE = 0
 
 
 class Api:
-    """Connections to one API process; a connection that hung up is not used again."""
+    """Connections to one API process; one on which something went wrong is not used again."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: bytes, *, hang_up: bool = False) -> tuple[int, bytes]:
-        """Send a request and return status and body; having hung up, 0 and nothing."""
+        """Send a request and return status and body; without an answer, 0 and nothing."""
         if self._idle:
             reader, writer = self._idle.pop()
         else:
@@ -40,12 +41,16 @@ class Api:
         if hang_up:
             await asyncio.sleep(random.random() * 0.02)
             writer.close()
-            return 0, b""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            top = await reader.readuntil(b"\r\n\r\n")
-            at = top.lower().index(b"content-length:")
-            length = int(top[at + 15 : top.index(b"\r\n", at)])
-            answer = await reader.readexactly(length)
+            return SILENCE, b""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                top = await reader.readuntil(b"\r\n\r\n")
+                at = top.lower().index(b"content-length:")
+                length = int(top[at + 15 : top.index(b"\r\n", at)])
+                answer = await reader.readexactly(length)
+        except (OSError, EOFError):  # too late, or closed because it was idle for long
+            writer.close()
+            return SILENCE, b""
         self._idle.append((reader, writer))
         return int(top[9:12]), answer
 
@@ -105,7 +110,9 @@ class Race:
             if status == 200:
                 self.counts["answered"] += 1
                 return answer
-            if status != 429:
+            if status == SILENCE:
+                self.counts["no answer"] += 1
+            elif status != 429:
                 self.counts["failed"] += 1
                 sys.stderr.write(f"{status} {answer.decode()[:300]}\n")
             self.counts["asked again"] += 1
@@ -129,7 +136,9 @@ class Race:
         }
         packed = json.dumps({"outcomes": [body]}).encode()
         for _ in range(1 + (self._random.random() < TWICE)):
-            status, answer = await self._api().post("/v1/outcomes", packed)
+            status = SILENCE
+            while status == SILENCE:
+                status, answer = await self._api().post("/v1/outcomes", packed)
             if status not in (200, 202):
                 self.counts["outcomes failed"] += 1
                 sys.stderr.write(f"{status} {answer.decode()[:300]}\n")

@@ -26,7 +26,7 @@ _COUNT = 2_000
 
 def follow(url: str, prefix: str, partitions: int, out: Path, stop: Path) -> None:
     """Copy what every stream says until ``stop`` exists and nothing more comes."""
-    store = redis.Redis.from_url(url)
+    store = redis.Redis.from_url(url, socket_timeout=None)
     names = [f"{prefix}:{{{number:03x}}}ledger" for number in range(partitions)]
     positions: dict[Any, Any] = dict.fromkeys(names, "0-0")
     with out.open("w") as file:
@@ -212,7 +212,7 @@ def counters(url: str, prefix: str) -> dict[str, dict[str, int]]:
 
 def check(url: str, prefix: str, root: Path, events: Path, versions: Path) -> dict[str, Any]:
     """Return everything found."""
-    recount = Recount([json.loads(line) for line in events.open()], root)
+    recount = Recount([json.loads(line) for line in events.read_text().splitlines()], root)
     budgets = recount.budget_report()
     kept = counters(url, prefix)
     for name, found in budgets.items():

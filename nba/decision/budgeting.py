@@ -21,7 +21,9 @@ from nba.domain.ids import ActionId, ContentId, DecisionId, PlacementId, hash32
 from nba.domain.validity import bounds_ms
 from nba.errors import UnavailableError
 from nba.ledger.budgets import FENCE_MS, Account, BudgetStore, Claim, grant_of
-from nba.policies.kinds.budget import LONGEST_HOLD, Budget
+from nba.ledger.shared import SharedStore
+from nba.policies.kinds import Budget, Fairness
+from nba.policies.kinds.budget import LONGEST_HOLD
 
 _AFTERWARDS_MS = round(LONGEST_HOLD.total_seconds() * 1_000) + 86_400_000
 """How long an account outlives its period: as long as anything may still come of its grants."""
@@ -59,6 +61,22 @@ def account_of(policy: Budget, at_ms: int) -> Account:
     """Return the account that a budget spends from at a moment."""
     period = policy.period_of(at_ms)
     return Account(policy.id, policy.terms, period.start_s, period.end_s)
+
+
+async def read_shared(
+    source: PlanSource, budgets: BudgetStore, shared: SharedStore, at_ms: int
+) -> dict[int, tuple[int, ...]]:
+    """Read what a plan's policies look at that is the same for all customers."""
+    known: dict[int, tuple[int, ...]] = {}
+    accounts = [account_of(p, at_ms) for p in source.policies if isinstance(p, Budget)]
+    if accounts:
+        for account, used in zip(accounts, await budgets.used(accounts), strict=True):
+            known[hash32(account.policy)] = account.start_s, used
+    watched = [hash32(policy.id) for policy in source.policies if isinstance(policy, Fairness)]
+    if watched:
+        published = await shared.published()
+        known.update((code, published.get(code, ())) for code in watched)
+    return known
 
 
 class Tariff:

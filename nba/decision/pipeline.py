@@ -213,8 +213,9 @@ class _Answering:
             elif scores[index] < scores[probabilities > 0.0].max():
                 reason = "explored"
             held_out = nothing and verdicts.holdout
-            weight = float(weights[drawn.row])
-            reasons = _reasons(drawn, reason, holdout=held_out, weight=weight)
+            lever = float(slot.guards.era(self._inputs.at_ms).levers[drawn.row])
+            boosted = float(weights[drawn.row]) != lever
+            reasons = _reasons(drawn, reason, holdout=held_out, lever=lever, boosted=boosted)
             self._add(drawn, float(probabilities[index]), scored, counter, reasons, contents)
             if nothing:
                 return
@@ -335,10 +336,14 @@ class _Answering:
         )
 
 
-def _reasons(drawn: DrawnChoice, reason: str, *, holdout: bool, weight: float) -> tuple[str, ...]:
+def _reasons(
+    drawn: DrawnChoice, reason: str, *, holdout: bool, lever: float, boosted: bool
+) -> tuple[str, ...]:
     if holdout:
         return ("holdout",)
     if len(drawn.kept) == 1:
         return ("only_candidate_left",)
-    is_weighted = weight != 1.0 and reason != "highest_priority"
-    return (reason, "lever") if is_weighted else (reason,)
+    if reason == "highest_priority":
+        return (reason,)
+    weights = {"lever": lever != 1.0, "budget.boosted": boosted}
+    return (reason, *(name for name, counts in weights.items() if counts))

@@ -6,14 +6,12 @@ import asyncio
 import logging
 from types import MappingProxyType
 
-from nba.decision.budgeting import Shared, account_of
+from nba.decision.budgeting import Shared, read_shared
 from nba.decision.plan import Plan
 from nba.domain.clock import Clock
-from nba.domain.ids import hash32
 from nba.errors import NbaError
 from nba.ledger.budgets import BudgetStore
 from nba.ledger.shared import SharedStore
-from nba.policies.kinds import Budget, Fairness
 
 STALE_SECONDS = 5.0
 """How long what was read last is believed; then nothing is known, and guardrails close."""
@@ -62,21 +60,7 @@ class SharedView:
 
     async def look(self, plan: Plan) -> None:
         """Read what a plan looks at, and go on reading it."""
-        at_ms = self._clock()
-        policies = plan.source.policies
-        budgets = [policy for policy in policies if isinstance(policy, Budget)]
-        known: dict[int, tuple[int, ...]] = {}
-        if budgets:
-            accounts = [account_of(policy, at_ms) for policy in budgets]
-            spent = await self._budgets.used(accounts)
-            known.update(
-                (hash32(account.policy), (account.start_s, used))
-                for account, used in zip(accounts, spent, strict=True)
-            )
-        watched = [hash32(policy.id) for policy in policies if isinstance(policy, Fairness)]
-        if watched:
-            published = await self._shared.published()
-            known.update((code, published.get(code, ())) for code in watched)
+        known = await read_shared(plan.source, self._budgets, self._shared, self._clock())
         self._plan, self._known = plan, known
         self._read_at = asyncio.get_running_loop().time()
 

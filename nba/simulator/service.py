@@ -12,6 +12,7 @@ import numpy as np
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.arbitration import Arbiter
 from nba.decision.artifact import unpack_plan, version_of
+from nba.decision.budgeting import Shared, Spending, read_shared
 from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeResult, OutcomeService
 from nba.decision.plan import Plan, compile_plan
@@ -22,9 +23,14 @@ from nba.domain.customer import Event, ProfileUpdate
 from nba.domain.decision import DecisionRequest
 from nba.domain.outcome import Outcome
 from nba.features import MemoryProfileStore
+from nba.ledger.budgets_memory import MemoryBudgets
 from nba.ledger.log import DecisionLog
 from nba.ledger.memory import MemoryLedger
 from nba.ledger.memory_log import MemoryLog
+from nba.ledger.shared_memory import MemoryShared
+from nba.worker.budgets import BudgetKeeper
+from nba.worker.fairness import FairnessCounter
+from nba.worker.records import Records
 from nba.worker.runner import BATCH, Worker
 
 _WORK_EVERY = 200
@@ -78,16 +84,26 @@ class InProcessService:
             interact=self._profiles.interact,
             noting=noting,
         )
+        self._clock = clock
+        self._budgets = MemoryBudgets(clock)
+        self._tallies = MemoryShared(partitions=self._ledger.partitions)
+        self._shared: Shared = {}
+        self._spending = Spending(self._budgets, lambda _code, _state: None)
         self._decisions = DecisionService(
             lambda: self._plan,
             self._ledger,
             clock=clock,
             random_bits=self._random_bits,
             arbiter=arbiter,
+            shared=lambda: self._shared,
+            spending=self._spending,
         )
         control = MemoryControlStore()
         control.save_plan(digest, artifact, note="", author=source, at_ms=clock())
         self._repository = PlanRepository(control)
+        records = Records(self._ledger, self._repository)
+        self._keeper = BudgetKeeper(self._budgets, records, clock=clock)
+        self._fairness = FairnessCounter(self._tallies, records, clock=clock)
         self._worker: Worker | None = None
         if log is not None or self._learns:
             self._worker = Worker(
@@ -97,6 +113,7 @@ class InProcessService:
                 self._repository,
                 clock=clock,
                 source=source,
+                watchers=(self._keeper, self._fairness),
             )
         self._decided = 0
 
@@ -113,7 +130,12 @@ class InProcessService:
         self._decided += 1
         if self._decided % _WORK_EVERY == 0:
             await self.work()
-        return await self._decisions.decide(request)
+        self._shared = await read_shared(
+            self._plan.source, self._budgets, self._tallies, self._clock()
+        )
+        answer = await self._decisions.decide(request)
+        await self._spending.finish()
+        return answer
 
     async def report(self, outcomes: Sequence[Outcome]) -> Sequence[OutcomeResult]:
         """Take outcomes in and answer each."""
@@ -127,6 +149,8 @@ class InProcessService:
             await self._worker.follow(self._plan)
         while await self._worker.step() or await self._worker.expire() >= BATCH:
             pass
+        await self._keeper.sweep()
+        await self._fairness.judge(self._plan)
         if self._learns and await self._worker.publish_snapshot():
             pointer = read_pointer(await self._ledger.plan() or b"")
             self._plan = self._repository.get(pointer)
