@@ -154,7 +154,7 @@ _people = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     sources=st.lists(st.tuples(_conditions, st.booleans()), min_size=1, max_size=4),
     people=st.lists(_people, min_size=25, max_size=25),
