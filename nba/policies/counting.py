@@ -41,18 +41,22 @@ class Counted:
 
 
 class Selections(NamedTuple):
-    """Which entries each of some selectors selects: those whose three masks are all true.
+    """Which entries each of some selectors selects, as the kernels are given it.
 
-    Codes are sorted, ``(n,) uint32``; masks are ``(n + 1, n_selectors) bool``, the last row for
-    what is not among the codes.
+    ``known`` are the codes of all actions, then placements, then contents, each sorted;
+    ``known_starts`` is where each of the three begins, ``(4,)``. ``masks`` is
+    ``(n_codes + 3, n_selectors) bool``, a row more at the end of each of the three for what is not
+    among them. An entry is selected where the masks of all its three parts are true.
     """
 
-    actions: NDArray[np.uint32]
-    action_masks: NDArray[np.bool_]
-    placements: NDArray[np.uint32]
-    placement_masks: NDArray[np.bool_]
-    contents: NDArray[np.uint32]
-    content_masks: NDArray[np.bool_]
+    known: NDArray[np.uint32]
+    known_starts: NDArray[np.int64]
+    masks: NDArray[np.bool_]
+
+    @property
+    def action_codes(self) -> NDArray[np.uint32]:
+        """The codes of actions, in the order of their masks."""
+        return self.known[: self.known_starts[1]]
 
 
 def select_entries(counted: Sequence[Counted], catalog: Catalog) -> Selections:
@@ -64,14 +68,19 @@ def select_entries(counted: Sequence[Counted], catalog: Catalog) -> Selections:
     of_contents = [select_contents(item.selector, catalog.contents) for item in counted]
     # A selector that names no contents selects entries whatever their content is.
     any_content = np.array([not item.selector.is_about_contents for item in counted], np.bool_)
-    return Selections(
-        *_sorted(
+    parts = [
+        _sorted(
             [*(hash32(action.id) for action in actions), hash32(NO_ACTION)],
             [np.append(mask, [False]) for mask in of_actions],
             unknown,
         ),
-        *_sorted(_codes(catalog.placements), of_placements, unknown),
-        *_sorted(_codes(catalog.contents), of_contents, unknown | any_content),
+        _sorted(_codes(catalog.placements), of_placements, unknown),
+        _sorted(_codes(catalog.contents), of_contents, unknown | any_content),
+    ]
+    return Selections(
+        np.concatenate([codes for codes, _ in parts]),
+        np.cumsum([0, *(len(codes) for codes, _ in parts)], dtype=np.int64),
+        np.ascontiguousarray(np.vstack([masks for _, masks in parts])),
     )
 
 
@@ -97,7 +106,7 @@ def _sorted(
     as_array = np.array(codes, dtype=np.uint32)
     order = np.argsort(as_array)
     known = np.array(masks, dtype=np.bool_).reshape(len(masks), len(codes))[:, order].T
-    return as_array[order], np.ascontiguousarray(np.vstack([known, unknown]))
+    return as_array[order], np.vstack([known, unknown])
 
 
 def what_code(counting: str) -> int:
@@ -149,27 +158,26 @@ def position(codes: Any, code: int) -> int:
 
 
 @numba.njit(cache=True)
-def places(table: Any, selections: Any, first: int) -> NDArray[np.int64]:
-    """Return where the action, placement and content of entries are in their masks, ``(n, 3)``.
-
-    Rows before ``first`` are left as they come.
-    """
+def places(table: Any, known: Any, known_starts: Any) -> NDArray[np.int64]:
+    """Return the rows of action, placement and content of entries in the masks, ``(n, 3)``."""
     found = np.empty((table.shape[0], 3), dtype=np.int64)
-    for entry in range(first, table.shape[0]):
-        found[entry, 0] = position(selections.actions, table[entry, ACTION])
-        found[entry, 1] = position(selections.placements, table[entry, PLACEMENT])
-        found[entry, 2] = position(selections.contents, table[entry, CONTENT])
+    columns = (ACTION, PLACEMENT, CONTENT)
+    for part in range(3):
+        codes = known[known_starts[part] : known_starts[part + 1]]
+        first = known_starts[part] + part
+        for entry in range(table.shape[0]):
+            found[entry, part] = first + position(codes, table[entry, columns[part]])
     return found
 
 
 @numba.njit(cache=True)
-def selects(selections: Any, selector: int, place: Any) -> bool:
+def selects(masks: Any, selector: int, place: Any) -> bool:
     """Say whether a selector selects an entry, given its row of :func:`places`."""
-    if not selections.action_masks[place[0], selector]:
+    if not masks[place[0], selector]:
         return False
-    if not selections.placement_masks[place[1], selector]:
+    if not masks[place[1], selector]:
         return False
-    return bool(selections.content_masks[place[2], selector])
+    return bool(masks[place[2], selector])
 
 
 @numba.njit(cache=True)

@@ -158,7 +158,7 @@ def compile_caps(selected: Sequence[Selected[ContactCap]], surroundings: Surroun
             history.table,
             history.complete_since_s,
             now_s,
-            selections,
+            *selections,
             since_s,
             rules,
             releases,
@@ -177,7 +177,9 @@ def _close_reached(
     table: Any,
     complete_since_s: int,
     now_s: int,
-    selections: Any,
+    known: Any,
+    known_starts: Any,
+    masks: Any,
     since_s: Any,
     rules: Any,
     releases: Any,
@@ -187,7 +189,7 @@ def _close_reached(
 ) -> None:
     n_caps = rules.shape[0]
     counts = np.zeros(n_caps, dtype=np.int64)
-    place = places(table, selections, 0)
+    place = places(table, known, known_starts)
     group = np.empty(0, dtype=np.int64)
     for entry in range(table.shape[0]):
         if table[entry, WHAT] != CONTACT:
@@ -195,7 +197,7 @@ def _close_reached(
         at_s = np.int64(table[entry, AT_S])
         for cap in range(n_caps):
             # A contact of the future counts: a clock that steps back must not lift a cap.
-            if at_s >= since_s[cap] and selects(selections, cap, place[entry]):
+            if at_s >= since_s[cap] and selects(masks, cap, place[entry]):
                 counts[cap] += 1
     for cap in range(n_caps):
         limit, counting, hold_s = rules[cap, 0], rules[cap, 1], rules[cap, 2]
@@ -208,7 +210,7 @@ def _close_reached(
                 table,
                 group,
                 place,
-                selections,
+                masks,
                 cap,
                 counting,
                 since_s[cap],
@@ -226,7 +228,7 @@ def _reserved(
     table: Any,
     group: Any,
     place: Any,
-    selections: Any,
+    masks: Any,
     cap: int,
     counting: int,
     since_s: int,
@@ -247,7 +249,7 @@ def _reserved(
             if (
                 not is_counted[group[entry]]
                 and np.int64(table[entry, AT_S]) >= since_s
-                and selects(selections, cap, place[entry])
+                and selects(masks, cap, place[entry])
             ):
                 is_counted[group[entry]] = True
                 count += 1
@@ -258,7 +260,7 @@ def _reserved(
             table[entry, WHAT] == CONTACT
             and not is_settled[group[entry]]
             and np.int64(table[entry, AT_S]) >= held_since_s
-            and selects(selections, cap, place[entry])
+            and selects(masks, cap, place[entry])
         ):
             count += 1
     return count

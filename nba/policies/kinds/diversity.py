@@ -87,7 +87,7 @@ def compile_diversity(selected: Sequence[Selected[Diversity]], surroundings: Sur
         if situation.answer_from < len(table):
             _shut_full(
                 table[situation.answer_from :],
-                selections,
+                *selections,
                 limits,
                 branches,
                 branch_starts,
@@ -111,7 +111,7 @@ def _branches(
     numbers: dict[tuple[int, str], int] = {}
     lists: list[list[int]] = []
     for place, policy in enumerate(policies):
-        for code in selections.actions.tolist():
+        for code in selections.action_codes.tolist():
             found = sorted(policy.branches_of(actions[code])) if code in actions else []
             lists.append([numbers.setdefault((place, name), len(numbers)) for name in found])
     return *flat(lists), numbers
@@ -120,7 +120,9 @@ def _branches(
 @numba.njit(cache=True)
 def _shut_full(
     said: Any,
-    selections: Any,
+    known: Any,
+    known_starts: Any,
+    masks: Any,
     limits: Any,
     branches: Any,
     branch_starts: Any,
@@ -132,14 +134,14 @@ def _shut_full(
     shut: Any,
     first: int,
 ) -> None:
-    n_actions = selections.actions.shape[0]
+    n_actions = known_starts[1]
     n_rows = shut.shape[1]
-    place = places(said, selections, 0)
+    place = places(said, known, known_starts)
     counts = np.zeros(n_branches, dtype=np.int64)
     for policy in range(limits.shape[0]):
         for entry in range(said.shape[0]):
             action = place[entry, 0]
-            if action == n_actions or not selects(selections, policy, place[entry]):
+            if action == n_actions or not selects(masks, policy, place[entry]):
                 continue
             at = policy * n_actions + action
             for index in range(branch_starts[at], branch_starts[at + 1]):

@@ -94,7 +94,7 @@ def compile_exclusions(
             history.complete_since_s,
             situation.at_ms // MILLISECONDS_PER_SECOND,
             situation.answer_from,
-            selections,
+            *selections,
             windows_s,
             column,
             codes,
@@ -113,7 +113,9 @@ def _shut_others(
     complete_since_s: int,
     now_s: int,
     answer_from: int,
-    selections: Any,
+    known: Any,
+    known_starts: Any,
+    masks: Any,
     windows_s: Any,
     column: int,
     codes: Any,
@@ -125,7 +127,7 @@ def _shut_others(
     n_policies = windows_s.shape[0]
     n_said = np.zeros(n_policies, dtype=np.int64)
     said = np.zeros(n_policies, dtype=np.uint32)
-    place = places(table, selections, 0)
+    place = places(table, known, known_starts)
     for entry in range(table.shape[0]):
         if table[entry, WHAT] != CONTACT:
             continue
@@ -136,7 +138,7 @@ def _shut_others(
             if not (entry >= answer_from or in_window):
                 continue
             if (n_said[policy] == 0 or said[policy] != code) and selects(
-                selections, policy, place[entry]
+                masks, policy, place[entry]
             ):
                 said[policy] = code
                 n_said[policy] += 1

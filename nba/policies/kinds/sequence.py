@@ -110,7 +110,7 @@ def compile_sequences(
             history.table[: situation.answer_from],
             history.complete_since_s,
             situation.at_ms // MILLISECONDS_PER_SECOND,
-            selections,
+            *selections,
             rules,
             closed,
             first,
@@ -130,14 +130,16 @@ def _close_waiting(
     table: Any,
     complete_since_s: int,
     now_s: int,
-    selections: Any,
+    known: Any,
+    known_starts: Any,
+    masks: Any,
     rules: Any,
     closed: Any,
     first: int,
 ) -> None:
     n_policies = rules.shape[0]
     came = np.zeros(n_policies, dtype=np.bool_)
-    place = places(table, selections, 0)
+    place = places(table, known, known_starts)
     for entry in range(table.shape[0]):
         ago_s = now_s - np.int64(table[entry, AT_S])
         for policy in range(n_policies):
@@ -145,7 +147,7 @@ def _close_waiting(
                 not came[policy]
                 and table[entry, WHAT] == rules[policy, 0]
                 and rules[policy, 1] <= ago_s <= rules[policy, 2]
-                and selects(selections, policy, place[entry])
+                and selects(masks, policy, place[entry])
             ):
                 came[policy] = True
     for policy in range(n_policies):

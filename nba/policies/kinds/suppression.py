@@ -180,7 +180,7 @@ def compile_suppressions(
             history.table,
             history.complete_since_s,
             situation.at_ms // MILLISECONDS_PER_SECOND,
-            selections,
+            *selections,
             rules,
             unknown_causes,
             codes,
@@ -208,7 +208,9 @@ def _close_paused(
     table: Any,
     complete_since_s: int,
     now_s: int,
-    selections: Any,
+    known: Any,
+    known_starts: Any,
+    masks: Any,
     rules: Any,
     unknown_causes: Any,
     codes: Any,
@@ -216,19 +218,19 @@ def _close_paused(
     closed: Any,
     first: int,
 ) -> None:
-    place = places(table, selections, 0)
+    place = places(table, known, known_starts)
     of_contact = groups(table, False)  # noqa: FBT003 - kernels have no keywords
     of_telling = groups(table, True)  # noqa: FBT003
     for policy in range(rules.shape[0]):
         times, within_s, pause_s = rules[policy, 0], rules[policy, 1], rules[policy, 2]
         ends = starts[policy * _N_LISTS : (policy + 1) * _N_LISTS + 1]
-        ended_s = _last_end(table, place, now_s, selections, policy, codes, ends)
+        ended_s = _last_end(table, place, now_s, masks, policy, codes, ends)
         begins = _begins(
             table,
             place,
             of_contact,
             now_s - pause_s - within_s,
-            selections,
+            masks,
             policy,
             codes,
             ends,
@@ -242,7 +244,7 @@ def _close_paused(
 
 @numba.njit(cache=True)
 def _last_end(
-    table: Any, place: Any, now_s: int, selections: Any, policy: int, codes: Any, ends: Any
+    table: Any, place: Any, now_s: int, masks: Any, policy: int, codes: Any, ends: Any
 ) -> np.int64:
     """Return when a pause was last ended; what is still to come ends none."""
     outcomes = codes[ends[_UNTIL_OUTCOMES] : ends[_UNTIL_OUTCOMES + 1]]
@@ -255,7 +257,7 @@ def _last_end(
         what = table[entry, WHAT]
         if last_s < at_s <= now_s and (
             is_among(what, events)
-            or (is_among(what, outcomes) and selects(selections, 2 * policy + 1, place[entry]))
+            or (is_among(what, outcomes) and selects(masks, 2 * policy + 1, place[entry]))
         ):
             last_s = at_s
     return last_s
@@ -267,7 +269,7 @@ def _begins(
     place: Any,
     of_contact: Any,
     since_s: int,
-    selections: Any,
+    masks: Any,
     policy: int,
     codes: Any,
     ends: Any,
@@ -290,7 +292,7 @@ def _begins(
             is_among(what, events)
             or (
                 is_among(what, outcomes)
-                and selects(selections, 2 * policy, place[entry])
+                and selects(masks, 2 * policy, place[entry])
                 and not (excused.shape[0] and excused[of_contact[entry]])
             )
         ):
