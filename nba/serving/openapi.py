@@ -111,6 +111,14 @@ _ANSWERS: dict[str, Any] = {
             "holdout": {"type": "boolean"},
             "fallback": {"type": "boolean"},
             "degraded": {"type": "array", "items": TEXT},
+            "not_before": {
+                "type": "object",
+                "additionalProperties": MOMENT,
+                "description": (
+                    "By placement, when what quiet hours alone hold back may be sent; ask again "
+                    "then."
+                ),
+            },
             "mode": {"enum": ["live", "dry_run"]},
         },
     },

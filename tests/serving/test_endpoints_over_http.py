@@ -55,7 +55,7 @@ def test_a_decision_answers_all_it_says_it_does(api: httpx.Client) -> None:
     answer = decide(api, "whole")
     assert set(answer) == {
         *("decision_id", "customer_id", "at", "expires_at", "plan_version", "choices"),
-        *("holdout", "fallback", "degraded", "mode"),
+        *("holdout", "fallback", "degraded", "not_before", "mode"),
     }
     (choice,) = answer["choices"]
     assert (choice["placement"], choice["rank"]) == ("web.home.hero", 1)
