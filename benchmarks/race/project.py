@@ -64,21 +64,21 @@ policies:
   - id: money
     kind: budget
     description: So much money a minute.
-    limit: 19.99
+    limit: 39.99
     unit: money
     period: 1m
   - id: paced
     kind: budget
-    description: Spread over a quarter of an hour.
+    description: Spread over five minutes.
     applies_to: {placements: [web.hero]}
-    limit: 400
-    period: 15m
+    limit: 60
+    period: 5m
     pacing: even
   - id: coats
     kind: budget
     description: Coats in stock, delivered or not taken.
     applies_to: {actions: [coat]}
-    limit: 150
+    limit: 40
     unit: stock
     counting: delivered
     release: [bounced]
@@ -87,7 +87,7 @@ policies:
     kind: budget
     description: Trips in all, less those that bounced.
     applies_to: {actions: [trip]}
-    limit: 60
+    limit: 20
     unit: stock
     release: [bounced]
     hold: PT30S

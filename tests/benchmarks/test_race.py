@@ -242,12 +242,12 @@ def test_the_script_knows_what_was_released_and_when(root):
 
 
 def test_the_script_finds_a_budget_overspent_by_a_cent(root):
-    trips = [decision(n, n, "trip", customer_id=f"c{n}") for n in range(19)]
+    trips = [decision(n, n, "trip", customer_id=f"c{n}") for n in range(39)]
     report = Recount(trips, root).budget_report()["money"]
-    assert (report["overspent"], report["fullest_period"], report["limit"]) == (0, 1_919, 1_999)
-    more = [decision(20 + n, 30 + n, "card", customer_id=f"d{n}") for n in range(12)]
+    assert (report["overspent"], report["fullest_period"], report["limit"]) == (0, 3_939, 3_999)
+    more = [decision(100 + n, 130 + n, "card", customer_id=f"d{n}") for n in range(9)]
     report = Recount([*trips, *more], root).budget_report()["money"]
-    assert (report["overspent"], report["fullest_period"]) == (1, 2_003)
+    assert (report["overspent"], report["fullest_period"]) == (1, 4_002)
     moved = [replaced(line, at_ms=60_000) for line in more]
     assert Recount([*trips, *moved], root).budget_report()["money"]["overspent"] == 0
 
