@@ -83,14 +83,17 @@ class ChangeService(Edits, Releases):
         )
 
     def plans(self, change_id: str) -> tuple[Plan, Plan]:
-        """Return the live plan and the one a change set would make, both compiled.
+        """Return the live plan and the one a change set would make, with what was learned so far.
 
         Raises :class:`~nba.errors.DefinitionError` with every fault of the change set.
         """
+        from nba.control.simulation_source import as_learned
+
         live = read_live(self._control)
         _, definitions = self._candidate(self.get(change_id), live)
         before = compile_plan(live.source, digest=live.publication.version)
-        return before, compile_plan(_source(definitions, live.source), digest=change_id)
+        after = compile_plan(_source(definitions, live.source), digest=change_id)
+        return as_learned(self._control, before), as_learned(self._control, after)
 
     def simulate(
         self, change_id: str, sample: Sample, actor: str, *, branches: Branches | None = None

@@ -105,7 +105,7 @@ def _placement(
     scored = score(slot, plan, inputs.features, weights)
     dropped = slot.guards.explain(situation)
     shown = _contents(slot, situation, inputs.request.locale or inputs.locale)
-    left = asked_for(slot, inputs.request)
+    left = asked_for(plan, slot, inputs.request)
     drawn = next(
         (d for d in record.draws if d.placement == slot.placement.id and d.rank == 1), None
     )

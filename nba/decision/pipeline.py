@@ -139,17 +139,20 @@ def extended_history(
     return inputs.history.extended(contacts, keep_since_s=since_s)
 
 
-def asked_for(slot: PlacementPlan, request: DecisionRequest) -> NDArray[np.bool_] | None:
+def asked_for(
+    plan: Plan, slot: PlacementPlan, request: DecisionRequest
+) -> NDArray[np.bool_] | None:
     """Say which candidates the request's own filter leaves, ``(n,)``; ``no_action`` always.
 
-    ``None`` is a request without a filter: all of them.
+    Terms may be named as they once were. ``None`` is a request without a filter: all of them.
     """
     if not request.actions and not request.terms:
         return None
+    terms = plan.catalog.taxonomy.present(request.terms)
     asked = [
         action.is_no_action
         or action.id in request.actions
-        or any(action.has_term(term) for term in request.terms)
+        or any(action.has_term(term) for term in terms)
         for action in slot.actions
     ]
     return np.array(asked, dtype=np.bool_)
@@ -186,7 +189,7 @@ class _Answering:
         weights = slot.guards.weights(situation)
         scored = score(slot, self._plan, self._inputs.features, weights)
         self._degraded.update(scored.degraded)
-        asked = asked_for(slot, self._inputs.request)
+        asked = asked_for(self._plan, slot, self._inputs.request)
         left = np.ones(len(slot.actions), dtype=np.bool_) if asked is None else asked
         for rank in range(1, request.count + 1):
             situation = situation if rank == 1 else self._now()

@@ -275,7 +275,7 @@ def check_request(plan: Plan, request: DecisionRequest) -> None:
             found = f"action {action!r} is unknown"
             faults.append(Fault(f"/actions/{index}", found, "an action of the catalog"))
     for index, term in enumerate(request.terms):
-        if term not in plan.catalog.taxonomy:
+        if plan.catalog.taxonomy.resolve(term) is None:
             found = f"term {term!r} is unknown"
             faults.append(Fault(f"/terms/{index}", found, "a term of the taxonomy"))
     if faults:

@@ -339,3 +339,16 @@ def test_stages_are_timed_in_order(shop):
     service._timers = lambda: stages.append
     asyncio.run(service.decide(ask()))
     assert stages == ["read", "features", "decide", "encode", "reserve"]
+
+
+def test_a_term_may_be_asked_for_by_its_former_name(make_shop):
+    shop = make_shop(
+        catalog=(
+            "    required_for: [action]\n",
+            "    required_for: [action]\n    renamed: {parcels: service}\n",
+        )
+    )
+    answer = asyncio.run(shop.decide(terms=("product:parcels",)))
+    assert {choice["action"] for choice in answer["choices"]} <= {"parcel", NO_ACTION}
+    with pytest.raises(InputError, match="product:packages"):
+        asyncio.run(shop.decide(terms=("product:packages",)))
