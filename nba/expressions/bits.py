@@ -251,6 +251,7 @@ def _pack_block(values: Any, out: Any, word: int, n_words: int, width: int) -> N
 @numba.njit(cache=True, error_model="numpy")
 def run_bits(
     situation: Any,
+    rows: Any,
     template: Any,
     layout: Any,
     loads: Any,
@@ -260,25 +261,23 @@ def run_bits(
     fixed: Any,
     mixed_code: Any,
     packed: Any,
-    fixed_rows: Any,
     bit_code: Any,
     columns: SortedColumns,
-) -> tuple[NDArray[np.int8], NDArray[np.uint64]]:
+) -> NDArray[np.int8]:
     """Run bound conditions for one situation; see :func:`~nba.expressions.machine.situate`.
 
-    What has to be computed in numbers, ``mixed_code`` on the vectors ``fixed``, comes first; its
-    results ``packed`` become the rows behind ``fixed_rows``. Then comes ``bit_code``. Returns the
-    verdicts of the scalar outputs and all rows ``(n_rows, 2 * n_words)``.
+    The first of ``rows`` ``(n_rows, 2 * n_words)`` are given: those of constants and of candidates
+    alone. What has to be computed in numbers, ``mixed_code`` on the vectors ``fixed``, comes next;
+    its results ``packed`` become the rows behind. ``bit_code`` writes the rest. Returns the
+    verdicts of the scalar outputs.
     """
     scalars = situate(situation, template, layout, loads, situation_code, tables)
     verdicts = np.empty(scalar_outputs.shape[0], dtype=np.int8)
     for i in range(scalar_outputs.shape[0]):
         verdicts[i] = verdict(scalars[scalar_outputs[i]])
-    n_fixed, n_bits = fixed_rows.shape
-    n_words = n_bits // 2
-    first = n_fixed + packed.shape[0]
-    rows = np.empty((first + bit_code.shape[0], n_bits), dtype=np.uint64)
-    rows[:n_fixed] = fixed_rows
+    n_words = rows.shape[1] // 2
+    first = rows.shape[0] - bit_code.shape[0]
+    first_packed = first - packed.shape[0]
     if packed.shape[0]:
         n_candidates = fixed.shape[1]
         registers = np.empty((mixed_code.shape[0], BLOCK))
@@ -286,6 +285,6 @@ def run_bits(
             width = min(BLOCK, n_candidates - BLOCK * word)
             execute(mixed_code, tables, scalars, fixed, registers, BLOCK * word, width)
             for i in range(packed.shape[0]):
-                _pack_block(registers[packed[i]], rows[n_fixed + i], word, n_words, width)
+                _pack_block(registers[packed[i]], rows[first_packed + i], word, n_words, width)
     _execute_bits(bit_code, scalars, columns, rows, first)
-    return verdicts, rows
+    return verdicts

@@ -160,6 +160,7 @@ class ConditionProgram(Program[np.int8]):
             scalar_outputs=self.scalar_outputs,
             vector_outputs=self.vector_outputs,
             vector_rows=self._vector_rows,
+            given_rows=pack_values(np.vstack([constants, fixed])),
             arguments=(
                 self._template,
                 self._layout,
@@ -170,7 +171,6 @@ class ConditionProgram(Program[np.int8]):
                 vectors if len(self._packed) else vectors[:0],
                 self._number_code,
                 self._packed,
-                pack_values(np.vstack([constants, fixed])),
                 self._bit_code,
                 sort_columns(searched),
             ),
@@ -185,7 +185,8 @@ class ConditionProgram(Program[np.int8]):
         :meth:`BoundConditions.run_bits`.
         """
         bound = self.bind(candidates)
-        scalars, rows = bound.run_bits(situation)
+        rows = bound.new_rows()
+        scalars = bound.run_bits(situation, rows)
         verdicts = np.empty((self.n_outputs, bound.n_candidates), dtype=np.int8)
         verdicts[self.scalar_outputs] = scalars[:, None]
         verdicts[self.vector_outputs] = bound.verdicts(rows)
@@ -198,7 +199,8 @@ class BoundConditions:
 
     ``scalar_outputs`` and ``vector_outputs`` are the output numbers, ascending, that are one
     verdict for all candidates, and one each; ``vector_rows`` ``(n_vector_outputs,)`` are the rows
-    of bits that the latter are answered with. Equal conditions share a row.
+    of bits that the latter are answered with. Equal conditions share a row. ``given_rows`` are
+    those that no situation changes; ``arguments`` is what the kernel takes besides.
     """
 
     n_candidates: int
@@ -206,21 +208,30 @@ class BoundConditions:
     scalar_outputs: NDArray[np.intp]
     vector_outputs: NDArray[np.intp]
     vector_rows: NDArray[np.intp]
+    given_rows: NDArray[np.uint64]
     arguments: tuple[Any, ...]
 
-    def run_bits(
-        self, situation: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int8], NDArray[np.uint64]]:
-        """Run for one situation ``(n_situation_columns,) float64``, contiguous.
+    def new_rows(self) -> NDArray[np.uint64]:
+        """Return rows to run with, ``(n_rows, 2 * n_words)``; they can be used again and again."""
+        *_, packed, bit_code, _ = self.arguments
+        n_given, width = self.given_rows.shape
+        rows = np.zeros((n_given + len(packed) + len(bit_code), width), dtype=np.uint64)
+        rows[:n_given] = self.given_rows
+        return rows
 
-        Returns the verdicts of the scalar outputs, ``(n_scalar_outputs,)``, 1 true, 0 false, -1
-        unknown; and rows ``(n_rows, 2 * n_words) uint64``, the first ``n_words`` of which hold a
-        bit for every candidate where the condition is true, the others where it is false. Raises
-        :class:`ValueError` where the situation is shorter than the columns the program reads.
+    def run_bits(
+        self, situation: NDArray[np.float64], rows: NDArray[np.uint64]
+    ) -> NDArray[np.int8]:
+        """Run for one situation ``(n_situation_columns,) float64``, contiguous, writing ``rows``.
+
+        The first ``n_words`` of a row hold a bit for every candidate where the condition is true,
+        the others where it is false. Returns the verdicts of the scalar outputs,
+        ``(n_scalar_outputs,)``: 1 true, 0 false, -1 unknown. Raises :class:`ValueError` where the
+        situation is shorter than the columns the program reads.
         """
         check_width(situation, self.n_situation_columns)
-        result: tuple[NDArray[np.int8], NDArray[np.uint64]] = run_bits(situation, *self.arguments)
-        return result
+        verdicts: NDArray[np.int8] = run_bits(situation, rows, *self.arguments)
+        return verdicts
 
     def verdicts(self, rows: NDArray[np.uint64]) -> NDArray[np.int8]:
         """Return the verdicts of the vector outputs, ``(n_vector_outputs, n_candidates)``."""

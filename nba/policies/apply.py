@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.expressions import compile_program, pack, unpack
+from nba.expressions.bits import SortedColumns, run_bits
+from nba.expressions.program import check_width
 from nba.policies.stage import FIRST_CAUSE, OPEN, SECOND_CAUSE, Gate
+
+KERNELS_DIGEST = "0c24d98bae65594d"
+"""Of :mod:`nba.expressions.bits`, whose compiled code is called here: numba renews what it keeps on
+disk only when the caller's file changes, and so this one changes with that."""
 
 _POLICY, _SCALAR, _VECTOR, _BY_ROW, _OPEN_IF_UNKNOWN, _IS_HOLDOUT = range(6)
 
@@ -53,6 +59,7 @@ class Walk:
         self._n_candidates = len(columns)
         conditions = [gate.condition for gate in gates if gate.condition is not None]
         self._conditions = compile_program(conditions).bind(columns)
+        self._rows = self._conditions.new_rows()
         members = np.zeros((len(gates), self._n_candidates), dtype=np.bool_)
         for number, gate in enumerate(gates):
             members[number, gate.rows] = True
@@ -67,15 +74,23 @@ class Walk:
         Returns the policy, ``(n_candidates,) int16``, -1 where none; the cause within it,
         ``(n_candidates,) int8``; and whether any candidate is held out.
         """
-        verdicts, bits = self._conditions.run_bits(symbols)
-        found: tuple[NDArray[np.int16], NDArray[np.int8], bool] = _first_drops(
-            self._table, self._members, *closed, verdicts, bits, self._n_candidates
+        check_width(symbols, self._conditions.n_situation_columns)
+        # One call, which no other thread can come between, so that all may share the rows.
+        found: tuple[NDArray[np.int16], NDArray[np.int8], bool] = _decide(
+            symbols,
+            self._rows,
+            *self._conditions.arguments,
+            self._table,
+            self._members,
+            *closed,
+            self._n_candidates,
         )
         return found
 
     def every_cause(self, symbols: NDArray[np.float64], closed: Closed) -> NDArray[np.uint8]:
         """Return 1 + the cause where a gate drops a candidate, ``(n_gates, n_candidates)``."""
-        verdicts, bits = self._conditions.run_bits(symbols)
+        bits = self._conditions.new_rows()
+        verdicts = self._conditions.run_bits(symbols, bits)
         n_words = self._members.shape[1]
         members = unpack(self._members, self._n_candidates)
         causes = np.zeros(members.shape, dtype=np.uint8)
@@ -194,3 +209,47 @@ def _first_drops(  # noqa: C901, PLR0912 - calls that pass arrays cost more than
                 dropped >>= np.uint64(1)
                 row += 1
     return dropped_by, causes, holdout
+
+
+@numba.njit(cache=True)
+def _decide(
+    situation: Any,
+    rows: Any,
+    template: Any,
+    layout: Any,
+    loads: Any,
+    situation_code: Any,
+    tables: Any,
+    scalar_outputs: Any,
+    fixed: Any,
+    mixed_code: Any,
+    packed: Any,
+    bit_code: Any,
+    columns: SortedColumns,
+    table: Any,
+    members: Any,
+    active: Any,
+    whole: Any,
+    by_row: Any,
+    n_candidates: int,
+) -> tuple[NDArray[np.int16], NDArray[np.int8], bool]:
+    """Run the conditions, then walk the gates."""
+    verdicts = run_bits(
+        situation,
+        rows,
+        template,
+        layout,
+        loads,
+        situation_code,
+        tables,
+        scalar_outputs,
+        fixed,
+        mixed_code,
+        packed,
+        bit_code,
+        columns,
+    )
+    found: tuple[NDArray[np.int16], NDArray[np.int8], bool] = _first_drops(
+        table, members, active, whole, by_row, verdicts, rows, n_candidates
+    )
+    return found

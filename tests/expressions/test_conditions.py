@@ -135,7 +135,8 @@ def test_number_looked_up_among_those_of_the_candidates_compares_as_itself(
         situation = np.full(N_COLUMNS, age)
         is_known = ~np.isnan(values[:, 1]) & ~np.isnan(age)
         expected = np.where(is_known, by_sign[sign](values[:, 1], age), -1)
-        _, rows = program.run_bits(situation)
+        rows = program.new_rows()
+        program.run_bits(situation, rows)
         assert program.verdicts(rows).tolist() == [expected.tolist()]
 
 
@@ -146,8 +147,9 @@ def test_no_candidate_is_both_true_and_false_and_none_is_past_the_last(schema: S
     bound = compile_program([parse(source, schema) for source in sources]).bind(
         np.ones((70, N_COLUMNS))
     )
+    rows = bound.new_rows()
     for member in (0.0, 1.0, np.nan):
-        _, rows = bound.run_bits(np.array([1.0, 0.0, 1.0, 0.0, member, 0.0]))
+        bound.run_bits(np.array([1.0, 0.0, 1.0, 0.0, member, 0.0]), rows)
         is_true, is_false = rows[:, :2], rows[:, 2:]
         assert not (is_true & is_false).any()
         assert not ((is_true | is_false)[:, 1] >> np.uint64(6)).any()
@@ -157,7 +159,8 @@ def test_candidates_that_are_none_have_no_words(schema: Schema) -> None:
     bound = compile_program([parse("action.value < customer.age", schema)]).bind(
         np.empty((0, N_COLUMNS))
     )
-    _, rows = bound.run_bits(np.zeros(N_COLUMNS))
+    rows = bound.new_rows()
+    bound.run_bits(np.zeros(N_COLUMNS), rows)
     assert word_count(0) == 0
     assert bound.verdicts(rows).shape == (1, 0)
 
@@ -193,7 +196,8 @@ def test_equal_conditions_share_a_row(schema: Schema) -> None:
     assert bound.vector_outputs.tolist() == [0, 2]
     first, second = bound.vector_rows.tolist()
     assert first == second
-    _, rows = bound.run_bits(np.full(N_COLUMNS, 2.0))
+    rows = bound.new_rows()
+    bound.run_bits(np.full(N_COLUMNS, 2.0), rows)
     assert unpack(rows[first, :1], 3).tolist() == [True, True, True]
 
 
@@ -209,7 +213,8 @@ def test_outputs_without_candidates_are_single_verdicts(schema: Schema) -> None:
     bound = program.bind(np.zeros((3, N_COLUMNS)))
     assert bound.scalar_outputs.tolist() == [0, 2, 3, 4]
     assert bound.vector_outputs.tolist() == [1]
-    scalars, rows = bound.run_bits(np.array([0.0, 0.0, 5.0, 0.0, np.nan, 0.0]))
+    rows = bound.new_rows()
+    scalars = bound.run_bits(np.array([0.0, 0.0, 5.0, 0.0, np.nan, 0.0]), rows)
     assert scalars.tolist() == [-1, 1, 1, 0]
     assert bound.verdicts(rows).tolist() == [[0, 0, 0]]
 

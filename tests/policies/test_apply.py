@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nba.expressions import Level, Schema, Symbol, ValueType, interpret, parse
+from nba.expressions import Level, Schema, Symbol, ValueType, bits, interpret, parse
+from nba.policies import apply
 from nba.policies.apply import Closed, Walk
 from nba.policies.stage import FIRST_CAUSE, OPEN, SECOND_CAUSE, Gate
 
@@ -110,6 +114,23 @@ def test_walk_says_what_the_gates_say_one_by_one(seed: int, n_candidates: int) -
         for gate, found in zip(gates, expected, strict=True)
     ]
     assert holdout is any(is_held)
+
+
+def test_situation_too_short_is_refused_rather_than_read_beyond() -> None:
+    gates = [Gate(0, np.array([0], dtype=np.int32), condition=CONDITIONS[0])]
+    walk = Walk(gates, (), np.zeros((1, 2)))
+    closed = Closed(
+        np.ones(1, dtype=np.uint8),
+        np.zeros(1, dtype=np.uint8),
+        np.zeros((0, 1), dtype=np.uint8),
+    )
+    with pytest.raises(ValueError, match="a situation of 1 columns; 2 are read"):
+        walk.first_drops(np.zeros(1), closed)
+
+
+def test_what_calls_the_kernels_of_bits_changes_with_them() -> None:
+    digest = blake2b(Path(bits.__file__).read_bytes(), digest_size=8).hexdigest()
+    assert digest == apply.KERNELS_DIGEST
 
 
 @pytest.mark.parametrize("n_candidates", [1, 64, 200])
