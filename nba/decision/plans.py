@@ -63,6 +63,13 @@ class PlanRepository:
         self._control = control
         self._bases: OrderedDict[str, Plan] = OrderedDict()
         self._lock = Lock()
+        self._compiling = Lock()
+
+    def prepare(self) -> None:
+        """Compile what the control store says is current, before anybody asks for it."""
+        current = self._control.current()
+        if current is not None:
+            self._base(current)
 
     def get(self, pointer: PlanPointer) -> Plan:
         """Return a plan, compiled; :class:`NotFoundError` where the store has no such version."""
@@ -82,10 +89,19 @@ class PlanRepository:
         ]
 
     def _base(self, digest: str) -> Plan:
+        kept = self._kept(digest)
+        if kept is not None:
+            return kept
+        with self._compiling:  # so that whoever comes second waits instead of doing it again
+            return self._kept(digest) or self._compiled(digest)
+
+    def _kept(self, digest: str) -> Plan | None:
         with self._lock:
             if digest in self._bases:
                 self._bases.move_to_end(digest)
-                return self._bases[digest]
+            return self._bases.get(digest)
+
+    def _compiled(self, digest: str) -> Plan:
         artifact = self._control.plan(digest)
         if artifact is None:
             raise NotFoundError(f"plan {digest} is not in the control store")

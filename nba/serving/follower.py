@@ -114,6 +114,15 @@ class PlanFollower:
             await asyncio.sleep(self._poll_seconds)
             await self._look()
 
+    async def look_ahead(self) -> None:
+        """Compile what is published as soon as it is, so that following it is but a swap."""
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                await asyncio.to_thread(self._repository.prepare)
+            except Exception as error:  # noqa: BLE001  # following it says what is wrong, and once
+                _logger.debug("what is published cannot be prepared yet: %s", error)
+
     async def leave(self) -> None:
         """Say that this replica ends."""
         await self._rollouts.leave(self._replica)

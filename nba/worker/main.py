@@ -38,6 +38,7 @@ from nba.worker.rollout import RolloutRun, Stores
 from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
 
 EXPIRE_SECONDS = 1.0
+FOLLOW_SECONDS = 0.1
 PLAN_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
 ERASE_SECONDS = 0.5
@@ -130,7 +131,8 @@ class WorkerProcess:
             _Chore(EXPIRE_SECONDS, self._worker.expire),
             _Chore(settings.flush_seconds, self._flush),
             _Chore(snapshot_seconds, self._worker.publish_snapshot),
-            _Chore(PLAN_SECONDS, self._follow),
+            _Chore(FOLLOW_SECONDS, self._follow_current),
+            _Chore(PLAN_SECONDS, self._follow_models),
             _Chore(PRUNE_SECONDS, self._prune),
             _Chore(ERASE_SECONDS, self._worker.finish_erasures),
             _Chore(PROFILE_SECONDS, self._profile),
@@ -185,10 +187,8 @@ class WorkerProcess:
                 _logger.error("the project is not published; the last plan stays live:\n%s", error)  # noqa: TRY400  # faults are for people, a traceback is not
         return await self._follow_current()
 
-    async def _follow(self) -> bool:
-        """Follow what was published or promoted elsewhere; return whether the plan changed."""
-        if await self._follow_current():
-            return True
+    async def _follow_models(self) -> bool:
+        """Publish what is live with a model that was promoted; return whether the plan changed."""
         if self._plan is None or not (self._bringing is None or self._bringing.done()):
             return False
         if not await asyncio.to_thread(self._publisher.models_moved, self._plan.source.specs):

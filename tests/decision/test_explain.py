@@ -186,16 +186,22 @@ def test_actions_without_content_in_a_placement_are_listed(make_shop):
     assert placement["no_content_here"] == ["shirt"]
 
 
+def kept(shop):
+    """Return what the ledger keeps, as plain data."""
+    parts = vars(shop.ledger).items()
+    return {name: part for name, part in parts if isinstance(part, dict | bytes | int)}
+
+
 def test_explaining_and_replaying_change_nothing(shop):
     async def main():
         answer = await shop.decide()
         (packed,) = await shop.ledger.records([DecisionId(answer["decision_id"])])
-        before = copy.deepcopy(vars(shop.ledger))
+        before = copy.deepcopy(kept(shop))
         bits = shop._bits
         record = read_record(packed)
         explain(shop.plan, record)
         replay(shop.plan, record)
-        assert vars(shop.ledger) == before
+        assert kept(shop) == before
         assert shop._bits == bits, "no dice are rolled again"
         positions = dict.fromkeys(range(shop.ledger.partitions), START)
         return len(await shop.ledger.entries(positions, 10))
