@@ -1,6 +1,6 @@
-"""Guardrails: compiled evaluation beside other CEL evaluators, and arbitration beside an oracle.
+"""Guardrails: evaluation beside other CEL evaluators, compiling, arbitration beside an oracle.
 
-Parts are ``evaluate`` and ``oracle``; all are run unless some are named. The oracle needs the
+Parts are ``evaluate``, ``compile`` and ``oracle``; all are run unless some are named. The oracle needs the
 public datasets in ``NBA_DATASETS``.
 """
 
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks.policies.compiling import compiling
 from benchmarks.policies.evaluation import evaluate
 from benchmarks.policies.oracle import compare, read_extract
 from benchmarks.report import figure, write
@@ -32,7 +33,7 @@ def oracle() -> list[dict[str, Any]]:
     ]
 
 
-PARTS = {"evaluate": evaluate, "oracle": oracle}
+PARTS = {"evaluate": evaluate, "compile": compiling, "oracle": oracle}
 
 
 def main() -> None:

@@ -97,9 +97,7 @@ class Releases(ChangeSteps):
         earlier, artifact = self._control.publication_of(digest), self._control.plan(digest)
         if earlier is None or artifact is None:
             known = ", ".join(dict.fromkeys(row.version for row in self._control.publications(5)))
-            raise NotFoundError(
-                f"there is no plan {digest!r}; the latest are {known or 'none'}"
-            )
+            raise NotFoundError(f"there is no plan {digest!r}; the latest are {known or 'none'}")
         if latest[0].version == digest:
             raise ConflictError(f"plan {digest} is live already")
         coming = unpack_plan(artifact).features

@@ -30,6 +30,7 @@ _PARTITION_DIGITS = 3
 _MOMENT_END = 14
 
 
+@lru_cache(maxsize=1 << 17)
 def hash32(identifier: str) -> int:
     """Stable 32-bit code of an identifier, as kept in packed records.
 

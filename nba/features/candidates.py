@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.domain.catalog import Action, Content, Placement
+from nba.domain.ids import ActionId
 from nba.expressions import Level, Schema, Symbol, ValueType, member_path
 from nba.features.definitions import (
     ActionFeature,
@@ -89,6 +91,7 @@ def build_table(
 ) -> CandidateTable:
     """Return the table of a placement's candidates, its codes those of ``schema``."""
     symbols = np.full((len(actions), len(schema)), np.nan, dtype=np.float64)
+    shown = Counter(content.action for content in contents if placement.id in content.placements)
     for path, source in _paths(features).items():
         symbol = schema[path]
         codes = {value: float(code) for code, value in enumerate(symbol.values)}
@@ -97,12 +100,17 @@ def build_table(
                 word = word_of(source, action, placement)
                 number = np.nan if word is None else codes[word]
             else:
-                number = _number(source, action, placement, contents)
+                number = _number(source, action, shown)
             symbols[row, symbol.column] = number
-    for path, symbol in schema.items():
-        if path.startswith(f"{_TERMS}["):
-            term = path[len(_TERMS) + 1 : -1]
-            symbols[:, symbol.column] = [float(action.has_term(term)) for action in actions]
+    carried = {
+        path: symbol.column for path, symbol in schema.items() if path.startswith(f"{_TERMS}[")
+    }
+    symbols[:, list(carried.values())] = 0.0
+    for row, action in enumerate(actions):
+        for word in {word for term in action.terms for word in _upwards(term)}:
+            column = carried.get(member_path(_TERMS, word))
+            if column is not None:
+                symbols[row, column] = 1.0
     fixed = [feature for feature in features if feature.source != LAUNCH]
     columns = [schema[f"action.{feature.name}"].column for feature in fixed]
     return CandidateTable(
@@ -134,9 +142,8 @@ def _upwards(term: str) -> Iterable[str]:
         yield f"{dimension}:{'/'.join(levels[:depth])}"
 
 
-def _number(
-    source: str, action: Action, placement: Placement, contents: Sequence[Content]
-) -> float:
+def _number(source: str, action: Action, shown: Mapping[ActionId, int]) -> float:
+    """Return a number of an action; ``shown`` counts its contents in the placement."""
     term = parse_term_flag(source)
     if term is not None:
         return float(action.has_term(term))
@@ -147,4 +154,4 @@ def _number(
             return action.cost
         case ActionSource.ACTION_PRIORITY:
             return action.priority
-    return float(sum(c.action == action.id and placement.id in c.placements for c in contents))
+    return float(shown.get(action.id, 0))

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.domain.catalog import Action, Catalog, Content, Placement
+from nba.domain.catalog import Catalog, Content, Placement
 from nba.domain.history import ACTION, CONTACT, CONTENT, PLACEMENT, TAG, WHAT, outcome_code
 from nba.domain.ids import MAX_ID_LENGTH, NO_ACTION, hash32
 from nba.domain.policy import Selector
@@ -61,9 +61,10 @@ class Selections(NamedTuple):
 
 def select_entries(counted: Sequence[Counted], catalog: Catalog) -> Selections:
     """Compile selectors for the whole catalog: contacts count wherever they were made."""
+    said = np.array([not action.is_no_action for action in catalog.actions], dtype=np.bool_)
     actions = [action for action in catalog.actions if not action.is_no_action]
     unknown = np.array([item.unknown for item in counted], dtype=np.bool_)
-    of_actions = [_action_mask(item.selector, actions, catalog.contents) for item in counted]
+    of_actions = [_action_mask(item.selector, catalog)[said] for item in counted]
     of_placements = [select_placements(item.selector, catalog.placements) for item in counted]
     of_contents = [select_contents(item.selector, catalog.contents) for item in counted]
     # A selector that names no contents selects entries whatever their content is.
@@ -88,14 +89,12 @@ def _codes(items: Sequence[Placement] | Sequence[Content]) -> list[int]:
     return [hash32(item.id) for item in items]
 
 
-def _action_mask(
-    selector: Selector, actions: Sequence[Action], contents: Sequence[Content]
-) -> NDArray[np.bool_]:
+def _action_mask(selector: Selector, catalog: Catalog) -> NDArray[np.bool_]:
     """Select actions; where contents are named, only those that have one of them."""
-    mask = select_actions(selector, actions)
+    mask = select_actions(selector, catalog.actions)
     if selector.is_about_contents:
-        shown_for = {item.action for item in contents if selector.matches_content(item)}
-        mask &= np.array([action.id in shown_for for action in actions], dtype=np.bool_)
+        shown_for = {item.action for item in catalog.contents if selector.matches_content(item)}
+        mask &= np.array([action.id in shown_for for action in catalog.actions], dtype=np.bool_)
     return mask
 
 

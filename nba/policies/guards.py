@@ -32,8 +32,13 @@ from nba.policies.kinds import (
 )
 from nba.policies.kinds.quiet_hours import not_before
 from nba.policies.kinds.validity import is_dated
-from nba.policies.order import ORDER, SHAPERS, concerns
-from nba.policies.selection import select_actions, select_contents, select_placements
+from nba.policies.order import ORDER, SHAPERS
+from nba.policies.selection import (
+    concerned,
+    select_actions,
+    select_contents,
+    select_placements,
+)
 from nba.policies.situation import Candidates, Situation
 from nba.policies.stage import (
     FIRST_CAUSE,
@@ -235,13 +240,10 @@ def _select(
         mask = select_actions(selector, candidates.actions)
         if contents is not None:
             mask &= select_contents(selector, contents)
-        rows = [
-            row
-            for row in np.flatnonzero(mask).tolist()
-            if concerns(policy.kind, selector, candidates.actions[row])
-        ]
-        if rows:
-            yield Selected(index, policy, np.array(rows, dtype=np.int32))
+        mask &= concerned(policy.kind, selector, candidates.actions)
+        rows = np.flatnonzero(mask).astype(np.int32)
+        if len(rows):
+            yield Selected(index, policy, rows)
 
 
 def _of(selected: Sequence[Selected[PolicyKind]], kind: type[P]) -> list[Selected[P]]:

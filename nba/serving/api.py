@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import uvicorn
 
@@ -10,6 +11,9 @@ from nba.access.rules import require_access
 from nba.bootstrap import collect_rarely
 from nba.serving.app import create_app
 from nba.settings import Settings
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that compiles a plan keeps a request waiting for the interpreter."""
 
 _BACKLOG = 2_048
 
@@ -31,6 +35,7 @@ def serve(settings: Settings) -> None:
     )
     listener = bind(settings)
     collect_rarely()
+    sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.Server(config).run(sockets=[listener])
 
 

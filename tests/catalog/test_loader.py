@@ -187,8 +187,8 @@ FAULTS = [
      "direction: inbound, autonomy: assisted, branch: {dimension: product, depth: 0}",
      "catalog/placements.yaml:3: depth 0; 1 or more is expected"),
     ("placements.yaml", "direction: inbound", "direction: inbound, branch: {dimension: product}",
-     "catalog/placements.yaml:3: a branch, with autonomy autonomous; only with `autonomy: assisted` "
-     "there are branches"),
+     ("catalog/placements.yaml:3: a branch, with autonomy autonomous; only with "
+      "`autonomy: assisted` there are branches")),
     ("placements.yaml", "direction: inbound", "direction: inbound, context_weight: .nan",
      "catalog/placements.yaml:3: context_weight nan; a number above 0 is expected"),
     ("actions/all.yaml", "product:fashion/women", "product:fashion/woman",

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from nba.domain.catalog import Catalog
 from nba.domain.policy import Selector
-from nba.policies.selection import select_actions, select_placements
+from nba.policies.order import CONCERNS, concerns
+from nba.policies.selection import concerned, select_actions, select_placements
 
 
 def _some(*words: str) -> st.SearchStrategy[tuple[str, ...]]:
@@ -42,3 +43,14 @@ def test_masks_together_are_what_the_selector_matches(catalog: Catalog, selector
 
 def test_no_action_is_never_selected(catalog: Catalog) -> None:
     assert select_actions(Selector(), catalog.actions).tolist() == [False, True, True, True, True]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(selector=SELECTORS, kind=st.sampled_from(sorted(CONCERNS)), as_list=st.booleans())
+def test_what_a_kind_concerns_is_the_same_for_all_at_once(
+    catalog: Catalog, selector: Selector, kind: str, *, as_list: bool
+) -> None:
+    actions = list(catalog.actions) if as_list else catalog.actions
+    assert concerned(kind, selector, actions).tolist() == [
+        concerns(kind, selector, action) for action in actions
+    ]

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,8 +252,9 @@ def compile_budgets(selected: Sequence[Selected[Budget]], surroundings: Surround
     """Compile: a gate for each policy and amount, the smallest first; boosts beside them."""
     gates: list[Gate] = []
     meters: list[_Meter] = []
+    coded = _Coded.of(surroundings.catalog) if selected else _Coded({}, {}, {})
     for item in selected:
-        meter = _Meter(item, surroundings, surroundings.first_gate + len(gates))
+        meter = _Meter(item, surroundings, surroundings.first_gate + len(gates), coded)
         meters.append(meter)
         gates.extend(meter.gates)
     boosted = [meter for meter in meters if meter.policy.minimum > 0]
@@ -269,10 +270,33 @@ def compile_budgets(selected: Sequence[Selected[Budget]], surroundings: Surround
     return Stage(tuple(gates), close, weigh if boosted else None)
 
 
+class _Coded(NamedTuple):
+    """Everything in a catalog by the codes that histories keep."""
+
+    actions: Mapping[int, Action]
+    placements: Mapping[int, Placement]
+    contents: Mapping[int, Content]
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> _Coded:
+        """Return a catalog by codes."""
+        return cls(
+            {hash32(action.id): action for action in catalog.actions},
+            {hash32(placement.id): placement for placement in catalog.placements},
+            {hash32(content.id): content for content in catalog.contents},
+        )
+
+
 class _Meter:
     """One budget before the candidates of a placement."""
 
-    def __init__(self, item: Selected[Budget], surroundings: Surroundings, first_gate: int) -> None:
+    def __init__(
+        self,
+        item: Selected[Budget],
+        surroundings: Surroundings,
+        first_gate: int,
+        coded: _Coded,
+    ) -> None:
         self.policy = policy = item.policy
         self._rows = item.rows
         self._code = hash32(policy.id)
@@ -281,7 +305,7 @@ class _Meter:
         units = np.array([policy.units_of(surroundings.candidates.actions[r]) for r in item.rows])
         self._amounts: list[int] = [amount for amount in np.unique(units).tolist() if amount > 0]
         self.gates = [Gate(item.index, item.rows[units == amount]) for amount in self._amounts]
-        self._own = _own_units(policy, surroundings.catalog)
+        self._coded = coded
 
     def close(self, situation: Situation, closed: NDArray[np.uint8]) -> None:
         """Close the gates of what does not fit any more."""
@@ -322,17 +346,13 @@ class _Meter:
         used = known[1] if known[0] == start_s else 0
         if len(situation.history) > situation.answer_from:
             own = situation.history.table[situation.answer_from :].tolist()
-            used += sum(self._own(entry[ACTION], entry[PLACEMENT], entry[CONTENT]) for entry in own)
+            used += sum(
+                self._units(entry[ACTION], entry[PLACEMENT], entry[CONTENT]) for entry in own
+            )
         return used
 
-
-def _own_units(policy: Budget, catalog: Catalog) -> Callable[[int, int, int], int]:
-    """Return what gives the units of a contact by the codes of its action, place and content."""
-    actions = {hash32(action.id): action for action in catalog.actions}
-    placements = {hash32(placement.id): placement for placement in catalog.placements}
-    contents = {hash32(content.id): content for content in catalog.contents}
-
-    def units(action: int, placement: int, content: int) -> int:
-        return policy.takes(actions[action], placements[placement], contents.get(content))
-
-    return units
+    def _units(self, action: int, placement: int, content: int) -> int:
+        """Return the units that a contact takes."""
+        coded = self._coded
+        shown = coded.contents.get(content)
+        return self.policy.takes(coded.actions[action], coded.placements[placement], shown)
