@@ -1,7 +1,7 @@
 """Guardrails: evaluation beside other CEL evaluators, compiling, arbitration beside an oracle.
 
-Parts are ``evaluate``, ``compile`` and ``oracle``; all are run unless some are named. The oracle needs the
-public datasets in ``NBA_DATASETS``.
+Parts are ``evaluate``, ``compile`` and ``oracle``; all are run unless some are named. The oracle
+needs the public datasets in ``NBA_DATASETS``.
 """
 
 from __future__ import annotations

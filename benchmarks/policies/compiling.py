@@ -28,6 +28,7 @@ from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import ActionId, ContentId, CustomerId, PolicyId, new_decision_id
 from nba.domain.policy import Policy, Selector
+from nba.policies import PolicyKind
 from nba.policies.kinds import (
     Budget,
     ConsentPolicy,
@@ -152,34 +153,30 @@ def _large(source: PlanSource) -> PlanSource:
 
 
 def _policies(terms: list[str]) -> Iterator[Policy]:
-    day = timedelta(days=1)
     for number in range(N_POLICIES):
-        one = {
-            "id": PolicyId(f"policy{number:03}"),
-            "description": "d",
-            "applies_to": Selector(terms=(terms[number % len(terms)],)),
-        }
-        everywhere = {**one, "applies_to": Selector(channels=("email",))}
-        match number % 10:
-            case 0:
-                yield Eligibility(**one, condition=f"customer.credit_utilisation < 0.{number:03}")
-            case 1:
-                yield Suitability(
-                    **one, condition=f"customer.orders_30d < {number} || action.value > {number}"
-                )
-            case 2:
-                yield ContactCap(**one, limit=1 + number % 5, window=(1 + number % 30) * day)
-            case 3:
-                yield Lever(**one, weight=1.0 + number % 3)
-            case 4:
-                yield Suppression(**one, events=("Complaint Opened",), pause=number * day / 10)
-            case 5:
-                yield Budget(**one, limit=1_000 + number, period="day")
-            case 6:
-                yield Exclusion(**one, window=day)
-            case 7:
-                yield Holdout(**one, share=0.01, salt=f"s{number}")
-            case 8:
-                yield ConsentPolicy(**everywhere)
-            case _:
-                yield QuietHours(**everywhere, start="22:00", end="08:00")
+        selector = Selector(terms=(terms[number % len(terms)],))
+        kind, fields = _KINDS[number % len(_KINDS)]
+        if kind in (ConsentPolicy, QuietHours):
+            selector = Selector(channels=("email",))
+        yield kind(
+            id=PolicyId(f"policy{number:03}"),
+            description="d",
+            applies_to=selector,
+            **fields(number),
+        )
+
+
+_DAY = timedelta(days=1)
+_KINDS: tuple[tuple[type[PolicyKind], Callable[[int], dict[str, Any]]], ...] = (
+    (Eligibility, lambda n: {"condition": f"customer.credit_utilisation < 0.{n:03}"}),
+    (Suitability, lambda n: {"condition": f"customer.orders_30d < {n} || action.value > {n}"}),
+    (ContactCap, lambda n: {"limit": 1 + n % 5, "window": (1 + n % 30) * _DAY}),
+    (Lever, lambda n: {"weight": 1.0 + n % 3}),
+    (Suppression, lambda n: {"events": ("Complaint Opened",), "pause": n * _DAY / 10}),
+    (Budget, lambda n: {"limit": 1_000 + n, "period": "day"}),
+    (Exclusion, lambda _: {"window": _DAY}),
+    (Holdout, lambda n: {"share": 0.01, "salt": f"s{n}"}),
+    (ConsentPolicy, lambda _: {}),
+    (QuietHours, lambda _: {"start": "22:00", "end": "08:00"}),
+)
+"""Ten kinds, and the fields of one of each by its number."""
