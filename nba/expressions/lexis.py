@@ -1,7 +1,8 @@
 """What is checked on the bare text, in one linear pass, before any grammar sees it.
 
 The grammar's string pattern backtracks without bound on a string that is never closed, and nesting
-costs stack; so length, nesting and strings are settled here first.
+costs stack; so length, nesting and strings are settled here first. So are characters that a reader
+does not see, or that no store can keep.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ MAX_LENGTH = 4_096
 MAX_DEPTH = 32
 """Deepest nesting, of brackets and of the syntax tree."""
 
+MAX_SHOWN = 60
+"""Longest text of an expression that an error repeats, in characters."""
+
 _ESCAPES = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPES_EXPECTED = "the escapes are \\\\ \\\" \\' \\n \\r \\t"
 _TEXT = re.compile(r"[^\\\n\"']+")
-_PLAIN = re.compile(r"[^\"'()\[\]{}]+")
+_PLAIN = re.compile(r"[^\"'()\[\]{}/]+")
+_COMMENT = re.compile(r"//[^\n]*")
+# Controls, halves of surrogate pairs, and what turns the direction of the text around it.
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def error_at(source: str, position: int, found: str, expected: str) -> ExpressionError:
@@ -29,18 +36,30 @@ def error_at(source: str, position: int, found: str, expected: str) -> Expressio
     return ExpressionError(position - before.rfind("\n"), found, expected, line=line)
 
 
+def shown(text: str) -> str:
+    """Return a text as an error repeats it: whole, or its beginning.
+
+    >>> shown("a" * 61)[-3:]
+    'aa…'
+    """
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
 def check_text(source: str) -> None:
-    """Refuse text too long or nested too deep, and strings outside the subset."""
+    """Refuse text too long, too deep, with unseen characters, or with strings not in the subset."""
     if len(source) > MAX_LENGTH:
         found = f"an expression of {len(source):,} characters"
         raise ExpressionError(1, found, f"at most {MAX_LENGTH:,} are accepted")
     if not source.strip():
         raise ExpressionError(1, "an empty expression", "write a condition")
+    if unseen := _UNSEEN.search(source):
+        found = f"the character U+{ord(unseen[0]):04X}"
+        raise error_at(source, unseen.start(), found, "write what can be seen")
     depth = 0
     position = 0
     while position < len(source):
         character = source[position]
-        if plain := _PLAIN.match(source, position):
+        if plain := _PLAIN.match(source, position) or _COMMENT.match(source, position):
             position = plain.end()
             continue
         if character in "([{":

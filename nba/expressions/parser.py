@@ -5,7 +5,8 @@ The subset (https://github.com/google/cel-spec): numbers, strings and bools; sym
 in a set-valued path; ``+ - * /`` and unary minus on numbers; ``condition ? a : b``; parentheses.
 Everything else is refused with its name and place.
 
-Deviations: ``int`` and ``double`` are one number type, and strings are compared only for equality.
+Deviations: ``int`` and ``double`` are one number type, so that ``1 / 2`` is a half and a whole
+number from 2⁵³ on is refused rather than rounded; and strings are compared only for equality.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from nba.expressions.lexis import MAX_DEPTH, check_text, error_at, string_value
+from nba.expressions.lexis import MAX_DEPTH, check_text, error_at, shown, string_value
 from nba.expressions.tree import (
     And,
     Calculate,
@@ -37,10 +38,13 @@ from nba.expressions.tree import (
 from nba.expressions.types import ExpressionError, Schema, Symbol, ValueType, member_path
 
 if TYPE_CHECKING:
-    from lark import Tree
+    from lark import Token, Tree
 
 MAX_LIST = 1_000
 """Longest list of constants."""
+
+MAX_WHOLE = 2**53 - 1
+"""Largest whole number, and with a minus the smallest: beyond it a float64 rounds some."""
 
 SUBSET = (
     "supported are constants, paths, has(), ! && ||, == != < <= > >=, in, + - * / on numbers, "
@@ -59,6 +63,10 @@ _REFUSED_CONSTANTS = {
     "BYTES_LIT": "a byte string",
     "MLSTRING_LIT": "a triple-quoted string",
     "NULL_LIT": "null",
+}
+_INSTEAD = {
+    "matches": "no pattern is run on a text; compare it with == or list the values with `in`",
+    "size": "count in a feature, and compare that",
 }
 _COMPARISONS = {
     "relation_eq": Comparison.EQUAL,
@@ -87,7 +95,6 @@ _WRAPPERS = frozenset(
         "unary",
         "member",
         "primary",
-        "paren_expr",
     }
 )
 
@@ -119,14 +126,29 @@ def _syntax(source: str) -> Tree[Any]:
     from celpy.celparser import CELParseError
 
     try:
-        return CELParser().parse(source)
+        return _slim(CELParser().parse(source))
     except CELParseError as error:
         token = getattr(error.__context__, "token", None)
         if token is not None and token.type == "$END":
             end = len(source.rstrip())
             raise error_at(source, end, "the expression ends too early", SUBSET) from error
-        found = "not readable as CEL from here"
-        raise ExpressionError(error.column or 1, found, SUBSET, line=error.line or 1) from error
+        line, column = error.line or 1, error.column or 1
+        rest = source.split("\n")[line - 1][column - 1 :]
+        found = f"not readable as CEL from {shown(rest)!r}"
+        raise ExpressionError(column, found, SUBSET, line=line) from error
+
+
+def _slim(root: Tree[Any]) -> Tree[Any]:
+    """Take out every rule between two others that only passes its one child on.
+
+    What is left is a tenth, which matters because thousands are kept; and no call is deeper for a
+    deeper tree.
+    """
+    for tree in root.iter_subtrees():
+        tree.children = [
+            _skip(child) if hasattr(child, "data") else child for child in tree.children
+        ]
+    return root
 
 
 class _Checker:
@@ -150,7 +172,7 @@ class _Checker:
         """Convert a tree whose wrappers may still be on it."""
         tree = _unwrap(tree)
         self._near = getattr(tree.meta, "start_pos", None) or self._near
-        if depth >= MAX_DEPTH:
+        if depth > MAX_DEPTH:
             found = f"an expression nested deeper than {MAX_DEPTH}"
             raise self.error(tree, found, "split the condition into several policies")
         match tree.data:
@@ -186,12 +208,18 @@ class _Checker:
             case "STRING_LIT":
                 return Literal(string_value(str(token)), ValueType.STRING)
             case "INT_LIT" | "FLOAT_LIT":
-                is_hex = "x" in token
-                value = float(int(token, 16)) if is_hex else float(token)
-                if math.isinf(value):
-                    raise self.error(tree, f"number {token}", "a finite number is needed")
-                return Literal(value, ValueType.NUMBER)
+                return Literal(self._number(tree, token), ValueType.NUMBER)
         raise self.error(tree, f"{_REFUSED_CONSTANTS[token.type]} is refused", SUBSET)
+
+    def _number(self, tree: Tree[Any], token: Token) -> float:
+        # A hexadecimal number takes linear time at any length, a decimal one as an int does not.
+        value = int(token, 16) if "x" in token else float(token)
+        if token.type == "INT_LIT" and abs(value) > MAX_WHOLE:
+            expected = f"whole numbers are exact up to {MAX_WHOLE:,}; beyond, write 1e20"
+            raise self.error(tree, f"number {shown(token)}", expected)
+        if math.isinf(value):
+            raise self.error(tree, f"number {shown(token)}", "a finite number is needed")
+        return float(value)
 
     def _path(self, tree: Tree[Any]) -> str | None:
         """Return the dotted path a tree spells, or ``None`` where it is something else."""
@@ -210,7 +238,7 @@ class _Checker:
             raise self.error(tree, "a field of something that is not a path", SUBSET)
         symbol = self._schema.get(path)
         if symbol is None:
-            raise self.error(tree, f"unknown name {path}", self._nearest(path))
+            raise self.error(tree, f"unknown name {shown(path)}", self._nearest(path))
         return symbol
 
     def _nearest(self, path: str) -> str:
@@ -223,7 +251,8 @@ class _Checker:
         is_method = tree.data == "member_dot_arg"
         name = str(tree.children[1] if is_method else tree.children[0])
         if is_method or name != "has":
-            raise self.error(tree, f"the call {name}() is refused", SUBSET)
+            found = f"the call {shown(name)}() is refused"
+            raise self.error(tree, found, _INSTEAD.get(name, SUBSET))
         arguments = tree.children[1].children if len(tree.children) > 1 else []
         if len(arguments) != 1 or self._path(arguments[0]) is None:
             raise self.error(tree, "has() without one path", "write has(customer.age)")
@@ -287,6 +316,7 @@ class _Checker:
         path = self._path(right_tree)
         right = _unwrap(right_tree)
         if path is not None:
+            self._check_apart(right_tree)
             return self._member(left_tree, right_tree, path, depth)
         if right.data != "list_lit":
             raise self.error(right_tree, "`in` without a list", "write `x in [1, 2, 3]`")
@@ -297,6 +327,13 @@ class _Checker:
             raise self.error(right_tree, found, f"1 to {MAX_LIST:,} constants are accepted")
         values = tuple(self._constant(element, operand) for element in elements)
         return In(operand, values)
+
+    def _check_apart(self, right_tree: Tree[Any]) -> None:
+        """Refuse ``x inset``, which the grammar reads as ``x in set``."""
+        start = right_tree.meta.start_pos
+        if self._source[start - 2 : start] == "in" and self._source[start] != "(":
+            word = shown(f"in{self._path(right_tree)}")
+            raise error_at(self._source, start - 2, f"the word {word}", "put a space after in")
 
     def _constant(self, tree: Tree[Any], operand: Node) -> Literal:
         node = self._typed(tree, 0, operand.type, f"a list element (the left is a {operand.type})")
@@ -316,11 +353,11 @@ class _Checker:
             if symbol is None:
                 raise self.error(
                     left,
-                    f'unknown word "{word.value}" of {path}',
+                    f'unknown word "{shown(str(word.value))}" of {path}',
                     self._words(path, str(word.value)),
                 )
             return Read(symbol)
-        raise self.error(right, f"`in {path}`, which is no set", "write `x in [1, 2, 3]`")
+        raise self.error(right, f"`in {shown(path)}`, which is no set", "write `x in [1, 2, 3]`")
 
     def _words(self, path: str, word: str) -> str:
         words = [
@@ -337,13 +374,20 @@ class _Checker:
             known = ", ".join(read.symbol.values[:20])
             raise self.error(
                 tree,
-                f'"{literal.value}" is never the value of {read.symbol.path}',
+                f'"{shown(str(literal.value))}" is never the value of {read.symbol.path}',
                 f"it is {known}",
             )
 
 
-def _unwrap(tree: Tree[Any]) -> Tree[Any]:
-    """Take off every rule that only passes its one child on."""
+def _skip(tree: Tree[Any]) -> Tree[Any]:
+    """Take off every rule that only passes its one child on, up to a bracket."""
     while tree.data in _WRAPPERS and len(tree.children) == 1:
+        tree = tree.children[0]
+    return tree
+
+
+def _unwrap(tree: Tree[Any]) -> Tree[Any]:
+    """Take off every rule that only passes its one child on, and brackets."""
+    while (tree := _skip(tree)).data == "paren_expr":
         tree = tree.children[0]
     return tree

@@ -118,10 +118,10 @@ def test_other_types_can_be_asked_for(schema: Schema) -> None:
         (".customer == 1", 1, 1, "a path that starts with a dot is refused"),
         ("1e999 > 1", 1, 1, "number 1e999"),
         ("customer.age >", 1, 15, "the expression ends too early"),
-        ("customer.age > > 1", 1, 16, "not readable as CEL from here"),
-        ("customer.age > 1)", 1, 17, "not readable as CEL from here"),
-        ("customer.age > @", 1, 16, "not readable as CEL from here"),
-        ("!" * 40 + "true", 1, 33, "an expression nested deeper than 32"),
+        ("customer.age > > 1", 1, 16, "not readable as CEL from '> 1'"),
+        ("customer.age > 1)", 1, 17, "not readable as CEL from ')'"),
+        ("customer.age > @", 1, 16, "not readable as CEL from '@'"),
+        ("!" * 40 + "true", 1, 34, "an expression nested deeper than 32"),
     ],
 )
 def test_everything_else_is_refused_with_name_and_place(
