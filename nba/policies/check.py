@@ -214,7 +214,7 @@ def _free_budget(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:
     ]
     if actions and not any(policy.units_of(action) for action in actions):
         found = f"everything selected has a {policy.amount.value} of 0"
-        yield Fault(located.place("amount"), found, f"give actions a {policy.amount.value}")
+        yield Fault(located.place("unit"), found, f"give actions a {policy.amount.value}")
 
 
 def _floors(policies: PolicySet, catalog: Catalog) -> Iterator[Fault]:

@@ -124,7 +124,7 @@ def test_condition_that_does_not_fit_is_a_fault_at_its_line(
         (_fields("exploration", floor=0.5), 6, "floor 0.5; between 0 and 0.2"),
         (_fields("quiet_hours", start='"08:00"', end='"08:00"'), 7, "start and end are both"),
         (_fields("budget", limit=0), 6, "limit 0; above 0"),
-        (_fields("budget", limit=5, unit="money"), 5, "everything selected has a cost of 0"),
+        (_fields("budget", limit=5, unit="money"), 7, "everything selected has a cost of 0"),
         (_fields("fairness", by="gender", max_ratio=1.2), 6, "no groups by 'gender'"),
         (_fields("consent", purposes="[credits]"), 6, "no action has the purpose 'credits'; did"),
     ],

@@ -134,7 +134,7 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
             "limit: 2\n    limits: 3",
             ":10: policies.0.limits: Unexpected keyword argument; remove it",
         ),
-        ("window: 7d", "window: soon", ":10: policies.0.window: "),
+        ("window: 7d", "window: soon", ":10: policies.0.window."),
         ("channels: [email]", "chanels: [email]", ":7: policies.0.applies_to.chanels: Unexpected"),
         ("missing: open", "missing: maybe", ":16: policies.1.missing: Input should be"),
         ("policies:", "policy:", ":1: unknown key 'policy'; known: policies"),
