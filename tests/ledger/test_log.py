@@ -78,7 +78,7 @@ def test_erasing_a_customer_leaves_what_is_about_nobody(log: DecisionLog):
 
 
 def test_updates_are_kept_by_when_they_arrived(log: DecisionLog):
-    row = ("anna", moment(5), "api", '{"age":4}', "{}", None, None, 1)
+    row = ("anna", moment(5), "api", '{"age":4}', "{}", "{}", None, None, 1)
     rows = pl.DataFrame([row], schema=SCHEMAS[LogTable.UPDATES], orient="row")
     log.append(LogTable.UPDATES, rows)
     assert log.scan(LogTable.UPDATES).collect().equals(rows)
@@ -98,9 +98,9 @@ def of_three_customers(log: DecisionLog) -> None:
     log.append(LogTable.OUTCOMES, outcomes("a"))
     schema = SCHEMAS[LogTable.UPDATES]
     updates = [
-        ("ann", moment(1), "api", "{}", "{}", None, None, 1),
-        ("cy", moment(2), "alias:ann", "{}", "{}", None, None, 1),
-        ("cy", moment(3), "api", "{}", "{}", None, None, 2),
+        ("ann", moment(1), "api", "{}", "{}", "{}", None, None, 1),
+        ("cy", moment(2), "alias:ann", "{}", "{}", "{}", None, None, 1),
+        ("cy", moment(3), "api", "{}", "{}", "{}", None, None, 2),
     ]
     log.append(LogTable.UPDATES, pl.DataFrame(updates, schema=schema, orient="row"))
 
