@@ -137,17 +137,16 @@ class Publications:
 
 
 async def race(
-    service: Service, publications: Publications, *, decisions: int, count: int
+    service: Service, publications: Publications, *, decisions: int, count: int, clients: int
 ) -> dict[str, Any]:
     """Let the clients race while versions are published; return what the clients saw."""
-    command = [sys.executable, "-m", "benchmarks.race.clients", str(decisions), str(_SEED)]
-    clients = await asyncio.create_subprocess_exec(
-        *command, *map(str, service.ports), stdout=asyncio.subprocess.PIPE
-    )
+    numbers = map(str, (decisions, _SEED, clients, *service.ports))
+    command = [sys.executable, "-m", "benchmarks.race.clients", *numbers]
+    asking = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     every = max(decisions / 600.0 / max(count, 1) * 0.6, 0.2)
     publishing = asyncio.create_task(publications.run(service, count, every))
-    out, _ = await clients.communicate()
-    if clients.returncode:
+    out, _ = await asking.communicate()
+    if asking.returncode:
         raise SystemExit("the clients failed")
     await publishing
     seen: dict[str, Any] = json.loads(out)
@@ -229,6 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--decisions", type=int, default=100_000)
     parser.add_argument("--publications", type=int, default=50)
+    parser.add_argument("--clients", type=int, default=64)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -247,7 +247,13 @@ def main() -> None:
         try:
             publications.note(service.wait_until_ready(), 0)
             seen = asyncio.run(
-                race(service, publications, decisions=options.decisions, count=options.publications)
+                race(
+                    service,
+                    publications,
+                    decisions=options.decisions,
+                    count=options.publications,
+                    clients=options.clients,
+                )
             )
             time.sleep(_SETTLE_SECONDS)  # the longest hold of a budget, and its grace
         finally:

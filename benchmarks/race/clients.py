@@ -1,4 +1,4 @@
-"""64 clients of 50 customers: they decide, repeat themselves, hang up, and report outcomes."""
+"""Clients of 50 customers: they decide, repeat themselves, hang up, and report outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import uvloop
 
 from benchmarks.race.project import PLACEMENTS
 
-CLIENTS, CUSTOMERS = 64, 50
+CUSTOMERS = 50
 HANG_UP, TWICE = 0.04, 0.04
 OUTCOMES = (("delivered", 0.5), ("bounced", 0.25), ("click", 0.1))
 PATIENCE_SECONDS = 5.0
@@ -58,9 +58,10 @@ class Api:
 class Race:
     """What all clients share."""
 
-    def __init__(self, ports: list[int], decisions: int, seed: int) -> None:
+    def __init__(self, ports: list[int], decisions: int, seed: int, clients: int) -> None:
         self._apis = [Api(port) for port in ports]
         self._left = decisions
+        self._clients = clients
         self._random = random.Random(seed)
         self._numbers = 0
         self.counts: Counter[str] = Counter()
@@ -68,7 +69,7 @@ class Race:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(CLIENTS):
+            for _ in range(self._clients):
                 group.create_task(self._client())
         await asyncio.gather(*self._outcomes)
 
@@ -148,8 +149,8 @@ class Race:
 
 
 def main() -> None:
-    decisions, seed, *ports = (int(argument) for argument in sys.argv[1:])
-    race = Race(ports, decisions, seed)
+    decisions, seed, clients, *ports = (int(argument) for argument in sys.argv[1:])
+    race = Race(ports, decisions, seed, clients)
     started = time.monotonic()
     with suppress(KeyboardInterrupt):
         uvloop.run(race.run())
