@@ -261,7 +261,8 @@ class KafkaIngestion:
         except KafkaException as error:
             # Partitions move between members: who has these now gets them again and counts them
             # once, or commits them with what follows.
-            moving = error.args[0].code() in _REBALANCING
+            reason = error.args[0]
+            moving = isinstance(reason, KafkaError) and reason.code() in _REBALANCING
             if not moving and set(ends) <= {
                 (at.topic, at.partition) for at in self._consumer.assignment()
             }:
