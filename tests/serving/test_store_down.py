@@ -27,17 +27,17 @@ ASK = {"customer_id": "anna", "placements": [{"id": "web.hero"}]}
 
 
 @pytest.fixture
-def settings_for(tmp_path: Path) -> Callable[[str], Settings]:
+def settings_for(tmp_path: Path) -> Callable[..., Settings]:
     """Return settings of a small project on a store."""
 
-    def build(url: str) -> Settings:
+    def build(url: str, *, timeout_seconds: float = 1.0) -> Settings:
         return load_settings(
             project_dir=write_project(tmp_path / "project"),
             data_dir=tmp_path / "data",
             redis_url=url,
             key_prefix=tmp_path.name,
             poll_seconds=0.02,
-            redis_timeout_seconds=1.0,
+            redis_timeout_seconds=timeout_seconds,
         )
 
     return build
@@ -151,7 +151,8 @@ def test_plans_are_swapped_whole_under_load_and_no_request_fails(valkey, setting
     """Every answer is of one plan or the other; its version says which, and its value agrees."""
 
     async def main() -> None:
-        settings = settings_for(valkey)
+        # All tests before this one left garbage, and collecting it all takes its time.
+        settings = settings_for(valkey, timeout_seconds=20.0)
         first = publish(settings)
         second = publish(settings, catalog=("value: 20", "value: 21"))
         await point(settings, first)
