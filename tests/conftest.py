@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -17,6 +18,10 @@ from nba.catalog.sql import SqlControlStore
 from nba.storage.valkey import start_valkey
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# What a test asserts is a value; how long an example took says how busy the machine was.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

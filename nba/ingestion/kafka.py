@@ -37,6 +37,7 @@ _REBALANCING = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001  # the library writes its own codes so
     }
 )
 """Why a commit is refused while the members of a group change."""

@@ -23,7 +23,7 @@ from nba.ingestion.kafka import (
     open_producer,
 )
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 PARTITIONS = 4
 """Of a topic the cluster makes by itself."""
 
