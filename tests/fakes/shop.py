@@ -194,6 +194,9 @@ FILES = {
     "models/card.md": "# The card\n",
 }
 
+GREEDY = {"models/bandit": ("explorer: squarecb", "explorer: greedy")}
+"""Changes to the project that let the best score be chosen for certain, and still be learned."""
+
 
 def write_project(root: Path, **changes: tuple[str, str]) -> Path:
     """Write the project; ``changes`` replace text: ``policies=("limit: 2", "limit: 1")``."""

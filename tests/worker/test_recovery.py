@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import DAY_MS, Shop, ask, write_project
+from shop import DAY_MS, GREEDY, Shop, ask, write_project
 
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
@@ -55,7 +55,7 @@ WRITES = {"resolve", "trim", "set_plan"}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("shop"))
+    return write_project(tmp_path_factory.mktemp("shop"), **GREEDY)
 
 
 async def play(shop: Shop, worker: Any, *, customers: int = 6) -> list[str]:
@@ -70,7 +70,7 @@ async def play(shop: Shop, worker: Any, *, customers: int = 6) -> list[str]:
     decided = []
     for number in range(customers):
         answer = msgspec.json.decode(
-            await shop.service().decide(ask(f"c{number}", "web.rules", actions=("coat",)))
+            await shop.service().decide(ask(f"c{number}", "web.hero", actions=("coat",)))
         )
         decided.append(answer["decision_id"])
         kind = ("click", "reject", "impression")[number % 3]
@@ -151,7 +151,7 @@ def test_an_outcome_is_joined_although_the_store_failed_when_it_was_read(root: P
     async def main() -> None:
         worker = shop.worker(ledger)
         await worker.follow(shop.plan)
-        answer = await shop.service().decide(ask("anna", "web.rules", actions=("coat",)))
+        answer = await shop.service().decide(ask("anna", "web.hero", actions=("coat",)))
         decision_id = msgspec.json.decode(answer)["decision_id"]
         await shop.report(decision_id, "click")
         failing[0] = True

@@ -186,6 +186,7 @@ def test_an_update_keeps_what_was_set_what_was_cleared_and_where_it_came_from() 
     (row,) = frame.to_dicts()
     assert json.loads(row.pop("attributes")) == {"age": 41.0, "tier": None}
     assert json.loads(row.pop("consents")) == {"email": {"marketing": "denied"}}
+    assert json.loads(row.pop("audiences")) == {}
     assert row == {
         "customer_id": "anna",
         "received_at": NOW,

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import DAY_MS, NOW_MS, Shop, ask, stump, write_project
+from shop import DAY_MS, GREEDY, NOW_MS, Shop, ask, stump, write_project
 
 from nba.decision.recording import named_features, read_record, recorded_features
 from nba.domain.ids import CustomerId, DecisionId
@@ -35,13 +35,13 @@ _COAT = (
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    return Shop(write_project(tmp_path, catalog=_COAT), grace_ms=GRACE_MS)
+    return Shop(write_project(tmp_path, catalog=_COAT, **GREEDY), grace_ms=GRACE_MS)
 
 
 async def coat(shop: Shop, customer_id: str = "anna") -> str:
-    """Decide for a coat where the rules choose it, and return the decision's id."""
+    """Decide for a coat, which scores best of what is asked for, and return the decision's id."""
     await shop.put(customer_id, age=44.0, tier="gold")
-    request = ask(customer_id, "web.rules", actions=("coat",), context={"device": "mobile"})
+    request = ask(customer_id, "web.hero", actions=("coat",), context={"device": "mobile"})
     answer = json.loads(await shop.service().decide(request))
     assert answer["choices"][0]["action"] == "coat"
     return str(answer["decision_id"])
@@ -453,7 +453,7 @@ class _Run:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("shop"), catalog=_COAT)
+    return write_project(tmp_path_factory.mktemp("shop"), catalog=_COAT, **GREEDY)
 
 
 @settings(max_examples=12, deadline=None)
