@@ -27,8 +27,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## History, training, live decisions, results; then serve (ARGS=--no-serve exits)
 	$(BIN)/nba demo $(ARGS)
 
-test: $(INSTALLED) ## Run all tests (ARGS are pytest's)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) ## Run all tests, one process a core (ARGS are pytest's)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(INSTALLED) ## Lint, formatting, types, layers, and the reference project's files
 	$(BIN)/ruff check

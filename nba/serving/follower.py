@@ -24,6 +24,7 @@ from nba.features.union import union
 from nba.ledger.store import LedgerStore
 
 _SAY_SECONDS = 1.0
+_COLLECT_SHARE = 20.0  # of the time, at most one part goes into looking for what lets go
 
 _logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class PlanFollower:
         self._plan: Plan | None = None
         self._sets: _Sets | None = None
         self._retired: list[ref[FeatureSet]] = []
+        self._collect_from = 0.0
         self._said: Followed | None = None
         self._heard_at = 0.0
 
@@ -190,13 +192,15 @@ class PlanFollower:
 
     def _has_let_go(self) -> bool:
         """Say whether nothing holds the sets of before any more."""
-        if any(retired() is not None for retired in self._retired):
+        self._retired = [retired for retired in self._retired if retired() is not None]
+        started = asyncio.get_running_loop().time()
+        if self._retired and started >= self._collect_from:
             gc.unfreeze()  # an error may have left a cycle
             gc.collect()
+            ended = asyncio.get_running_loop().time()
+            self._collect_from = ended + _COLLECT_SHARE * (ended - started)
             self._retired = [retired for retired in self._retired if retired() is not None]
-            return not self._retired
-        self._retired.clear()
-        return True
+        return not self._retired
 
     def _prepare(self, pointer: PlanPointer, rollout: Rollout | None) -> tuple[Plan, _Sets]:
         plan = self._repository.get(pointer)
