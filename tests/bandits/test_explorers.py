@@ -26,6 +26,14 @@ scores_of_candidates = st.lists(
 updates_so_far = st.integers(0, 10**9)
 
 
+@st.composite
+def scores_and_deviations(draw):
+    """Draw scores of 1 to 30 candidates and how sure each is, some of them certain."""
+    scores = draw(scores_of_candidates)
+    deviation = st.floats(0.0, 5.0) | st.sampled_from([0.0, 0.1])
+    return scores, np.array(draw(st.lists(deviation, min_size=len(scores), max_size=len(scores))))
+
+
 @every_explorer
 @settings(deadline=None)  # the first example compiles
 @given(scores=scores_of_candidates, updates=updates_so_far)
@@ -51,6 +59,28 @@ def test_a_higher_score_is_never_less_probable(explorer, scores, updates):
 def test_equal_scores_are_equally_probable(explorer, scores, updates):
     p = explorer.probabilities(np.concatenate([scores, scores]), updates=updates)
     assert np.array_equal(p[: len(scores)], p[len(scores) :])
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
+@given(known=scores_and_deviations(), updates=updates_so_far)
+def test_deviations_leave_a_distribution_that_is_equal_for_equals(explorer, known, updates):
+    scores, deviations = (np.tile(array, 2) for array in known)
+    p = explorer.probabilities(scores, updates=updates, deviations=deviations)
+    assert (p >= 0.0).all()
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+    assert np.array_equal(p[: len(p) // 2], p[len(p) // 2 :])
+
+
+@every_explorer
+@given(known=scores_and_deviations(), updates=updates_so_far)
+@settings(deadline=None, max_examples=30)  # the first example compiles
+def test_deviations_count_only_where_an_explorer_says_so(explorer, known, updates):
+    if explorer.uses_deviations:
+        return
+    scores, deviations = known
+    p = explorer.probabilities(scores, updates=updates, deviations=deviations)
+    assert np.array_equal(p, explorer.probabilities(scores, updates=updates))
 
 
 @every_explorer
