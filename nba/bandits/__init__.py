@@ -14,12 +14,17 @@ from nba.bandits.greedy import Greedy
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
+from nba.bandits.regcb import RegCB
 from nba.bandits.settings import BanditSettings, build_explorer, load_bandit
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
+from nba.bandits.thompson import Thompson
+from nba.bandits.ucb import UCB
 from nba.bandits.uniform_random import Uniform
+from nba.bandits.votes import Votes
 
 __all__ = [
+    "UCB",
     "BanditSettings",
     "BoundLogistic",
     "ContextualBandit",
@@ -29,10 +34,13 @@ __all__ = [
     "Explorer",
     "Greedy",
     "OnlineLogistic",
+    "RegCB",
     "Softmax",
     "SquareCB",
+    "Thompson",
     "Uniform",
     "ValueModel",
+    "Votes",
     "build_explorer",
     "draw",
     "load_bandit",

@@ -16,6 +16,7 @@ MODULES = [
 
 def test_public_names_of_the_bandits():
     assert nba.bandits.__all__ == [
+        "UCB",
         "BanditSettings",
         "BoundLogistic",
         "ContextualBandit",
@@ -25,10 +26,13 @@ def test_public_names_of_the_bandits():
         "Explorer",
         "Greedy",
         "OnlineLogistic",
+        "RegCB",
         "Softmax",
         "SquareCB",
+        "Thompson",
         "Uniform",
         "ValueModel",
+        "Votes",
         "build_explorer",
         "draw",
         "load_bandit",
