@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.policies.cel_process import cel_process
+from benchmarks.peer_process import peer_process
 from benchmarks.report import figure
 from nba.expressions import (
     BoundConditions,
@@ -164,7 +164,7 @@ def evaluate() -> list[dict[str, Any]]:
     def took(name: str, begin: float) -> None:
         times.setdefault(name, []).append(1e6 * (thread_time() - begin))
 
-    with cel_process() as peer:
+    with peer_process("cel") as peer:
         for number in range(ROUNDS):
             situation = people.situation(rng)
             begin = thread_time()

@@ -2,31 +2,45 @@
 
 A library on plain arrays. An :class:`OnlineLogistic` learns from observations and is bound to
 candidates; an :class:`Explorer` turns their scores into action probabilities; :func:`project`
-keeps those within the marketer's floors and ceilings; :func:`draw` draws replayably.
+keeps those within the marketer's floors and ceilings; :func:`draw` draws replayably. A
+:class:`ContextualBandit` is all of that in one object, around any :class:`ValueModel`.
 Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
+from nba.bandits.contextual import ContextualBandit, Draw
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
 from nba.bandits.projection import project
-from nba.bandits.protocols import Explorer
+from nba.bandits.protocols import Estimate, Explorer, ValueModel
+from nba.bandits.regcb import RegCB
 from nba.bandits.settings import BanditSettings, build_explorer, load_bandit
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
+from nba.bandits.thompson import Thompson
+from nba.bandits.ucb import UCB
 from nba.bandits.uniform_random import Uniform
+from nba.bandits.votes import Votes
 
 __all__ = [
+    "UCB",
     "BanditSettings",
     "BoundLogistic",
+    "ContextualBandit",
+    "Draw",
     "EpsilonGreedy",
+    "Estimate",
     "Explorer",
     "Greedy",
     "OnlineLogistic",
+    "RegCB",
     "Softmax",
     "SquareCB",
+    "Thompson",
     "Uniform",
+    "ValueModel",
+    "Votes",
     "build_explorer",
     "draw",
     "load_bandit",

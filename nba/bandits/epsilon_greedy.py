@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ class EpsilonGreedy:
     [0.05, 0.9500000000000001]
     """
 
+    uses_deviations: ClassVar[bool] = False
+
     epsilon: float = 0.05
 
     def probabilities(
@@ -28,6 +31,7 @@ class EpsilonGreedy:
         scores: NDArray[np.float64],
         *,
         updates: int,  # noqa: ARG002 - part of the protocol; the share explored is constant
+        deviations: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,14 @@ class Greedy:
     [0.0, 0.5, 0.5]
     """
 
+    uses_deviations: ClassVar[bool] = False
+
     def probabilities(
         self,
         scores: NDArray[np.float64],
         *,
         updates: int,  # noqa: ARG002 - part of the protocol; greedy does not explore at any time
+        deviations: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)

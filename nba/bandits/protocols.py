@@ -1,26 +1,80 @@
-"""The port every exploration algorithm fills."""
+"""The ports of the bandit: what explores, and what estimates values."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a value model expects of every action, ``(n_actions,) float64`` each.
+
+    ``means`` are expected rewards; ``deviations`` the standard deviations of those means, on the
+    same scale, at least 0. ``None`` is a model that does not know how sure it is.
+    """
+
+    means: NDArray[np.float64]
+    deviations: NDArray[np.float64] | None = None
 
 
 class Explorer(Protocol):
-    """Turns scores into action probabilities, exactly and in closed form.
+    """Turns scores into action probabilities, exactly and without drawing a random number.
 
     The candidates are those left after every guardrail; what is drawn from these probabilities,
-    and what is frozen in the record, is the same array.
+    and what is frozen in the record, is the same array. ``uses_deviations`` says whether they
+    depend on how sure the scores are, so that nobody computes that for nothing.
     """
 
-    def probabilities(self, scores: NDArray[np.float64], *, updates: int) -> NDArray[np.float64]:
+    uses_deviations: ClassVar[bool]
+
+    def probabilities(
+        self,
+        scores: NDArray[np.float64],
+        *,
+        updates: int,
+        deviations: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
         """Return the probability of every candidate, ``(n,) float64`` summing to 1.
 
         ``scores`` are ``(n,) float64`` expected rewards scaled to about [0, 1], higher is better;
-        ``updates`` is how many observations the scores rest on. Equal scores get equal
-        probabilities, whatever their order. Raises :class:`nba.errors.InputError` where there is
-        no candidate or a score is not finite.
+        ``updates`` is how many observations the scores rest on; ``deviations`` ``(n,) float64`` of
+        at least 0 are the scores' standard deviations on their own scale, ``None`` where unknown,
+        which counts as 0. Candidates equal in both get equal probabilities, whatever their order.
+        Raises :class:`nba.errors.InputError` where there is no candidate or a score or deviation
+        is not finite.
+        """
+        ...
+
+
+class ValueModel(Protocol):
+    """Learns what every action is worth in a situation, from what came of the actions taken.
+
+    Actions are numbered from 0. A situation is ``(n_features,) float64``, NaN where a feature is
+    missing. The same observations in the same order give the same state.
+    """
+
+    n_actions: int
+    n_features: int
+    updates: int
+
+    def estimate(self, x: ArrayLike) -> Estimate:
+        """Return what is expected of every action in a situation ``x`` ``(n_features,)``."""
+        ...
+
+    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+        """Learn from one observation; ``weight`` is how many times it counts."""
+        ...
+
+    def update_many(
+        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+    ) -> None:
+        """Learn from observations in order, exactly as one call of :meth:`update` each would.
+
+        ``X`` is ``(m, n_features)``, the others ``(m,)``; ``weights`` are 1 where not given.
+        Raises :class:`nba.errors.InputError` with every fault, and then nothing is learned.
         """
         ...

@@ -23,6 +23,34 @@ def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
+def as_deviations(deviations: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """Return standard deviations of ``n`` scores as contiguous ``(n,) float64``; 0 for ``None``.
+
+    Raises :class:`InputError` for another shape, and naming each that is negative or not finite.
+    """
+    if deviations is None:
+        return np.zeros(n)
+    array = np.ascontiguousarray(deviations, dtype=np.float64)
+    if array.shape != (n,):
+        found = f"found shape {array.shape}"
+        raise InputError([Fault("/deviations", found, f"one for each of {n} scores is expected")])
+    if not _are_deviations(array):
+        raise InputError(
+            Fault(f"/deviations/{index}", f"found {one}", "a finite number of at least 0")
+            for index, one in enumerate(array.tolist())
+            if not 0.0 <= one < math.inf
+        )
+    return array
+
+
+@numba.njit(cache=True)
+def _are_deviations(array: NDArray[np.float64]) -> bool:
+    good = True
+    for one in array:
+        good = good and 0.0 <= one < np.inf
+    return good
+
+
 def best_of(scores: NDArray[np.float64]) -> tuple[float, int]:
     """Return the highest score and how many candidates share it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ class Softmax:
     [0.7311, 0.2689]
     """
 
+    uses_deviations: ClassVar[bool] = False
+
     temperature: float = 0.1
 
     def probabilities(
@@ -29,6 +32,7 @@ class Softmax:
         scores: NDArray[np.float64],
         *,
         updates: int,  # noqa: ARG002 - part of the protocol; the temperature is constant
+        deviations: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numba
 import numpy as np
@@ -28,10 +29,18 @@ class SquareCB:
     [0.6571, 0.2, 0.1429]
     """
 
+    uses_deviations: ClassVar[bool] = False
+
     gamma: float = 300.0
     exponent: float = 0.5
 
-    def probabilities(self, scores: NDArray[np.float64], *, updates: int) -> NDArray[np.float64]:
+    def probabilities(
+        self,
+        scores: NDArray[np.float64],
+        *,
+        updates: int,
+        deviations: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
+    ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)
         best, ties = best_of(scores)

@@ -16,15 +16,23 @@ MODULES = [
 
 def test_public_names_of_the_bandits():
     assert nba.bandits.__all__ == [
+        "UCB",
         "BanditSettings",
         "BoundLogistic",
+        "ContextualBandit",
+        "Draw",
         "EpsilonGreedy",
+        "Estimate",
         "Explorer",
         "Greedy",
         "OnlineLogistic",
+        "RegCB",
         "Softmax",
         "SquareCB",
+        "Thompson",
         "Uniform",
+        "ValueModel",
+        "Votes",
         "build_explorer",
         "draw",
         "load_bandit",

@@ -7,16 +7,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nba.bandits import EpsilonGreedy, Explorer, Greedy, Softmax, SquareCB, Uniform
+from nba.bandits import (
+    UCB,
+    EpsilonGreedy,
+    Explorer,
+    Greedy,
+    RegCB,
+    Softmax,
+    SquareCB,
+    Thompson,
+    Uniform,
+    Votes,
+    project,
+)
 from nba.errors import InputError
 
 EXPLORERS: list[Explorer] = [
     EpsilonGreedy(),
     Greedy(),
+    RegCB(),
+    RegCB(elimination=True),
     Softmax(),
     SquareCB(),
     SquareCB(gamma=1e-3),
+    Thompson(),
+    UCB(),
     Uniform(),
+    Votes(),
+    Votes(epsilon=0.1),
 ]
 
 every_explorer = pytest.mark.parametrize("explorer", EXPLORERS, ids=repr)
@@ -24,6 +42,14 @@ scores_of_candidates = st.lists(
     st.floats(-10.0, 10.0) | st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=30
 ).map(np.array)
 updates_so_far = st.integers(0, 10**9)
+
+
+@st.composite
+def scores_and_deviations(draw):
+    """Draw scores of 1 to 30 candidates and how sure each is, some of them certain."""
+    scores = draw(scores_of_candidates)
+    deviation = st.floats(0.0, 5.0) | st.sampled_from([0.0, 0.1])
+    return scores, np.array(draw(st.lists(deviation, min_size=len(scores), max_size=len(scores))))
 
 
 @every_explorer
@@ -55,6 +81,28 @@ def test_equal_scores_are_equally_probable(explorer, scores, updates):
 
 @every_explorer
 @settings(deadline=None)  # the first example compiles
+@given(known=scores_and_deviations(), updates=updates_so_far)
+def test_deviations_leave_a_distribution_that_is_equal_for_equals(explorer, known, updates):
+    scores, deviations = (np.tile(array, 2) for array in known)
+    p = explorer.probabilities(scores, updates=updates, deviations=deviations)
+    assert (p >= 0.0).all()
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+    assert np.array_equal(p[: len(p) // 2], p[len(p) // 2 :])
+
+
+@every_explorer
+@given(known=scores_and_deviations(), updates=updates_so_far)
+@settings(deadline=None, max_examples=30)  # the first example compiles
+def test_deviations_count_only_where_an_explorer_says_so(explorer, known, updates):
+    if explorer.uses_deviations:
+        return
+    scores, deviations = known
+    p = explorer.probabilities(scores, updates=updates, deviations=deviations)
+    assert np.array_equal(p, explorer.probabilities(scores, updates=updates))
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
 @given(scores=scores_of_candidates, updates=updates_so_far, order=st.randoms())
 def test_the_order_of_candidates_does_not_matter(explorer, scores, updates, order):
     permutation = np.array(order.sample(range(len(scores)), len(scores)))
@@ -80,6 +128,44 @@ def test_ten_thousand_candidates(explorer):
     p = explorer.probabilities(scores, updates=50_000)
     assert abs(math.fsum(p) - 1.0) <= 1e-12
     assert p.argmax() == 9_999 or p.max() == p.min()
+
+
+@every_explorer
+def test_ten_thousand_candidates_that_are_unsure(explorer):
+    scores = np.linspace(0.0, 1.0, 10_000)
+    p = explorer.probabilities(scores, updates=50_000, deviations=np.full(10_000, 0.05))
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+    assert p.argmax() == 9_999 or p.max() == p.min() or explorer == RegCB(elimination=True)
+
+
+@every_explorer
+@settings(deadline=None)  # the first example compiles
+@given(known=scores_and_deviations(), floor=st.floats(0.0, 0.03), ceiling=st.floats(0.5, 1.0))
+def test_bounds_are_met_exactly_after_projection(explorer, known, floor, ceiling):
+    scores, deviations = (np.tile(array, 2) for array in known)
+    p = explorer.probabilities(scores, updates=10, deviations=deviations)
+    floors = np.full(len(p), min(floor, 0.9 / len(p)))
+    q = project(p, floors, np.full(len(p), ceiling))
+    assert (floors <= q).all()
+    assert (q <= ceiling).all()
+    assert abs(math.fsum(q) - 1.0) <= 1e-12
+
+
+@every_explorer
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1])
+def test_a_deviation_that_is_none_is_refused_by_its_place(explorer, wrong):
+    if not explorer.uses_deviations:
+        return
+    with pytest.raises(InputError, match=r"^/deviations/1: found .* a finite number of at least 0"):
+        explorer.probabilities(np.array([0.1, 0.2]), updates=1, deviations=np.array([0.1, wrong]))
+
+
+@every_explorer
+def test_another_number_of_deviations_is_refused(explorer):
+    if not explorer.uses_deviations:
+        return
+    with pytest.raises(InputError, match=r"^/deviations: found shape \(3,\); one for each of 2"):
+        explorer.probabilities(np.array([0.1, 0.2]), updates=1, deviations=np.zeros(3))
 
 
 @every_explorer

@@ -1,4 +1,9 @@
-"""Other CEL evaluators in an environment and a process of their own, spoken to line by line."""
+"""Peers in environments and processes of their own, spoken to line by line.
+
+``benchmarks/peers/NAME_peer.py`` reads one JSON call a line and answers with one;
+``NAME_constraints.txt`` beside it pins what it is measured with. The environment is made the first
+time, and again where the constraints changed.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +15,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PEERS = Path(__file__).parents[1] / "peers"
-ENVIRONMENT = Path(__file__).parents[1] / ".peers" / "cel"
-REQUIREMENTS = PEERS / "cel_constraints.txt"
+PEERS = Path(__file__).parent / "peers"
+ENVIRONMENTS = Path(__file__).parent / ".peers"
+_TAIL = 400
 
 
 class PeerFailedError(Exception):
     """The peer cannot be installed, or answered with an error; the message says why."""
 
 
-def install() -> Path:
-    """Return the Python of the peers' environment, made first where it is not there yet."""
-    python = ENVIRONMENT / "bin" / "python"
-    wanted = REQUIREMENTS.read_text(encoding="utf-8")
-    stamp = ENVIRONMENT / "installed.txt"
+def install(name: str) -> Path:
+    """Return the Python of a peer's environment, made first where it is not there yet."""
+    environment = ENVIRONMENTS / name
+    requirements = PEERS / f"{name}_constraints.txt"
+    python = environment / "bin" / "python"
+    wanted = requirements.read_text(encoding="utf-8")
+    stamp = environment / "installed.txt"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
-    print("installing other CEL evaluators into an environment of their own")
+    print(f"installing the peers of {requirements.name} into an environment of their own")
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for command in (
-        [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)],
-        [*pip, "-r", str(REQUIREMENTS)],
+        [sys.executable, "-m", "venv", "--clear", str(environment)],
+        [*pip, "-r", str(requirements)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise PeerFailedError(f"CEL evaluators cannot be installed: {done.stderr[-400:]}")
-    (ENVIRONMENT.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+            raise PeerFailedError(f"{name} cannot be installed: {done.stderr[-_TAIL:]}")
+    (ENVIRONMENTS / ".gitignore").write_text("*\n", encoding="utf-8")
     stamp.write_text(wanted, encoding="utf-8")
     return python
 
 
-class CelProcess:
+class PeerProcess:
     """The running peer."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -63,13 +70,13 @@ class CelProcess:
 
 
 @contextmanager
-def cel_process() -> Iterator[CelProcess]:
+def peer_process(name: str) -> Iterator[PeerProcess]:
     """Run the peer while in context."""
-    command = [str(install()), str(PEERS / "cel_peer.py")]
+    command = [str(install(name)), str(PEERS / f"{name}_peer.py")]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     ) as process:
         try:
-            yield CelProcess(process)
+            yield PeerProcess(process)
         finally:
             process.kill()

@@ -1,0 +1,130 @@
+"""The contextual bandit on plain arrays: a value model, an explorer, bounds, replayable draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nba.bandits.draw import draw, uniform
+from nba.bandits.projection import project
+from nba.bandits.protocols import Explorer, ValueModel
+from nba.errors import Fault, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one round chose.
+
+    ``probability`` is the chance with which ``action`` was drawn, ``probabilities``
+    ``(n_actions,) float64`` those of all actions, 0 where not available. The same bandit gives the
+    same draw for the same ``round``.
+    """
+
+    action: int
+    probability: float
+    probabilities: NDArray[np.float64]
+    round: int
+
+
+class ContextualBandit:
+    """Decides among the actions available and learns from what came of them.
+
+    ``floor`` and ``ceiling`` bound the probability of every available action and are met exactly
+    wherever they can be (see :func:`nba.bandits.project`). Rounds are numbered from 0; round
+    ``r`` is drawn by the ``r``-th number of the stream that ``seed`` starts.
+
+    Raises :class:`InputError` where a bound is not a probability or the floor is above the ceiling.
+    """
+
+    def __init__(
+        self,
+        model: ValueModel,
+        explorer: Explorer,
+        *,
+        floor: float = 0.0,
+        ceiling: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        if not 0.0 <= floor <= ceiling <= 1.0:
+            found = f"found floor {floor} and ceiling {ceiling}"
+            raise InputError([Fault("/floor", found, "0 ≤ floor ≤ ceiling ≤ 1 is expected")])
+        self.model = model
+        self.explorer = explorer
+        self.floor = floor
+        self.ceiling = ceiling
+        self.seed = seed
+        self.rounds = 0
+
+    def decide(self, x: ArrayLike, available: ArrayLike | None = None) -> Draw:
+        """Draw an action for the situation ``x`` ``(n_features,)`` and count the round.
+
+        ``available`` ``(n_actions,) bool`` says which actions guardrails left, ``None`` is all.
+        Raises :class:`InputError` where none is left.
+        """
+        probabilities = self.probabilities(x, available)
+        action = draw(probabilities, uniform(self.seed, self.rounds))
+        drawn = Draw(action, float(probabilities[action]), probabilities, self.rounds)
+        self.rounds += 1
+        return drawn
+
+    def learn(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+        """Learn what came of an action; see :class:`nba.bandits.ValueModel`."""
+        self.model.update(x, action, reward, weight)
+
+    def probabilities(
+        self, x: ArrayLike, available: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return the probability of every action, ``(n_actions,)``, without counting a round."""
+        kept = self._kept(available)
+        estimate = self.model.estimate(x)
+        deviations = estimate.deviations
+        chances = self.explorer.probabilities(
+            estimate.means[kept],
+            updates=self.model.updates,
+            deviations=None if deviations is None else deviations[kept],
+        )
+        if self.floor > 0.0 or self.ceiling < 1.0:
+            floors = np.full(len(kept), self.floor)
+            chances = project(chances, floors, np.full(len(kept), self.ceiling))
+        result = np.zeros(self.model.n_actions)
+        result[kept] = chances
+        return result
+
+    def _kept(self, available: ArrayLike | None) -> NDArray[np.intp]:
+        n = self.model.n_actions
+        if available is None:
+            return np.arange(n)
+        mask = np.asarray(available)
+        if mask.dtype != np.bool_ or mask.shape != (n,):
+            found = f"found {mask.dtype} of shape {mask.shape}"
+            raise InputError([Fault("/available", found, f"bool of shape ({n},) is expected")])
+        kept = np.flatnonzero(mask)
+        if len(kept) == 0:
+            found = f"none of {n} actions is available"
+            raise InputError([Fault("/available", found, "leave one, such as saying nothing")])
+        return kept
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> ContextualBandit:
+        """Learn from ``(m, n_features)`` situations, ``(m,)`` actions and rewards, in order."""
+        self.model.update_many(X, actions, rewards, sample_weight)
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return ``(m, n_actions)`` probabilities for ``(m, n_features)`` situations."""
+        return np.array([self.probabilities(x) for x in np.asarray(X, dtype=np.float64)])
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Return the action of highest expected reward, ``(m,)``; of equals the first.
+
+        That is what is believed best, not what would be drawn: nothing is explored.
+        """
+        rows = np.asarray(X, dtype=np.float64)
+        return np.array([np.argmax(self.model.estimate(x).means) for x in rows], dtype=np.intp)
