@@ -11,7 +11,9 @@ from nba.bandits.contextual import ContextualBandit, Draw
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
+from nba.bandits.linear import LinearModel
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.merging import merge
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.bandits.regcb import RegCB
@@ -33,6 +35,7 @@ __all__ = [
     "Estimate",
     "Explorer",
     "Greedy",
+    "LinearModel",
     "OnlineLogistic",
     "RegCB",
     "Softmax",
@@ -44,6 +47,7 @@ __all__ = [
     "build_explorer",
     "draw",
     "load_bandit",
+    "merge",
     "project",
     "uniform",
 ]

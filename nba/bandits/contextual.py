@@ -36,6 +36,14 @@ class ContextualBandit:
     ``r`` is drawn by the ``r``-th number of the stream that ``seed`` starts.
 
     Raises :class:`InputError` where a bound is not a probability or the floor is above the ceiling.
+
+    >>> from nba.bandits import ContextualBandit, EpsilonGreedy, LinearModel
+    >>> bandit = ContextualBandit(LinearModel(n_actions=2, n_features=1), EpsilonGreedy(), seed=7)
+    >>> for _ in range(200):
+    ...     chosen = bandit.decide([1.0])
+    ...     bandit.learn([1.0], chosen.action, reward=float(chosen.action == 1))
+    >>> bandit.predict_proba([[1.0]]).round(3).tolist()
+    [[0.025, 0.975]]
     """
 
     def __init__(

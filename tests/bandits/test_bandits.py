@@ -25,6 +25,7 @@ def test_public_names_of_the_bandits():
         "Estimate",
         "Explorer",
         "Greedy",
+        "LinearModel",
         "OnlineLogistic",
         "RegCB",
         "Softmax",
@@ -36,6 +37,7 @@ def test_public_names_of_the_bandits():
         "build_explorer",
         "draw",
         "load_bandit",
+        "merge",
         "project",
         "uniform",
     ]
