@@ -7,6 +7,7 @@ keeps those within the marketer's floors and ceilings; :func:`draw` draws replay
 Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
+from nba.bandits.bagged import BaggedModel
 from nba.bandits.contextual import ContextualBandit, Draw
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
@@ -27,6 +28,7 @@ from nba.bandits.votes import Votes
 
 __all__ = [
     "UCB",
+    "BaggedModel",
     "BanditSettings",
     "BoundLogistic",
     "ContextualBandit",

@@ -26,6 +26,29 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     arrays: dict[str, _Array]
 
 
+class _Members(msgspec.Struct, forbid_unknown_fields=True):
+    seed: int
+    updates: int
+    members: list[bytes]
+
+
+def pack_members(seed: int, updates: int, members: list[bytes]) -> bytes:
+    """Return an ensemble's bytes, its members' states given."""
+    return msgspec.msgpack.encode(_Members(seed, updates, members))
+
+
+def unpack_members(data: bytes) -> tuple[int, int, list[bytes]]:
+    """Return an ensemble's seed, updates and members' states.
+
+    Raises :class:`CorruptRecordError` where the bytes are no ensemble.
+    """
+    try:
+        found = msgspec.msgpack.decode(data, type=_Members)
+    except msgspec.MsgspecError as error:
+        raise CorruptRecordError(f"the bagged state cannot be read: {error}") from error
+    return found.seed, found.updates, found.members
+
+
 def pack_state(
     kind: str,
     version: int,

@@ -17,6 +17,7 @@ MODULES = [
 def test_public_names_of_the_bandits():
     assert nba.bandits.__all__ == [
         "UCB",
+        "BaggedModel",
         "BanditSettings",
         "BoundLogistic",
         "ContextualBandit",
