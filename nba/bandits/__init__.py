@@ -7,11 +7,14 @@ keeps those within the marketer's floors and ceilings; :func:`draw` draws replay
 Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
+from nba.bandits.bagged import BaggedModel
 from nba.bandits.contextual import ContextualBandit, Draw
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
+from nba.bandits.linear import LinearModel
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.merging import merge
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.bandits.regcb import RegCB
@@ -25,6 +28,7 @@ from nba.bandits.votes import Votes
 
 __all__ = [
     "UCB",
+    "BaggedModel",
     "BanditSettings",
     "BoundLogistic",
     "ContextualBandit",
@@ -33,6 +37,7 @@ __all__ = [
     "Estimate",
     "Explorer",
     "Greedy",
+    "LinearModel",
     "OnlineLogistic",
     "RegCB",
     "Softmax",
@@ -44,6 +49,7 @@ __all__ = [
     "build_explorer",
     "draw",
     "load_bandit",
+    "merge",
     "project",
     "uniform",
 ]

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.draw import draw, uniform
 from nba.bandits.projection import project
-from nba.bandits.protocols import Explorer, ValueModel
+from nba.bandits.protocols import Estimate, Explorer, ValueModel
+from nba.bandits.votes import Votes
 from nba.errors import Fault, InputError
 
 
@@ -36,6 +37,14 @@ class ContextualBandit:
     ``r`` is drawn by the ``r``-th number of the stream that ``seed`` starts.
 
     Raises :class:`InputError` where a bound is not a probability or the floor is above the ceiling.
+
+    >>> from nba.bandits import ContextualBandit, EpsilonGreedy, LinearModel
+    >>> bandit = ContextualBandit(LinearModel(n_actions=2, n_features=1), EpsilonGreedy(), seed=7)
+    >>> for _ in range(200):
+    ...     chosen = bandit.decide([1.0])
+    ...     bandit.learn([1.0], chosen.action, reward=float(chosen.action == 1))
+    >>> bandit.predict_proba([[1.0]]).round(3).tolist()
+    [[0.025, 0.975]]
     """
 
     def __init__(
@@ -79,18 +88,21 @@ class ContextualBandit:
         """Return the probability of every action, ``(n_actions,)``, without counting a round."""
         kept = self._kept(available)
         estimate = self.model.estimate(x)
-        deviations = estimate.deviations
-        chances = self.explorer.probabilities(
-            estimate.means[kept],
-            updates=self.model.updates,
-            deviations=None if deviations is None else deviations[kept],
-        )
+        chances = self._explored(estimate, kept)
         if self.floor > 0.0 or self.ceiling < 1.0:
             floors = np.full(len(kept), self.floor)
             chances = project(chances, floors, np.full(len(kept), self.ceiling))
         result = np.zeros(self.model.n_actions)
         result[kept] = chances
         return result
+
+    def _explored(self, estimate: Estimate, kept: NDArray[np.intp]) -> NDArray[np.float64]:
+        means, updates = estimate.means[kept], self.model.updates
+        if isinstance(self.explorer, Votes) and estimate.members is not None:
+            members = estimate.members[:, kept]
+            return self.explorer.probabilities(means, updates=updates, members=members)
+        deviations = None if estimate.deviations is None else estimate.deviations[kept]
+        return self.explorer.probabilities(means, updates=updates, deviations=deviations)
 
     def _kept(self, available: ArrayLike | None) -> NDArray[np.intp]:
         n = self.model.n_actions

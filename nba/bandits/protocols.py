@@ -14,11 +14,13 @@ class Estimate:
     """What a value model expects of every action, ``(n_actions,) float64`` each.
 
     ``means`` are expected rewards; ``deviations`` the standard deviations of those means, on the
-    same scale, at least 0. ``None`` is a model that does not know how sure it is.
+    same scale, at least 0. ``None`` is a model that does not know how sure it is. ``members``
+    ``(m, n_actions)`` are what each member of an ensemble expects, ``None`` where it is none.
     """
 
     means: NDArray[np.float64]
     deviations: NDArray[np.float64] | None = None
+    members: NDArray[np.float64] | None = None
 
 
 class Explorer(Protocol):

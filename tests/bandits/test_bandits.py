@@ -17,6 +17,7 @@ MODULES = [
 def test_public_names_of_the_bandits():
     assert nba.bandits.__all__ == [
         "UCB",
+        "BaggedModel",
         "BanditSettings",
         "BoundLogistic",
         "ContextualBandit",
@@ -25,6 +26,7 @@ def test_public_names_of_the_bandits():
         "Estimate",
         "Explorer",
         "Greedy",
+        "LinearModel",
         "OnlineLogistic",
         "RegCB",
         "Softmax",
@@ -36,6 +38,7 @@ def test_public_names_of_the_bandits():
         "build_explorer",
         "draw",
         "load_bandit",
+        "merge",
         "project",
         "uniform",
     ]
