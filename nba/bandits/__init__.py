@@ -12,6 +12,8 @@ from nba.bandits.contextual import ContextualBandit, Draw
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
+from nba.bandits.hybrid import BoundHybrid, CorrectionFitter, HybridLearner
+from nba.bandits.hybrid_model import HybridModel
 from nba.bandits.linear import LinearModel
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
 from nba.bandits.merging import merge
@@ -30,13 +32,17 @@ __all__ = [
     "UCB",
     "BaggedModel",
     "BanditSettings",
+    "BoundHybrid",
     "BoundLogistic",
     "ContextualBandit",
+    "CorrectionFitter",
     "Draw",
     "EpsilonGreedy",
     "Estimate",
     "Explorer",
     "Greedy",
+    "HybridLearner",
+    "HybridModel",
     "LinearModel",
     "OnlineLogistic",
     "RegCB",

@@ -46,6 +46,61 @@ def inverse_deviation(scaling: NDArray[np.float64], column: int) -> float:
 
 
 @numba.njit(cache=True)
+def inverse_deviations(scaling: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 / standard deviation of every feature, ``(k,)``; 0 where it has not varied yet."""
+    result = np.empty(scaling.shape[1])
+    for column in range(scaling.shape[1]):
+        result[column] = inverse_deviation(scaling, column)
+    return result
+
+
+@numba.njit(cache=True)
+def refresh(
+    index: int,
+    mean: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    correction: NDArray[np.float64],
+    packed: NDArray[np.float64],
+) -> None:
+    """Write one posterior into column ``index`` of what :func:`predict` reads."""
+    row = 0
+    for a in range(mean.shape[0]):
+        correction[a, index] = mean[a] - 1.0 if a == 1 else mean[a]
+        for b in range(a + 1):
+            packed[row, index] = covariance[a, b]
+            row += 1
+
+
+@numba.njit(cache=True)
+def predict_one(
+    model_logit: float,
+    z: NDArray[np.float64],
+    scaling: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Return the moderated logit of one posterior, and the variance, as :func:`predict` does."""
+    d = mean.shape[0]
+    x = np.zeros(d)
+    x[0] = 1.0
+    x[1] = _clip(model_logit, MAX_LOGIT)
+    for column in range(d - 2):
+        if not np.isnan(z[column]):
+            centred = z[column] - scaling[1, column]
+            x[2 + column] = _clip(centred * inverse_deviation(scaling, column), MAX_STANDARDIZED)
+    moved = -x[1]
+    variance = 0.0
+    for a in range(d):
+        total = 0.0
+        for b in range(d):
+            total += covariance[a, b] * x[b]
+        moved += mean[a] * x[a]
+        variance += total * x[a]
+    variance = max(variance, 0.0)
+    return model_logit + moved / np.sqrt(1.0 + np.pi / 8.0 * variance), variance
+
+
+@numba.njit(cache=True)
 def predict(
     model_logits: NDArray[np.float64],
     z: NDArray[np.float64],

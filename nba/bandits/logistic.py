@@ -20,6 +20,7 @@ so that Σ is never singular and never exceeds the prior's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -52,6 +53,17 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     covariance: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations:
+    """Observations that were checked; see :meth:`OnlineLogistic.update_many` for their shapes."""
+
+    action_ids: Sequence[str]
+    model_logits: NDArray[np.float64]
+    z: NDArray[np.float64]
+    labels: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
 class BoundLogistic:
     """What was learned about some candidates, frozen, as arrays in their order."""
 
@@ -81,15 +93,29 @@ class BoundLogistic:
         Raises :class:`InputError` for another shape, a logit that is not finite or a feature
         beyond 1e100.
         """
-        return self._predict(model_logits, z)[0]
+        return self.estimate(model_logits, z)[0]
 
     def variances(self, model_logits: NDArray[np.float64], z: ArrayLike) -> NDArray[np.float64]:
         """Return the posterior variance of every candidate's logit, ``(n,) float64``."""
-        return self._predict(model_logits, z)[1]
+        return self.estimate(model_logits, z)[1]
 
-    def _predict(
+    def refresh(
+        self,
+        index: int,
+        mean: NDArray[np.float64],
+        covariance: NDArray[np.float64],
+        shift: NDArray[np.float64],
+        scale: NDArray[np.float64],
+    ) -> None:
+        """Take one candidate's posterior and the standardization; for its owner alone."""
+        kernels.refresh(index, mean, covariance, self._correction, self._covariance)
+        self._shift[:] = shift
+        self._scale[:] = scale
+
+    def estimate(
         self, model_logits: NDArray[np.float64], z: ArrayLike
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return logits and variances, ``(n,)`` each; as the two methods above, at once."""
         logits = np.ascontiguousarray(model_logits, dtype=np.float64)
         features = np.ascontiguousarray(z, dtype=np.float64)
         _require_shape("/model_logits", logits, (self._correction.shape[1],))
@@ -186,6 +212,17 @@ class OnlineLogistic:
 
         Raises :class:`InputError` with every fault, and then nothing is learned.
         """
+        self.learn(self.observations(action_ids, model_logits, z, labels, weights))
+
+    def observations(
+        self,
+        action_ids: Sequence[str],
+        model_logits: ArrayLike,
+        z: ArrayLike,
+        labels: ArrayLike,
+        weights: ArrayLike | None = None,
+    ) -> Observations:
+        """Return observations as arrays that were checked; see :meth:`update_many`."""
         n = len(action_ids)
         logits = np.ascontiguousarray(model_logits, dtype=np.float64)
         features = np.ascontiguousarray(z, dtype=np.float64)
@@ -205,14 +242,19 @@ class OnlineLogistic:
         ]
         if faults:
             raise InputError(faults)
-        self.ensure(action_ids)
-        slots = np.fromiter((self._slots[name] for name in action_ids), dtype=np.intp, count=n)
+        return Observations(action_ids, logits, features, y, w)
+
+    def learn(self, rows: Observations) -> None:
+        """Learn from observations that were checked, in order."""
+        self.ensure(rows.action_ids)
+        n = len(rows.action_ids)
+        slots = np.fromiter((self._slots[name] for name in rows.action_ids), np.intp, n)
         kernels.learn(
             slots,
-            logits,
-            features,
-            y,
-            w,
+            rows.model_logits,
+            rows.z,
+            rows.labels,
+            rows.weights,
             self.settings.forgetting,
             self._prior_variance,
             self._scaling,
@@ -221,6 +263,39 @@ class OnlineLogistic:
             self._covariance,
         )
         self.updates += n
+
+    def predict(
+        self, action_id: str, model_logit: float, z: NDArray[np.float64]
+    ) -> tuple[float, float]:
+        """Return the moderated logit of one action and its variance; see :class:`BoundLogistic`.
+
+        ``z`` is ``(k,) float64``, of :class:`Observations`.
+        """
+        slot = self._slots.get(action_id)
+        if slot is None:
+            self.ensure([action_id])
+            slot = self._slots[action_id]
+        found: tuple[float, float] = kernels.predict_one(
+            model_logit, z, self._scaling, self._mean[slot], self._covariance[slot]
+        )
+        return found
+
+    def widen(self, share: float) -> None:
+        """Give up what was learned in part, as when the world has changed.
+
+        Every action's covariance goes halfway back to the prior's, and ``share`` of its mean's
+        distance to the prior's is left. Scaling and counts stay.
+        """
+        n = len(self._slots)
+        prior_mean = np.zeros_like(self._mean[0]) if n else np.zeros(0)
+        prior_mean[1:2] = 1.0
+        self._mean[:n] = prior_mean + share * (self._mean[:n] - prior_mean)
+        self._covariance[:n] = 0.5 * (self._covariance[:n] + np.diag(self._prior_variance))
+
+    def rebind(self, bound: BoundLogistic, index: int, action_id: str) -> None:
+        """Bring a bound copy of one's own up to date at one candidate, after it was observed."""
+        slot = self._slots[action_id]
+        bound.refresh(index, self._mean[slot], self._covariance[slot], *self._standardization())
 
     def bind(self, action_ids: Sequence[str]) -> BoundLogistic:
         """Return what is known now about candidates; an action never seen is at the prior.
@@ -244,13 +319,7 @@ class OnlineLogistic:
         return BoundLogistic(correction, covariance, shift, scale)
 
     def _standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        k = self._scaling.shape[1]
-        scale = np.fromiter(
-            (kernels.inverse_deviation(self._scaling, column) for column in range(k)),
-            dtype=np.float64,
-            count=k,
-        )
-        return self._scaling[1].copy(), scale
+        return self._scaling[1].copy(), kernels.inverse_deviations(self._scaling)
 
     def to_bytes(self) -> bytes:
         """Return the whole state; :meth:`from_bytes` gives back its equal, to the last bit."""

@@ -48,7 +48,11 @@ class BanditSettings:
     prior_precision_bias: float = 1.0
     prior_precision_slope: float = 20.0
     prior_precision_weights: float | None = None
-    forgetting: float = 1.0
+    forgetting: float = 0.999
+    forests: bool = True
+    refit_growth: float = 1.5
+    memory_rows: int = 5_000
+    change_threshold: float | None = 4.0
     snapshot_seconds: float = 2.0
     reward_scale: float | None = None
 

@@ -1,0 +1,112 @@
+"""Our own bandits on the rounds that peers play: by name, as a function of a job and an order."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bandits.peers import Job
+from nba.bandits import (
+    BanditSettings,
+    ContextualBandit,
+    Explorer,
+    Greedy,
+    HybridModel,
+    LinearModel,
+    SquareCB,
+    Thompson,
+    UCB,
+    Uniform,
+    ValueModel,
+)
+from nba.training.corrections import fit_correction
+
+DEFAULT_FLOOR = 0.02
+"""Share of the choices spread over all actions alike where evaluation is to stay possible."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One order played: rewards and probabilities of what was chosen (rounds,); seconds in all."""
+
+    rewards: NDArray[np.float64]
+    actions: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    seconds: float
+    alarms: int = 0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a bandit is made; ``floor`` is a share of all choices."""
+
+    forests: bool = True
+    settings: BanditSettings = BanditSettings()
+    explorer: Explorer = SquareCB()
+    floor: float = 0.0
+    base_rate: float = 0.5
+    model: Callable[[int, int], ValueModel] | None = None
+
+    def make(self, n_actions: int, n_features: int, seed: int) -> ContextualBandit:
+        fitter = fit_correction if self.forests else None
+        if self.model is not None:
+            model = self.model(n_actions, n_features)
+        else:
+            model = HybridModel(
+                n_actions, n_features, fitter, base_rate=self.base_rate, settings=self.settings
+            )
+        return ContextualBandit(model, self.explorer, floor=self.floor / n_actions, seed=seed)
+
+
+HYBRID = Setup()
+OURS: Mapping[str, Setup] = {
+    "hybrid (default)": HYBRID,
+    "hybrid, floor .02": Setup(floor=DEFAULT_FLOOR),
+    "online logistic": Setup(forests=False),
+    "logistic Thompson": Setup(forests=False, explorer=Thompson()),
+    "logistic greedy": Setup(forests=False, explorer=Greedy()),
+    "LinUCB .25": Setup(model=LinearModel, explorer=UCB(0.25)),
+    "linear Thompson": Setup(model=LinearModel, explorer=Thompson()),
+    "random": Setup(forests=False, explorer=Uniform()),
+}
+
+
+def play(
+    setup: Setup, job: Job, order: int, *, every: int = 1, delays: NDArray[np.int64] | None = None
+) -> Run:
+    """Play one order of a job.
+
+    ``every`` is how many rounds' outcomes are learned at once, ``delays`` (rounds,) how many rounds
+    later each arrives.
+    """
+    rows = job.orders[order]
+    bandit = setup.make(job.rewards.shape[1], job.X.shape[1], job.seed + order)
+    rewards, probabilities = np.empty(len(rows)), np.empty(len(rows))
+    actions = np.empty(len(rows), dtype=np.int64)
+    coming: list[tuple[int, int]] = []  # when an outcome arrives, and whose it is
+    started = time.process_time()
+    for t, row in enumerate(rows):
+        drawn = bandit.decide(job.X[row])
+        actions[t], probabilities[t] = drawn.action, drawn.probability
+        rewards[t] = job.rewards[row, drawn.action]
+        wait = 0 if delays is None else int(delays[t])
+        heapq.heappush(coming, (t + wait, t))
+        if (t + 1) % every:
+            continue
+        while coming and coming[0][0] <= t:
+            _, past = heapq.heappop(coming)
+            bandit.learn(job.X[rows[past]], int(actions[past]), float(rewards[past]))
+    seconds = time.process_time() - started
+    model = bandit.model
+    alarms = model.learner.alarms if isinstance(model, HybridModel) else 0
+    return Run(rewards, actions, probabilities, seconds, alarms)
+
+
+def best_constant(job: Job, order: int) -> float:
+    """Return the mean reward of the one action that was best in hindsight."""
+    return float(job.rewards[job.orders[order]].mean(axis=0).max())

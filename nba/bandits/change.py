@@ -1,0 +1,63 @@
+"""Notices that the world has changed: what is observed fits what was expected worse than it did."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+RECENT, BEFORE = 100, 400
+"""Observations compared: the latest, against those right before them."""
+
+THRESHOLD = 4.0
+"""Standard errors that the recent misfit must exceed the one before by."""
+
+_LEAST_CHANCE = 1e-2
+
+
+class ChangeDetector:
+    """Compares the mean squared error of the last 100 observations with that of 400 before.
+
+    Errors are divided by the variance that their own expectation implies, p (1 - p), so that their
+    mean is about 1 however rare rewards are, and rises where expectations fail. After an alarm
+    nothing is compared until as many observations have come again.
+    """
+
+    __slots__ = ("alarms", "errors", "seen", "threshold")
+
+    def __init__(self, threshold: float = THRESHOLD) -> None:
+        self.threshold = threshold
+        self.errors: NDArray[np.float64] = np.zeros(RECENT + BEFORE)
+        self.seen = 0
+        self.alarms = 0
+
+    def observe(self, probability: float, label: float) -> bool:
+        """Take note of one label and what was expected of it; return whether to raise the alarm."""
+        p = min(max(probability, _LEAST_CHANCE), 1.0 - _LEAST_CHANCE)
+        size = len(self.errors)
+        self.errors[self.seen % size] = (label - p) ** 2 / (p * (1.0 - p))
+        self.seen += 1
+        if self.seen < size or _excess(self.errors, self.seen) <= self.threshold:
+            return False
+        self.seen = 0
+        self.alarms += 1
+        return True
+
+
+@numba.njit(cache=True)
+def _excess(errors: NDArray[np.float64], seen: int) -> float:
+    """Return by how many standard errors the recent mean exceeds the one before (Welch 1947)."""
+    size = errors.shape[0]
+    totals = np.zeros(2)
+    squares = np.zeros(2)
+    for age in range(size):
+        error = errors[(seen - 1 - age) % size]
+        part = 0 if age < RECENT else 1
+        totals[part] += error
+        squares[part] += error * error
+    recent, before = totals[0] / RECENT, totals[1] / BEFORE
+    spread = (squares[0] / RECENT - recent * recent) / RECENT
+    spread += (squares[1] / BEFORE - before * before) / BEFORE
+    return (recent - before) / math.sqrt(spread) if spread > 0.0 else 0.0

@@ -1,0 +1,210 @@
+"""The default learner: an online logistic regression, and forests fitted to what it misses.
+
+Three parts, each an estimate of an action's logit:
+
+1. :class:`~nba.bandits.OnlineLogistic` learns from every observation at once, from a prior that
+   believes the propensity model.
+2. Now and then a small forest is fitted per action to all that is remembered of it, boosted from
+   the online logit *as it was before it learned the label*, so that it learns only what the online
+   part missed, and nothing twice. Refits come when the number of observations has grown by a
+   factor, so their whole cost stays proportional to the observations.
+3. An online regression on [1, online logit, correction] decides how much to believe the forest,
+   from labels that neither has seen.
+
+Old observations fade by ``forgetting``. When what is observed suddenly fits what was expected far
+worse than before (:class:`~nba.bandits.change.ChangeDetector`), most of what was learned is given
+up at once: posteriors go halfway back to the prior, all but the latest 100 observations and the
+forests are forgotten, and a refit comes soon.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nba.bandits.change import ChangeDetector
+from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.memory import Memory, Remembered
+from nba.bandits.settings import BanditSettings
+from nba.bandits.stacking import Stacker
+from nba.bandits.trees import BoundForests, CorrectionForest
+
+KEPT_AT_CHANGE = 100
+"""Latest observations that are still believed after the world has changed."""
+
+SHRUNK_TO = 0.3
+"""What is left of a learned correction's mean then."""
+
+LEAST_REFIT = 60
+"""Observations before the first refit, at the least."""
+
+REFIT_PER_ACTION = 15
+"""Observations before the first refit for each action seen."""
+
+LEAST_ROWS = 20
+"""Observations of an action that a forest needs, with both outcomes among them."""
+
+
+class CorrectionFitter(Protocol):
+    """Fits a forest to what an online logit missed."""
+
+    def __call__(self, rows: Remembered) -> CorrectionForest:
+        """Return a forest whose value, added to the offsets, fits the labels better."""
+        ...
+
+
+class BoundHybrid:
+    """What was learned about some candidates, frozen, as arrays in their order."""
+
+    __slots__ = ("_any", "_forests", "_online", "_stacker")
+
+    def __init__(self, online: BoundLogistic, forests: BoundForests, stacker: Stacker) -> None:
+        self._online = online
+        self._forests = forests
+        self._any = bool(forests.present.any())
+        self._stacker = stacker
+
+    def logits(self, model_logits: NDArray[np.float64], z: ArrayLike) -> NDArray[np.float64]:
+        """Return the logit of every candidate, ``(n,) float64``.
+
+        Arguments and errors are those of :meth:`BoundLogistic.logits`; a candidate without a
+        forest has the online logit.
+        """
+        return self.estimate(model_logits, z)[0]
+
+    def estimate(
+        self, model_logits: NDArray[np.float64], z: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return logits and the posterior variances of the online part of them, ``(n,)`` each."""
+        logits, variances = self._online.estimate(model_logits, z)
+        if not self._any:
+            return logits, variances
+        features = np.ascontiguousarray(z, dtype=np.float64)
+        corrections = self._forests.corrections(model_logits, features)
+        combined = self._stacker.combine(logits, corrections)
+        return np.where(self._forests.present, combined, logits), variances
+
+    def refresh(self, online: OnlineLogistic, index: int, action_id: str, stacker: Stacker) -> None:
+        """Take one candidate's posterior and how much forests are believed; for its owner alone."""
+        online.rebind(self._online, index, action_id)
+        self._stacker = stacker
+
+
+class HybridLearner:
+    """Learns one value function per action, an observation at a time.
+
+    The same observations in the same order give the same bytes, refits included, as long as they
+    happen at the same observations: :meth:`refit_if_due` after each is what makes it so.
+
+    Parameters
+    ----------
+    settings
+        How it learns.
+    fitter
+        Fits the forests; ``None`` leaves the online part alone.
+
+    """
+
+    def __init__(self, settings: BanditSettings, fitter: CorrectionFitter | None = None) -> None:
+        self.settings = settings
+        self.online = OnlineLogistic(settings)
+        self.stacker = Stacker()
+        self.detector = ChangeDetector(settings.change_threshold)
+        self.forests: dict[str, CorrectionForest] = {}
+        self._fitter = fitter
+        self._memory = Memory(1 + len(settings.features), settings.memory_rows)
+        self._recent: deque[str] = deque(maxlen=KEPT_AT_CHANGE)
+        self._next_refit = 0
+        self._since = 0
+
+    @property
+    def updates(self) -> int:
+        """How many observations it has learned from."""
+        return self.online.updates
+
+    @property
+    def alarms(self) -> int:
+        """How often it noticed that the world had changed."""
+        return self.detector.alarms
+
+    def update(
+        self,
+        action_id: str,
+        model_logit: float,
+        z: ArrayLike,
+        label: float,
+        weight: float = 1.0,
+    ) -> None:
+        """Learn from one observation; arguments and errors are those of :class:`OnlineLogistic`."""
+        rows = self.online.observations([action_id], [model_logit], [z], [label], [weight])
+        features = rows.z[0]
+        offset, _ = self.online.predict(action_id, model_logit, features)
+        self._judge(action_id, offset, model_logit, features, label, weight)
+        if self._fitter is not None:
+            row = np.concatenate([rows.model_logits, features, [offset, label, weight]])
+            self._memory.add(action_id, row)
+        self._recent.append(action_id)
+        self.online.learn(rows)
+
+    def _judge(
+        self,
+        action_id: str,
+        offset: float,
+        model_logit: float,
+        z: NDArray[np.float64],
+        label: float,
+        weight: float,
+    ) -> None:
+        """Let the stacker learn, and the detector compare, what was estimated before the label."""
+        expected = offset
+        forest = self.forests.get(action_id)
+        if forest is not None:
+            correction = forest.value(model_logit, z)
+            expected = self.stacker.combine_one(offset, correction)
+            self.stacker.learn(offset, correction, label, weight)
+        if not self.settings.change_threshold:
+            return
+        chance = 1.0 / (1.0 + math.exp(-min(max(expected, -30.0), 30.0)))
+        if self.detector.observe(chance, label):
+            self.forget()
+
+    def forget(self) -> None:
+        """Give up most of what was learned, as after a change of the world."""
+        self.online.widen(SHRUNK_TO)
+        self.forests.clear()
+        self.stacker = Stacker()
+        self._memory.keep(Counter(self._recent))
+        self._since = self.updates
+        self._next_refit = 0
+
+    def refit_if_due(self) -> bool:
+        """Fit the forests anew where enough has been observed since the last time."""
+        if self._fitter is None:
+            return False
+        first = max(LEAST_REFIT, REFIT_PER_ACTION * len(self.online.actions))
+        seen = self.updates - self._since
+        if seen < (self._next_refit or first):
+            return False
+        for action_id in self.online.actions:
+            rows = self._memory.of(action_id)
+            if len(rows) >= LEAST_ROWS and rows.labels.min() < rows.labels.max():
+                self.forests[action_id] = self._fitter(rows)
+        self._next_refit = max(seen + 1, math.ceil(seen * self.settings.refit_growth))
+        return True
+
+    def bind(self, action_ids: Sequence[str]) -> BoundHybrid:
+        """Return what is known now about candidates; later updates do not reach it."""
+        forests = BoundForests([self.forests.get(action_id) for action_id in action_ids])
+        return BoundHybrid(self.online.bind(action_ids), forests, self.stacker.copy())
+
+    def rebind(self, bound: BoundHybrid, index: int, action_id: str) -> None:
+        """Bring a bound copy of one's own up to date at one candidate, after it was observed.
+
+        It does not have forests fitted since it was bound.
+        """
+        bound.refresh(self.online, index, action_id, self.stacker)

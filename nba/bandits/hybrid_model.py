@@ -1,0 +1,100 @@
+"""The default learner as a value model on plain arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nba.bandits.hybrid import CorrectionFitter, HybridLearner
+from nba.bandits.protocols import Estimate
+from nba.bandits.settings import BanditSettings
+from nba.errors import Fault, InputError
+
+
+class HybridModel:
+    """:class:`HybridLearner` for actions numbered from 0 and rewards from 0 to 1.
+
+    Parameters
+    ----------
+    n_actions, n_features
+        How many there are.
+    fitter
+        Fits the forests, such as ``nba.training.corrections.fit_correction``; ``None`` learns
+        online alone, in constant memory.
+    base_rate
+        The reward to expect of an action before anything is known of it. Where rewards are rare,
+        say so: a prior of one half makes everything untried look splendid.
+    settings
+        How it learns; their ``features`` are replaced.
+
+    Raises :class:`InputError` where a number is out of range.
+
+    """
+
+    def __init__(
+        self,
+        n_actions: int,
+        n_features: int,
+        fitter: CorrectionFitter | None = None,
+        *,
+        base_rate: float = 0.5,
+        settings: BanditSettings | None = None,
+    ) -> None:
+        if n_actions < 1 or n_features < 0 or not 0.0 < base_rate < 1.0:
+            found = f"found {n_actions} actions, {n_features} features, base rate {base_rate}"
+            expected = "at least 1 action, 0 features and a rate between 0 and 1"
+            raise InputError([Fault("/n_actions", found, expected)])
+        self.n_actions = n_actions
+        self.n_features = n_features
+        names = tuple(f"x{column}" for column in range(n_features))
+        self.learner = HybridLearner(replace(settings or BanditSettings(), features=names), fitter)
+        self._ids = [str(action) for action in range(n_actions)]
+        self._prior_logit = math.log(base_rate / (1.0 - base_rate))
+        self._priors = np.full(n_actions, self._prior_logit)
+        self._bound = self.learner.bind(self._ids)
+
+    @property
+    def updates(self) -> int:
+        """How many observations it has learned from."""
+        return self.learner.updates
+
+    def estimate(self, x: ArrayLike) -> Estimate:
+        """Return what is expected of every action; deviations are by the delta method."""
+        logits, variances = self._bound.estimate(self._priors, x)
+        means = 1.0 / (1.0 + np.exp(-logits))
+        return Estimate(means, means * (1.0 - means) * np.sqrt(variances))
+
+    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+        """Learn from one observation; see :class:`nba.bandits.ValueModel`."""
+        if not 0 <= action < self.n_actions:
+            expected = f"0 to {self.n_actions - 1} is expected"
+            raise InputError([Fault("/action", f"found {action}", expected)])
+        learner = self.learner
+        alarms = learner.alarms
+        learner.update(self._ids[action], self._prior_logit, x, reward, weight)
+        if learner.refit_if_due() or learner.alarms != alarms:
+            self._bound = learner.bind(self._ids)
+        else:
+            learner.rebind(self._bound, action, self._ids[action])
+
+    def update_many(
+        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+    ) -> None:
+        """Learn from observations in order; see :class:`nba.bandits.ValueModel`."""
+        rows = np.asarray(X, dtype=np.float64)
+        taken = np.asarray(actions)
+        earned = np.asarray(rewards, dtype=np.float64)
+        counts = np.ones(len(taken)) if weights is None else np.asarray(weights, dtype=np.float64)
+        wrong = [action for action in taken.tolist() if not 0 <= action < self.n_actions]
+        if wrong:
+            expected = f"0 to {self.n_actions - 1} is expected"
+            raise InputError([Fault("/actions", f"found {wrong[0]}", expected)])
+        ids = [self._ids[action] for action in taken.tolist()]
+        priors = np.full(len(ids), self._prior_logit)
+        self.learner.online.observations(ids, priors, rows, earned, counts)
+        for x, action, reward, weight in zip(rows, taken, earned, counts, strict=True):
+            self.update(x, int(action), float(reward), float(weight))
+

@@ -1,0 +1,186 @@
+"""Forests that correct a logit, one per action, as flat arrays; and scoring with many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from nba.errors import CorruptRecordError
+
+_DTYPES = {
+    "tree_start": np.dtype("<i4"),
+    "feature": np.dtype("<i4"),
+    "threshold": np.dtype("<f8"),
+    "missing_left": np.dtype("?"),
+    "left": np.dtype("<i4"),
+    "right": np.dtype("<i4"),
+    "leaf_start": np.dtype("<i4"),
+    "leaf_value": np.dtype("<f8"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorrectionForest:
+    """Trees whose values add up to a correction of one action's logit.
+
+    Within a tree, nodes are numbered from the root (0) and leaves from 0; a child below zero is the
+    leaf ``~child``. A value goes left where it is at most the threshold, NaN where ``missing_left``
+    says so.
+
+    Attributes
+    ----------
+    tree_start, leaf_start
+        (n_trees + 1,) int32: where each tree's nodes and leaves begin.
+    feature, threshold, missing_left, left, right
+        (n_nodes,) int32, float64, bool, int32, int32.
+    leaf_value
+        (n_leaves,) float64.
+
+    Raises :class:`CorruptRecordError` where the arrays do not fit together, so that compiled code
+    may trust them.
+
+    """
+
+    tree_start: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float64]
+    missing_left: NDArray[np.bool_]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    leaf_start: NDArray[np.int32]
+    leaf_value: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name, dtype in _DTYPES.items():
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
+        if not self._fits():
+            raise CorruptRecordError("the arrays of a correction forest do not fit together")
+
+    def _fits(self) -> bool:
+        n_trees, n_nodes = len(self.tree_start) - 1, len(self.feature)
+        nodes, leaves = np.diff(self.tree_start), np.diff(self.leaf_start)
+        lengths = {len(a) for a in (self.threshold, self.missing_left, self.left, self.right)}
+        if n_trees < 0 or lengths != {n_nodes} or len(self.leaf_start) != n_trees + 1:
+            return False
+        if self.tree_start[0] != 0 or self.leaf_start[0] != 0 or (nodes < 0).any():
+            return False
+        if self.tree_start[-1] != n_nodes or self.leaf_start[-1] != len(self.leaf_value):
+            return False
+        if (leaves != nodes + 1).any() or (self.feature < 0).any():
+            return False
+        owner = np.repeat(np.arange(n_trees), nodes)
+        number = np.arange(n_nodes) - self.tree_start[owner]
+        for child in (self.left, self.right):
+            # A child stands behind its parent, so that every walk ends.
+            inner = (child > number) & (child < nodes[owner])
+            leaf = (child < 0) & (~child < leaves[owner])
+            if not (inner | leaf).all():
+                return False
+        return bool(np.isfinite(self.leaf_value).all() and not np.isnan(self.threshold).any())
+
+    def value(self, model_logit: float, z: NDArray[np.float64]) -> float:
+        """Return the correction for one situation; see :meth:`BoundForests.corrections`."""
+        alone = BoundForests([self])
+        return float(alone.corrections(np.array([model_logit]), z)[0])
+
+    def to_parts(self) -> list[bytes]:
+        """Return the arrays as bytes, little-endian, in the order of the fields."""
+        return [getattr(self, field.name).tobytes() for field in fields(self)]
+
+    @classmethod
+    def from_parts(cls, parts: Sequence[bytes]) -> CorrectionForest:
+        """Read the arrays back; :class:`CorruptRecordError` where they are not such a forest."""
+        if len(parts) != len(_DTYPES):
+            raise CorruptRecordError(f"a correction forest has {len(_DTYPES)} arrays, not {parts}")
+        try:
+            arrays = [np.frombuffer(part, dtype) for part, dtype in zip(parts, _DTYPES.values())]  # noqa: B905 - lengths are equal
+        except ValueError as error:
+            raise CorruptRecordError(f"a correction forest cannot be read: {error}") from error
+        return cls(*arrays)
+
+
+class BoundForests:
+    """The forests of some candidates laid one after another; frozen.
+
+    ``present`` ``(n,) bool`` says which candidates have one; the others are corrected by 0.
+    """
+
+    __slots__ = ("_arrays", "present")
+
+    def __init__(self, forests: Sequence[CorrectionForest | None]) -> None:
+        known = [forest for forest in forests if forest is not None]
+        self.present = np.array([forest is not None for forest in forests], dtype=np.bool_)
+        trees = [0 if forest is None else len(forest.tree_start) - 1 for forest in forests]
+        first_tree = np.concatenate([[0], np.cumsum(trees)]).astype(np.int64)
+
+        def join(name: str) -> NDArray[np.generic]:
+            parts = [getattr(forest, name) for forest in known]
+            return np.concatenate(parts) if parts else np.zeros(0, _DTYPES[name])
+
+        def starts(name: str, sized: str) -> NDArray[np.int64]:
+            parts, offset = [np.zeros(0, np.int64)], 0
+            for forest in known:
+                parts.append(getattr(forest, name)[:-1].astype(np.int64) + offset)
+                offset += len(getattr(forest, sized))
+            return np.concatenate([*parts, np.array([offset])])
+
+        self._arrays = (
+            first_tree,
+            starts("tree_start", "feature"),
+            starts("leaf_start", "leaf_value"),
+            join("feature"),
+            join("threshold"),
+            join("missing_left"),
+            join("left"),
+            join("right"),
+            join("leaf_value"),
+        )
+
+    def corrections(
+        self, model_logits: NDArray[np.float64], z: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the correction of every candidate, ``(n,) float64``.
+
+        Feature 0 of a forest is the candidate's own entry of ``model_logits`` ``(n,)``, the others
+        are ``z`` ``(k,)``, NaN where missing.
+        """
+        result = np.zeros(len(model_logits))
+        _correct(model_logits, z, *self._arrays, result)
+        return result
+
+
+@numba.njit(cache=True)
+def _correct(
+    model_logits: NDArray[np.float64],
+    z: NDArray[np.float64],
+    first_tree: NDArray[np.int64],
+    tree_start: NDArray[np.int64],
+    leaf_start: NDArray[np.int64],
+    feature: NDArray[np.int32],
+    threshold: NDArray[np.float64],
+    missing_left: NDArray[np.bool_],
+    left: NDArray[np.int32],
+    right: NDArray[np.int32],
+    leaf_value: NDArray[np.float64],
+    result: NDArray[np.float64],
+) -> None:
+    for i in range(result.shape[0]):
+        total = 0.0
+        for tree in range(first_tree[i], first_tree[i + 1]):
+            begin = tree_start[tree]
+            child = 0 if tree_start[tree + 1] > begin else -1
+            while child >= 0:
+                node = begin + child
+                column = feature[node]
+                value = model_logits[i] if column == 0 else z[column - 1]
+                if np.isnan(value):
+                    goes_left = missing_left[node]
+                else:
+                    goes_left = value <= threshold[node]
+                child = left[node] if goes_left else right[node]
+            total += leaf_value[leaf_start[tree] + ~child]
+        result[i] = total
