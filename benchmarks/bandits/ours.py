@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bandits.peers import Job
 from nba.bandits import (
+    UCB,
     BanditSettings,
     ContextualBandit,
     Explorer,
@@ -20,7 +21,6 @@ from nba.bandits import (
     LinearModel,
     SquareCB,
     Thompson,
-    UCB,
     Uniform,
     ValueModel,
 )
@@ -41,13 +41,17 @@ class Run:
     alarms: int = 0
 
 
+_SETTINGS = BanditSettings()
+_SQUARE_CB = SquareCB()
+
+
 @dataclass(frozen=True)
 class Setup:
     """How a bandit is made; ``floor`` is a share of all choices."""
 
     forests: bool = True
-    settings: BanditSettings = BanditSettings()
-    explorer: Explorer = SquareCB()
+    settings: BanditSettings = _SETTINGS
+    explorer: Explorer = _SQUARE_CB
     floor: float = 0.0
     base_rate: float = 0.5
     model: Callable[[int, int], ValueModel] | None = None

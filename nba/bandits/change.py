@@ -8,6 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.errors import CorruptRecordError
+
 RECENT, BEFORE = 100, 400
 """Observations compared: the latest, against those right before them."""
 
@@ -27,11 +29,18 @@ class ChangeDetector:
 
     __slots__ = ("alarms", "errors", "seen", "threshold")
 
-    def __init__(self, threshold: float = THRESHOLD) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float | None = THRESHOLD) -> None:
+        self.threshold = math.inf if threshold is None else threshold
         self.errors: NDArray[np.float64] = np.zeros(RECENT + BEFORE)
         self.seen = 0
         self.alarms = 0
+
+    def restore(self, errors: bytes, seen: int, alarms: int) -> None:
+        """Take back what was noted; :class:`CorruptRecordError` for another number of errors."""
+        if len(errors) != self.errors.nbytes or seen < 0:
+            raise CorruptRecordError(f"a change detector has {self.errors.nbytes} bytes of errors")
+        self.errors[:] = np.frombuffer(errors, "<f8")
+        self.seen, self.alarms = seen, alarms
 
     def observe(self, probability: float, label: float) -> bool:
         """Take note of one label and what was expected of it; return whether to raise the alarm."""

@@ -24,6 +24,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -33,6 +34,10 @@ from nba.bandits.memory import Memory, Remembered
 from nba.bandits.settings import BanditSettings
 from nba.bandits.stacking import Stacker
 from nba.bandits.trees import BoundForests, CorrectionForest
+from nba.errors import CorruptRecordError
+
+FORMAT = 1
+"""Version of the bytes; raised with every change to their meaning."""
 
 KEPT_AT_CHANGE = 100
 """Latest observations that are still believed after the world has changed."""
@@ -48,6 +53,20 @@ REFIT_PER_ACTION = 15
 
 LEAST_ROWS = 20
 """Observations of an action that a forest needs, with both outcomes among them."""
+
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True):
+    """The state as bytes; ``memory`` is ``None`` where it was left out."""
+
+    format: int
+    online: bytes
+    stacker: tuple[bytes, bytes]
+    detector: tuple[bytes, int, int]
+    forests: dict[str, list[bytes]]
+    recent: list[str]
+    next_refit: int
+    since: int
+    memory: dict[str, bytes] | None
 
 
 class CorrectionFitter(Protocol):
@@ -141,7 +160,8 @@ class HybridLearner:
         weight: float = 1.0,
     ) -> None:
         """Learn from one observation; arguments and errors are those of :class:`OnlineLogistic`."""
-        rows = self.online.observations([action_id], [model_logit], [z], [label], [weight])
+        given = np.asarray(z, dtype=np.float64)[None]
+        rows = self.online.observations([action_id], [model_logit], given, [label], [weight])
         features = rows.z[0]
         offset, _ = self.online.predict(action_id, model_logit, features)
         self._judge(action_id, offset, model_logit, features, label, weight)
@@ -208,3 +228,70 @@ class HybridLearner:
         It does not have forests fitted since it was bound.
         """
         bound.refresh(self.online, index, action_id, self.stacker)
+
+    def to_bytes(self, *, memory: bool = True) -> bytes:
+        """Return the state; :meth:`from_bytes` gives back its equal, to the last bit.
+
+        Without ``memory`` it stays small and decides the same, but the next refit would know
+        nothing of what came before; see :meth:`remember`.
+        """
+        detector = self.detector
+        record = _Record(
+            format=FORMAT,
+            online=self.online.to_bytes(),
+            stacker=self.stacker.to_parts(),
+            detector=(detector.errors.astype("<f8").tobytes(), detector.seen, detector.alarms),
+            forests={name: forest.to_parts() for name, forest in self.forests.items()},
+            recent=list(self._recent),
+            next_refit=self._next_refit,
+            since=self._since,
+            memory=self._memory.to_parts() if memory else None,
+        )
+        return msgspec.msgpack.encode(record)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes,
+        settings: BanditSettings | None = None,
+        fitter: CorrectionFitter | None = None,
+    ) -> HybridLearner:
+        """Read a state back; arguments and errors are those of :meth:`OnlineLogistic.from_bytes`.
+
+        A state of :meth:`OnlineLogistic.to_bytes` is read too: it has no forests yet.
+        """
+        record = _decoded(data)
+        online = OnlineLogistic.from_bytes(data if record is None else record.online, settings)
+        learner = cls(online.settings, fitter)
+        learner.online = online
+        if record is None:
+            return learner
+        learner.stacker = Stacker.from_parts(record.stacker)
+        errors, seen, alarms = record.detector
+        learner.detector.restore(errors, seen, alarms)
+        learner.forests = {
+            name: CorrectionForest.from_parts(parts) for name, parts in record.forests.items()
+        }
+        learner._recent.extend(record.recent)
+        learner._next_refit, learner._since = record.next_refit, record.since
+        learner._memory.restore(record.memory or {})
+        return learner
+
+    def remember(self, other: HybridLearner) -> None:
+        """Take over what another one remembers, such as one taught again from the log."""
+        self._memory = other._memory
+
+
+def _decoded(data: bytes) -> _Record | None:
+    """Return the record, or ``None`` for the bytes of an online part alone."""
+    try:
+        found = msgspec.msgpack.decode(data)
+        if isinstance(found, dict) and "online" not in found:
+            return None
+        if not isinstance(found, dict) or found["format"] != FORMAT:
+            raise CorruptRecordError(
+                f"the bandit's state is not of format {FORMAT}; rebuild the state from the log"
+            )
+        return msgspec.convert(found, _Record)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise CorruptRecordError(f"the bandit's state cannot be read: {error}") from error

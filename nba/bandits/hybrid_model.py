@@ -97,4 +97,3 @@ class HybridModel:
         self.learner.online.observations(ids, priors, rows, earned, counts)
         for x, action, reward, weight in zip(rows, taken, earned, counts, strict=True):
             self.update(x, int(action), float(reward), float(weight))
-

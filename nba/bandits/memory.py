@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nba.errors import CorruptRecordError
 
 _FIRST = 64
 
@@ -52,7 +55,20 @@ class Memory:
             inputs.copy(), offsets[:, 0].copy(), labels[:, 0].copy(), weights[:, 0].copy()
         )
 
-    def keep(self, counts: dict[str, int]) -> None:
+    def to_parts(self) -> dict[str, bytes]:
+        """Return the rows of every action as bytes, little-endian float64."""
+        return {name: ring.rows().astype("<f8").tobytes() for name, ring in self._rings.items()}
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Read rows back; :class:`CorruptRecordError` where they have another width."""
+        width = self._width + 3
+        for action_id, part in parts.items():
+            if len(part) % (8 * width):
+                raise CorruptRecordError(f"rows remembered of {action_id!r} are not {width} wide")
+            for row in np.frombuffer(part, "<f8").reshape(-1, width):
+                self.add(action_id, row)
+
+    def keep(self, counts: Mapping[str, int]) -> None:
         """Forget all but the latest ``counts`` observations of each action."""
         for action_id in list(self._rings):
             kept = counts.get(action_id, 0)

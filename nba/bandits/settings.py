@@ -19,6 +19,9 @@ from nba.errors import DefinitionError, Fault, InputError
 
 BANDIT_FILE = "bandit.yaml"
 
+_MOST_GROWTH = 10.0
+_MOST_ROWS = 100_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BanditSettings:
@@ -28,7 +31,11 @@ class BanditSettings:
     logit. ``prior_precision_bias``, ``prior_precision_slope`` (on that logit) and
     ``prior_precision_weights`` (on each feature; ``None`` is a tenth of the number of inputs) say
     how firmly the prior, "the propensity model is right", is held. ``forgetting`` is the factor
-    that older observations of an action lose with each new one; 1 forgets nothing. A snapshot of
+    that older observations of an action lose with each new one; 1 forgets nothing. ``forests`` says
+    whether forests correct the online model; they are fitted anew when the number of observations
+    has grown by ``refit_growth``, to the latest ``memory_rows`` of each action. When expectations
+    fit worse than before by ``change_threshold`` standard errors, most of what was learned is given
+    up; ``None`` never does. A snapshot of
     what was learned is published every ``snapshot_seconds``. Scores are divided by
     ``reward_scale``, in the project's currency, before exploring; ``None`` is the largest action
     value. ``gamma`` and ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to
@@ -70,6 +77,7 @@ class BanditSettings:
             "prior_precision_weights",
             "snapshot_seconds",
             "reward_scale",
+            "change_threshold",
         ):
             value = getattr(self, name)
             if value is not None and not (value > 0.0 and math.isfinite(value)):
@@ -81,6 +89,12 @@ class BanditSettings:
         if not 0.0 < self.forgetting <= 1.0:
             expected = "a number above 0 and up to 1 is expected"
             yield Fault("/forgetting", f"found {self.forgetting}", expected)
+        if not (1.0 < self.refit_growth <= _MOST_GROWTH):
+            expected = f"a number above 1 and up to {_MOST_GROWTH:g} is expected"
+            yield Fault("/refit_growth", f"found {self.refit_growth}", expected)
+        if not 0 < self.memory_rows <= _MOST_ROWS:
+            expected = f"a number from 1 to {_MOST_ROWS:,} is expected"
+            yield Fault("/memory_rows", f"found {self.memory_rows}", expected)
         for index, feature in enumerate(self.features):
             if feature in self.features[:index]:
                 yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")

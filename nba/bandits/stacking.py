@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.errors import CorruptRecordError
+
 PRIOR_WEIGHTS = (0.0, 1.0, 0.7)
 """A bias of 0, the logit as it is, and most of the correction."""
 
@@ -48,6 +50,21 @@ class Stacker:
         other = Stacker()
         other.weights, other.covariance = self.weights.copy(), self.covariance.copy()
         return other
+
+    def to_parts(self) -> tuple[bytes, bytes]:
+        """Return weights and covariance as bytes."""
+        return self.weights.astype("<f8").tobytes(), self.covariance.astype("<f8").tobytes()
+
+    @classmethod
+    def from_parts(cls, parts: tuple[bytes, bytes]) -> Stacker:
+        """Read them back; :class:`CorruptRecordError` where they are not such parts."""
+        stacker = cls()
+        try:
+            stacker.weights[:] = np.frombuffer(parts[0], "<f8")
+            stacker.covariance[:] = np.frombuffer(parts[1], "<f8").reshape(3, 3)
+        except ValueError as error:
+            raise CorruptRecordError(f"a stacker cannot be read: {error}") from error
+        return stacker
 
     def learn(self, logit: float, correction: float, label: float, weight: float) -> None:
         """Learn from one label, 0 to 1, of what was estimated before it was known."""

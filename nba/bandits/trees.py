@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.errors import CorruptRecordError
+
+Integers = NDArray[np.signedinteger[Any]]
 
 _DTYPES = {
     "tree_start": np.dtype("<i4"),
@@ -45,13 +48,13 @@ class CorrectionForest:
 
     """
 
-    tree_start: NDArray[np.int32]
-    feature: NDArray[np.int32]
+    tree_start: Integers
+    feature: Integers
     threshold: NDArray[np.float64]
     missing_left: NDArray[np.bool_]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    leaf_start: NDArray[np.int32]
+    left: Integers
+    right: Integers
+    leaf_start: Integers
     leaf_value: NDArray[np.float64]
 
     def __post_init__(self) -> None:
@@ -117,9 +120,9 @@ class BoundForests:
         trees = [0 if forest is None else len(forest.tree_start) - 1 for forest in forests]
         first_tree = np.concatenate([[0], np.cumsum(trees)]).astype(np.int64)
 
-        def join(name: str) -> NDArray[np.generic]:
-            parts = [getattr(forest, name) for forest in known]
-            return np.concatenate(parts) if parts else np.zeros(0, _DTYPES[name])
+        def join(name: str) -> NDArray[Any]:
+            parts = [np.zeros(0, dtype=_DTYPES[name])]
+            return np.concatenate([*parts, *(getattr(forest, name) for forest in known)])
 
         def starts(name: str, sized: str) -> NDArray[np.int64]:
             parts, offset = [np.zeros(0, np.int64)], 0
@@ -177,10 +180,7 @@ def _correct(
                 node = begin + child
                 column = feature[node]
                 value = model_logits[i] if column == 0 else z[column - 1]
-                if np.isnan(value):
-                    goes_left = missing_left[node]
-                else:
-                    goes_left = value <= threshold[node]
+                goes_left = missing_left[node] if np.isnan(value) else value <= threshold[node]
                 child = left[node] if goes_left else right[node]
             total += leaf_value[leaf_start[tree] + ~child]
         result[i] = total

@@ -11,21 +11,25 @@ from nba.bandits.trees import CorrectionForest
 from nba.models.arrays import SplitKind, Trees
 from nba.models.lightgbm_text import parse_lightgbm
 
-TREES = 50
+TREES = 100
 
 PARAMETERS: Mapping[str, int | float | str | bool] = {
     "objective": "binary",
     "num_leaves": 15,
-    "learning_rate": 0.1,
+    "learning_rate": 0.15,
+    "extra_trees": True,
     "min_data_in_leaf": 5,
     "lambda_l2": 1.0,
     "num_threads": 1,
     "deterministic": True,
     "force_col_wise": True,
     "verbosity": -1,
-    "seed": 0,
+    "seed": 1,
+    "extra_seed": 1,
 }
-"""Small trees, since an action has hundreds of rows, not millions; the same rows, the same trees."""
+"""Small trees at random thresholds: an action has hundreds of rows, where the best split of each
+tree would mostly fit their noise (Geurts, Ernst and Wehenkel, *Extremely randomized trees*, 2006).
+"""
 
 
 def fit_correction(rows: Remembered) -> CorrectionForest:
