@@ -20,11 +20,13 @@ _KEPT_PLANS = 4
 class PlanPointer(msgspec.Struct, frozen=True, array_like=True):
     """What every replica follows: the plan's digest and the bandit snapshot to run it with.
 
-    ``snapshot`` 0 is the bandit that has seen nothing.
+    ``snapshot`` 0 is the bandit that has seen nothing. ``publication`` is the number of the
+    publication that made the plan live, 0 where nothing did; nobody points back at an earlier one.
     """
 
     digest: str
     snapshot: int = 0
+    publication: int = 0
 
     @property
     def version(self) -> str:
@@ -64,12 +66,6 @@ class PlanRepository:
         self._bases: OrderedDict[str, Plan] = OrderedDict()
         self._lock = Lock()
         self._compiling = Lock()
-
-    def prepare(self) -> None:
-        """Compile what the control store says is current, before anybody asks for it."""
-        current = self._control.current()
-        if current is not None:
-            self._base(current)
 
     def get(self, pointer: PlanPointer) -> Plan:
         """Return a plan, compiled; :class:`NotFoundError` where the store has no such version."""

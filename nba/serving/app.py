@@ -39,7 +39,7 @@ from nba.serving.decisions import DecisionEndpoints
 from nba.serving.docs import docs_routes
 from nba.serving.endpoint import PUBLIC, Call, Endpoint, Operation
 from nba.serving.events import EventEndpoints
-from nba.serving.follower import PlanFollower
+from nba.serving.follower import LOOK_SECONDS, PlanFollower
 from nba.serving.following import Following
 from nba.serving.keys import KeyEndpoints
 from nba.serving.metrics import Metrics
@@ -49,6 +49,7 @@ from nba.serving.problems import Reply, refusal
 from nba.serving.shared import SharedView
 from nba.serving.simulating import SimulationEndpoints
 from nba.settings import Settings
+from nba.worker.pointing import Pointing
 
 _REPLICA_BITS = 64
 
@@ -102,7 +103,7 @@ def create_app(settings: Settings) -> Application:
                 runtime.rollouts,
                 runtime.repository,
                 replica=f"{runtime.random_bits(_REPLICA_BITS):x}",
-                poll_seconds=settings.poll_seconds,
+                poll_seconds=min(settings.poll_seconds, LOOK_SECONDS),
                 swapped=_warm,
                 prepared=view.look,
             )
@@ -263,7 +264,7 @@ def _operations(
 
 def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
     service = open_changes(runtime.settings, runtime.control)
-    following = Following(follower)
+    following = Following(follower, Pointing(runtime.ledger, runtime.control))
     return {
         **ChangeEndpoints(service, following).operations(),
         **SimulationEndpoints(runtime.settings, service).operations(),
