@@ -20,6 +20,7 @@ from nba.access import Permission
 from nba.bootstrap import Runtime, key_service, open_gate, open_log, open_runtime
 from nba.control.opening import open_changes
 from nba.decision.budgeting import Spending
+from nba.decision.compiling import ChildCompiler
 from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
 from nba.decision.pipeline import DecisionInputs, decide
@@ -83,7 +84,8 @@ def create_app(settings: Settings) -> Application:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runtime(settings) as runtime:
+        compiler = ChildCompiler()
+        async with open_runtime(settings, compiler) as runtime:
             metrics = Metrics()
             admission = Admission(
                 runtime.ledger,
@@ -104,7 +106,7 @@ def create_app(settings: Settings) -> Application:
                 runtime.repository,
                 replica=f"{runtime.random_bits(_REPLICA_BITS):x}",
                 poll_seconds=min(settings.poll_seconds, LOOK_SECONDS),
-                swapped=_warm,
+                swapped=warm,
                 prepared=view.look,
             )
             gate = open_gate(settings, runtime.api_keys, runtime.clock)
@@ -126,6 +128,7 @@ def create_app(settings: Settings) -> Application:
                 task.cancel()
             with suppress(UnavailableError):
                 await follower.leave()
+            await asyncio.to_thread(compiler.close)
 
     app = FastAPI(
         title="NBA",
@@ -263,7 +266,7 @@ def _operations(
 
 
 def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
-    service = open_changes(runtime.settings, runtime.control)
+    service = open_changes(runtime.settings, runtime.control, runtime.repository)
     following = Following(follower, Pointing(runtime.ledger, runtime.control))
     return {
         **ChangeEndpoints(service, following).operations(),
@@ -273,7 +276,7 @@ def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
     }
 
 
-def _warm(plan: Plan) -> None:
+def warm(plan: Plan) -> None:
     """Decide once in every placement, so that no request pays for a first time."""
     features = plan.features.read(None, at_ms=0).features
     for placement in plan.placements:

@@ -111,6 +111,7 @@ class WorkerProcess:
             alias=settings.model_alias,
             clock=runtime.clock,
             four_eyes=settings.four_eyes,
+            repository=runtime.repository,
         )
         self._pointing = Pointing(runtime.ledger, runtime.control)
         self._plan: Plan | None = None
