@@ -158,8 +158,8 @@ class Publisher:
         live = self._control.live_objects()
         changes: Sequence[ObjectChange] = ()
         if verb == ROLLBACK:
-            self._repository.get(PlanPointer(digest))  # what does not compile is not made live
             changes = self._restored(digest, live)
+            self._repository.get(PlanPointer(digest))  # what does not compile is not made live
         elif kept is not None and kept.objects is not None:
             self._require_approved(live, kept.objects)
             changes = changes_between(live, kept.objects, note=note, author=author)
