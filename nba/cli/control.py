@@ -22,6 +22,7 @@ from nba.bootstrap import (
 from nba.catalog.audit import AuditRow
 from nba.catalog.changes import ChangeSet, ChangeStatus
 from nba.catalog.differences import Difference
+from nba.cli.changing import point_replicas
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.running import DataDir
 from nba.domain.clock import to_rfc3339
@@ -239,6 +240,7 @@ def publish(
     """Make an approved change set live; replicas take it whole."""
     with changing(load_settings(data_dir=data)) as service:
         publication = service.publish(change, author, note)
+    point_replicas(load_settings(data_dir=data))
     if as_json:
         print_json(publication)
         return

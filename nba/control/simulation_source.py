@@ -25,7 +25,7 @@ from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.records import DecisionRecord
 from nba.ledger.store import LedgerStore
-from nba.worker.learning import state_key
+from nba.worker.pointing import state_key
 from nba.worker.records import Records
 
 DEFAULT_SIZE = 10_000
@@ -105,7 +105,7 @@ def as_learned(control: ControlStore, plan: Plan) -> Plan:
     A change that leaves models and bandit alone goes on with what was learned; so what would be is
     to be judged with it, and what is live too.
     """
-    kept = control.latest_snapshot(state_key(plan))
+    kept = control.latest_snapshot(state_key(plan.source))
     if kept is None:
         return plan
     learner = OnlineLogistic.from_bytes(kept.state, plan.source.bandit)

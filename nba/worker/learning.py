@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import blake2b
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -22,18 +20,12 @@ from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
 from nba.ledger.store import START
+from nba.worker.pointing import state_key
 from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
 
 MAX_WARM_ROWS = 50_000
 """Latest resolutions a fresh state is taught from the log."""
-
-
-def state_key(plan: Plan) -> str:
-    """Return what a learned state belongs to: the models it corrects and its own inputs."""
-    settings = plan.source.bandit
-    parts = (sorted(plan.source.model_versions.items()), msgspec.to_builtins(settings))
-    return blake2b(msgspec.json.encode(parts), digest_size=8).hexdigest()
 
 
 class Learner:
@@ -46,7 +38,7 @@ class Learner:
         self, plan: Plan, state: OnlineLogistic | None, positions: Mapping[str, str]
     ) -> None:
         self.plan = plan
-        self.key = state_key(plan)
+        self.key = state_key(plan.source)
         self.state = state or new_learner(plan.source.bandit)
         self.positions = dict(positions)
 

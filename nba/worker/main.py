@@ -17,6 +17,7 @@ from nba.bootstrap import (
     open_runtime,
     system_clock,
 )
+from nba.catalog.publications import Publication
 from nba.decision.changes import change_faults
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
@@ -31,6 +32,7 @@ from nba.worker.budgets import BudgetKeeper
 from nba.worker.erasing import Eraser
 from nba.worker.fairness import FairnessCounter
 from nba.worker.metrics import WorkerMetrics
+from nba.worker.pointing import Pointing
 from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
 from nba.worker.records import Records
@@ -109,9 +111,12 @@ class WorkerProcess:
             alias=settings.model_alias,
             clock=runtime.clock,
             four_eyes=settings.four_eyes,
+            repository=runtime.repository,
         )
+        self._pointing = Pointing(runtime.ledger, runtime.control)
         self._plan: Plan | None = None
-        self._refused: str | None = None
+        self._followed: Publication | None = None
+        self._refused: Publication | None = None
         self._stores = Stores.of(runtime, log)
         self._bringing: asyncio.Task[None] | None = None
         self._metrics = WorkerMetrics()
@@ -194,23 +199,28 @@ class WorkerProcess:
         if not await asyncio.to_thread(self._publisher.models_moved, self._plan.source.specs):
             return False
         note = "a model was promoted"
-        plan = await asyncio.to_thread(lambda: self._publisher.promote(note=note, author=AUTHOR))
-        return await self._go_live(plan)
+        await asyncio.to_thread(lambda: self._publisher.promote(note=note, author=AUTHOR))
+        return await self._follow_current()
 
     async def _follow_current(self) -> bool:
-        """Go live with the plan the control store says is current, if it is another one."""
-        current = await asyncio.to_thread(self._runtime.control.current)
-        if current is None or current == self._refused:
-            return False
-        if self._plan is not None and current == self._plan.digest:
+        """Teach under what was published last; replicas are pointed there before it is compiled."""
+        latest = next(iter(await asyncio.to_thread(self._runtime.control.publications, 1)), None)
+        if latest is None or latest in (self._followed, self._refused):
             return False
         try:
-            plan = await asyncio.to_thread(self._runtime.repository.get, PlanPointer(current))
+            await self._pointing.at_current()
+            pointer = PlanPointer(latest.version)
+            plan = await asyncio.to_thread(self._runtime.repository.get, pointer)
         except (CorruptRecordError, DefinitionError) as error:
-            _logger.error("plan %s is refused; the last one stays live: %s", current, error)  # noqa: TRY400  # faults are for people, a traceback is not
-            self._refused = current
+            _logger.error("plan %s is refused; the last one stays live: %s", latest.version, error)  # noqa: TRY400  # faults are for people, a traceback is not
+            self._refused = latest
             return False
-        return await self._go_live(plan)
+        await asyncio.to_thread(self._publisher.follow, plan)
+        pointer = await self._worker.follow(plan, latest.id)
+        self._plan, self._followed = plan, latest
+        versions = dict(plan.source.model_versions)
+        _logger.info("plan %s is live, models %s", pointer.version, versions)
+        return True
 
     async def _publish(self, project: Project, note: str) -> bool:
         """Publish a project; where profiles change with it, step by step and beside the loop."""
@@ -221,10 +231,8 @@ class WorkerProcess:
             if current.layout_id != project.features.layout_id:
                 self._bringing = asyncio.create_task(self._bring_in(project, note))
                 return await self._follow_current()
-        plan = await asyncio.to_thread(
-            lambda: self._publisher.publish(project, note=note, author=AUTHOR)
-        )
-        return await self._go_live(plan)
+        await asyncio.to_thread(lambda: self._publisher.publish(project, note=note, author=AUTHOR))
+        return await self._follow_current()
 
     def _live_features(self) -> FeatureSet | None:
         current = self._runtime.control.current()
@@ -248,15 +256,6 @@ class WorkerProcess:
             )
         except NbaError as error:
             _logger.error("the project is not brought in; `nba publish` tries again: %s", error)  # noqa: TRY400  # the error says all
-
-    async def _go_live(self, plan: Plan) -> bool:
-        await asyncio.to_thread(self._publisher.follow, plan)
-        pointer = await self._worker.follow(plan)
-        self._plan = plan
-        _logger.info(
-            "plan %s is live, models %s", pointer.version, dict(plan.source.model_versions)
-        )
-        return True
 
     async def _step(self) -> int:
         done = await self._worker.step()

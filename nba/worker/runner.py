@@ -32,6 +32,7 @@ from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
 from nba.worker.erasing import Eraser
 from nba.worker.learning import Learner
+from nba.worker.pointing import Pointing
 from nba.worker.positions import milliseconds, ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 from nba.worker.resolving import Resolver
@@ -126,6 +127,8 @@ class Worker:
         self._resolver = Resolver(ledger, self._records, clock=clock, grace_ms=expiry_grace_ms)
         self._positions = dict.fromkeys(range(ledger.partitions), START)
         self._writer = LogWriter(log, ledger.partitions)
+        self._pointing = Pointing(ledger, control)
+        self._publication = 0
         self._learner: Learner | None = None
         self._taught = 0
         self._snapshot = 0
@@ -133,12 +136,14 @@ class Worker:
         self._saved: Mapping[str, str] = {}
         self.oldest_read_ms: int | None = None
 
-    async def follow(self, plan: Plan) -> PlanPointer:
+    async def follow(self, plan: Plan, publication: int = 0) -> PlanPointer:
         """Teach under a plan from now on; return the pointer replicas should follow.
 
-        A plan with models that nothing was learned about yet is live at once and believes them;
-        what the log knows beyond them follows as its first snapshot.
+        They are pointed there unless something later than ``publication`` was published, which is
+        to be followed next. A plan with models that nothing was learned about yet is live at once
+        and believes them; what the log knows beyond them follows as its first snapshot.
         """
+        self._publication = publication
         current = self._learner
         fresh = Learner(plan, None, {})
         if current is not None and current.key == fresh.key:
@@ -147,7 +152,7 @@ class Worker:
             self._learner = await self._opened(fresh)
         if not await self.publish_snapshot():
             await self._point(plan, self._snapshot)
-        return PlanPointer(plan.digest, self._snapshot)
+        return PlanPointer(plan.digest, self._snapshot, publication)
 
     async def _opened(self, fresh: Learner) -> Learner:
         kept = await asyncio.to_thread(self._control.latest_snapshot, fresh.key)
@@ -173,7 +178,7 @@ class Worker:
         return fresh
 
     async def _point(self, plan: Plan, snapshot: int) -> None:
-        await self._ledger.set_plan(PlanPointer(plan.digest, snapshot).to_bytes())
+        await self._pointing.at(PlanPointer(plan.digest, snapshot, self._publication))
 
     async def step(self) -> int:
         """Process what is new in the ledger once; return how many entries."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from shop import write_project
 
 from nba.access import Role, Scope
 from nba.bootstrap import load_settings, open_keys, open_runtime, system_clock
-from nba.decision.plans import PlanPointer
 from nba.decision.project import load_project
 from nba.settings import Settings
+from nba.worker.pointing import Pointing
 from nba.worker.publisher import Publisher
 
 RULES = "web.rules"
@@ -104,7 +103,8 @@ def play(valkey: str, tmp_path: Path) -> Callable[[Story], None]:
         async with open_runtime(settings) as runtime:
             publisher = Publisher(runtime.control, None, alias="champion", clock=system_clock)
             publisher.publish(load_project(settings.project_dir), note="the files", author="files")
-        async with following(settings), running(settings) as client:
+            await Pointing(runtime.ledger, runtime.control).at_current()
+        async with running(settings) as client:
             api = Api(client, texts)
 
             async def ready() -> bool:
@@ -127,26 +127,6 @@ def make_keys(settings: Settings) -> dict[str, str]:
             roles = [Role.MARKETER, Role.APPROVER]
             texts[name] = service.create(name, Scope.MANAGE, roles=roles, by="tests").text
     return texts
-
-
-@asynccontextmanager
-async def following(settings: Settings) -> AsyncIterator[None]:
-    """Point replicas at what is live, as the worker does."""
-
-    async def follow() -> None:
-        async with open_runtime(settings) as runtime:
-            pointed = None
-            while True:
-                current = await asyncio.to_thread(runtime.control.current)
-                if current is not None and current != pointed:
-                    await runtime.ledger.set_plan(PlanPointer(current).to_bytes())
-                    pointed = current
-                await asyncio.sleep(0.02)
-
-    task = asyncio.create_task(follow())
-    yield
-    task.cancel()
-    await asyncio.wait([task])
 
 
 async def in_review(api: Api, name: str, *items: tuple[str, str, object]) -> str:
