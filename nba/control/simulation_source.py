@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from nba.bandits import OnlineLogistic
 from nba.catalog.store import ControlStore
+from nba.decision.learned import LearnedStates
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version
 from nba.domain.clock import MILLISECONDS_PER_SECOND
@@ -108,7 +108,7 @@ def as_learned(control: ControlStore, plan: Plan) -> Plan:
     kept = control.latest_snapshot(state_key(plan.source))
     if kept is None:
         return plan
-    learner = OnlineLogistic.from_bytes(kept.state, plan.source.bandit)
+    learner, _ = LearnedStates(control).open(kept, plan.source.bandit)
     return plan.with_learner(learner, kept.sequence)
 
 

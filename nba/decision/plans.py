@@ -7,9 +7,9 @@ from threading import Lock
 
 import msgspec
 
-from nba.bandits import OnlineLogistic
 from nba.catalog.store import ControlStore
 from nba.decision.compiling import Compiler, compile_here
+from nba.decision.learned import LearnedStates
 from nba.decision.plan import Plan
 from nba.errors import CorruptRecordError, NotFoundError
 from nba.features import StoredLayout
@@ -67,6 +67,8 @@ class PlanRepository:
         self._bases: OrderedDict[str, Plan] = OrderedDict()
         self._lock = Lock()
         self._compiling = Lock()
+        self._states = LearnedStates(control)
+        self._opening = Lock()
 
     def get(self, pointer: PlanPointer) -> Plan:
         """Return a plan, compiled; :class:`NotFoundError` where the store has no such version."""
@@ -76,7 +78,9 @@ class PlanRepository:
         snapshot = self._control.snapshot(pointer.snapshot)
         if snapshot is None:
             raise NotFoundError(f"bandit snapshot {pointer.snapshot} is not kept any more")
-        return base.with_learner(OnlineLogistic.from_bytes(snapshot.state), pointer.snapshot)
+        with self._opening:
+            learner, _ = self._states.open(snapshot)
+        return base.with_learner(learner, pointer.snapshot)
 
     def compiled(self, artifact: bytes, digest: str) -> Plan:
         """Return the plan of an artifact that is not in the store yet, compiled and kept."""

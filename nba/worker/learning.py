@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits import OnlineLogistic
-from nba.decision.plan import Plan, new_learner
+from nba.bandits import CorrectionFitter, HybridLearner
+from nba.decision.plan import Plan
 from nba.domain.catalog import Autonomy
 from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
@@ -35,11 +35,15 @@ class Learner:
     """
 
     def __init__(
-        self, plan: Plan, state: OnlineLogistic | None, positions: Mapping[str, str]
+        self,
+        plan: Plan,
+        state: HybridLearner | None,
+        positions: Mapping[str, str],
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         self.plan = plan
         self.key = state_key(plan.source)
-        self.state = state or new_learner(plan.source.bandit)
+        self.state = state or HybridLearner(plan.source.bandit, fitter)
         self.positions = dict(positions)
 
     def learn(self, row: NDArray[np.float32], placement: str, action: str, label: float) -> bool:
@@ -62,7 +66,10 @@ class Learner:
         return True
 
     def warm(self, log: DecisionLog) -> int:
-        """Teach a fresh state what the log holds that the live models were not trained on."""
+        """Teach a fresh state what the log holds that the live models were not trained on.
+
+        Forests are not fitted; they are due afterwards where that was enough.
+        """
         trained = [model.trained_through_ms for _, model in self.plan.source.models]
         since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
         taught = 0

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
+from nba.bandits import CorrectionFitter
 from nba.bootstrap import (
     Runtime,
     embedded_files,
@@ -29,6 +30,7 @@ from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.budgets import BudgetKeeper
+from nba.worker.choosing import ChoiceWatcher, Spread
 from nba.worker.erasing import Eraser
 from nba.worker.fairness import FairnessCounter
 from nba.worker.metrics import WorkerMetrics
@@ -47,6 +49,7 @@ ERASE_SECONDS = 0.5
 PROFILE_SECONDS = 60.0
 BUDGET_SECONDS = 1.0
 FAIRNESS_SECONDS = 2.0
+BANDIT_SECONDS = 2.0
 
 AUTHOR = "worker"
 """Who publishes, for the audit trail."""
@@ -54,15 +57,19 @@ AUTHOR = "worker"
 _logger = logging.getLogger(__name__)
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; what is in memory is written before returning."""
+async def run_worker(settings: Settings, fitter: CorrectionFitter | None = None) -> None:
+    """Work until SIGTERM or SIGINT; what is in memory is written before returning.
+
+    ``fitter`` fits the bandit's forests; without one it learns online alone.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
         registry = _registry_if_installed(settings)
-        await WorkerProcess(runtime, open_log(settings), registry, stop).run()
+        log = open_log(settings)
+        await WorkerProcess(runtime, log, registry, stop, fitter=fitter).run()
 
 
 class WorkerProcess:
@@ -74,6 +81,8 @@ class WorkerProcess:
         Where rows are written.
     registry
         Where models come from; ``None`` decides on priors.
+    fitter
+        Fits the bandit's forests; without one it learns online alone.
 
     """
 
@@ -83,6 +92,8 @@ class WorkerProcess:
         log: DecisionLog,
         registry: ModelRegistry | None,
         stop: asyncio.Event,
+        *,
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         settings = runtime.settings
         self._runtime = runtime
@@ -90,6 +101,7 @@ class WorkerProcess:
         records = Records(runtime.ledger, runtime.repository)
         self._budgets = BudgetKeeper(runtime.budgets, records, clock=runtime.clock)
         self._fairness = FairnessCounter(runtime.shared, records, clock=runtime.clock)
+        self._choices = ChoiceWatcher()
         self._worker = Worker(
             runtime.ledger,
             log,
@@ -103,7 +115,8 @@ class WorkerProcess:
                 folders=embedded_files(settings),
                 clock=runtime.clock,
             ),
-            watchers=(self._budgets, self._fairness),
+            watchers=(self._budgets, self._fairness, self._choices),
+            fitter=fitter,
         )
         self._publisher = Publisher(
             runtime.control,
@@ -143,6 +156,7 @@ class WorkerProcess:
             _Chore(PROFILE_SECONDS, self._profile),
             _Chore(BUDGET_SECONDS, self._budgets.sweep),
             _Chore(FAIRNESS_SECONDS, self._judge),
+            _Chore(BANDIT_SECONDS, self._watch_bandit),
         ]
         while not self._stop.is_set():
             done = 0
@@ -295,6 +309,12 @@ class WorkerProcess:
         rates = await self._fairness.judge(self._plan)
         self._metrics.judged(rates)
         return len(rates)
+
+    async def _watch_bandit(self) -> int:
+        """Show what the bandit learns and how choices spread; return how many are broken."""
+        spreads = self._choices.spreads()
+        self._metrics.learned(self._worker.learning, spreads)
+        return sum(found.spread is Spread.BROKEN for found in spreads)
 
     async def _prune(self) -> int:
         """Forget snapshots of the bandit that no record held can have been decided with."""

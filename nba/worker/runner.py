@@ -18,8 +18,9 @@ from typing import Protocol
 
 import msgspec
 
-from nba.bandits import OnlineLogistic
+from nba.bandits import CorrectionFitter, HybridLearner
 from nba.catalog.store import ControlStore
+from nba.decision.learned import LearnedStates, forests_key, pack_learned
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.recording import named_features, recorded_features
@@ -95,6 +96,8 @@ class Worker:
         Erases customers; by default from ``log`` alone.
     watchers
         Told of every batch, once it is joined.
+    fitter
+        Fits the bandit's forests; ``None`` does without.
 
     Attributes
     ----------
@@ -115,6 +118,7 @@ class Worker:
         expiry_grace_ms: int = 60_000,
         eraser: Eraser | None = None,
         watchers: Sequence[Watcher] = (),
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         self._ledger = ledger
         self._log = log
@@ -129,8 +133,11 @@ class Worker:
         self._writer = LogWriter(log, ledger.partitions)
         self._pointing = Pointing(ledger, control)
         self._publication = 0
+        self._fitter = fitter
+        self._states = LearnedStates(control, fitter)
         self._learner: Learner | None = None
         self._taught = 0
+        self._forests = (0, 0)  # refits that are saved, and the number they are saved under
         self._snapshot = 0
         self._sequence = 0
         self._saved: Mapping[str, str] = {}
@@ -145,7 +152,7 @@ class Worker:
         """
         self._publication = publication
         current = self._learner
-        fresh = Learner(plan, None, {})
+        fresh = Learner(plan, None, {}, self._fitter)
         if current is not None and current.key == fresh.key:
             self._learner = Learner(plan, current.state, current.positions)
         else:
@@ -158,19 +165,25 @@ class Worker:
         kept = await asyncio.to_thread(self._control.latest_snapshot, fresh.key)
         # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
         self._learner, self._snapshot, self._taught, self._saved = None, 0, 0, {}
+        self._forests = 0, 0
         if kept is not None:
             try:
-                state = OnlineLogistic.from_bytes(kept.state, fresh.plan.source.bandit)
+                state, forests = self._states.open(kept, fresh.plan.source.bandit)
             except UNREADABLE as error:
                 leave_out(f"snapshot {kept.sequence}", error)
             else:
                 self._snapshot, self._taught = kept.sequence, state.updates
+                self._forests = state.refits, forests
                 self._sequence = max(self._sequence, kept.sequence)
                 self._saved = kept.positions
+                if self._fitter is not None:
+                    await asyncio.to_thread(fresh.warm, self._log)
+                    state.remember(fresh.state)
                 return Learner(fresh.plan, state, kept.positions)
         await self._point(fresh.plan, 0)
         await self.flush()
         warmed = await asyncio.to_thread(fresh.warm, self._log)
+        await asyncio.to_thread(fresh.state.refit_if_due)
         _logger.info("bandit state %s taught %d resolutions from the log", fresh.key, warmed)
         for partition, position in self._positions.items():
             logged = self._writer.written(LogTable.RESOLUTIONS, partition)
@@ -198,10 +211,17 @@ class Worker:
                 await self._erase(entry)
             else:
                 self._note(entry, batch)
+                await self._refit()
             self._positions[entry.partition] = entry.position
             if self._learner is not None:
                 self._learner.reach(entry.partition, entry.position)
         return len(entries)
+
+    async def _refit(self) -> None:
+        """Fit the bandit's forests where that is due; nothing is learned meanwhile."""
+        learner = self._learner
+        if learner is not None and learner.state.refit_due:
+            await asyncio.to_thread(learner.state.refit)
 
     async def expire(self) -> int:
         """Resolve choices whose horizon has passed; return how many there were."""
@@ -222,17 +242,37 @@ class Worker:
         learner = self._learner
         if learner is None or learner.state.updates == self._taught:
             return False
-        at_ms = self._clock()
-        sequence = max(at_ms, self._sequence + 1)
-        state, updates = learner.state.to_bytes(), learner.state.updates
+        await self._save_forests(learner)
+        state, updates = pack_learned(learner.state, self._forests[1]), learner.state.updates
         positions = dict(learner.positions)
-        await asyncio.to_thread(
-            self._control.save_snapshot, sequence, learner.key, state, positions, at_ms
-        )
-        self._sequence = sequence
+        sequence = await self._save(learner.key, state, positions)
         await self._point(learner.plan, sequence)
         self._snapshot, self._taught, self._saved = sequence, updates, positions
         return True
+
+    async def _save_forests(self, learner: Learner) -> None:
+        """Save the forests where they have changed, for the snapshots to come."""
+        refits, forests = learner.state.refits, learner.state.forests
+        if refits == self._forests[0]:
+            return
+        number = 0
+        if forests:
+            data = await asyncio.to_thread(learner.state.forests_to_bytes)
+            number = await self._save(forests_key(learner.key), data, {})
+        self._forests = refits, number
+
+    async def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
+        at_ms = self._clock()
+        sequence = max(at_ms, self._sequence + 1)
+        save = self._control.save_snapshot
+        await asyncio.to_thread(save, sequence, key, state, positions, at_ms)
+        self._sequence = sequence
+        return sequence
+
+    @property
+    def learning(self) -> HybridLearner | None:
+        """What the bandit knows now; ``None`` before a plan is followed."""
+        return None if self._learner is None else self._learner.state
 
     @property
     def buffered_rows(self) -> int:
