@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -201,6 +201,23 @@ class HybridLearner:
         chance = 1.0 / (1.0 + math.exp(-min(max(expected, -30.0), 30.0)))
         if self.detector.observe(chance, label):
             self.forget()
+
+    def start(self, action_id: str, kin: Sequence[str]) -> bool:
+        """Register an action where its kin have got to; see :meth:`OnlineLogistic.start`."""
+        return self.online.start(action_id, kin)
+
+    def restart(self, kin: Mapping[str, Sequence[str]]) -> None:
+        """Start known actions again where the kin of each have got to."""
+        for action_id, known in kin.items():
+            self.online.inherit(action_id, known)
+
+    def reset(self, action_ids: Collection[str]) -> None:
+        """Forget everything about some actions: back to the prior, without forests or memory."""
+        self.online.forget(action_ids)
+        self._memory.drop(action_ids)
+        if any(name in self._forests for name in action_ids):
+            kept = {n: forest for n, forest in self._forests.items() if n not in action_ids}
+            self._take(kept)
 
     def forget(self) -> None:
         """Give up most of what was learned, as after a change of the world."""

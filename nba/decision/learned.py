@@ -7,10 +7,13 @@ its observations is in neither: it is taught again from the log.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from nba.bandits import BanditSettings, CorrectionFitter, HybridLearner
 from nba.catalog.store import ControlStore, Snapshot
+from nba.domain.clock import Clock
 from nba.errors import CorruptRecordError, NotFoundError
 
 FORMAT = 1
@@ -23,6 +26,41 @@ class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     format: int
     forests: int
     state: bytes
+
+
+class SnapshotWriter:
+    """Saves what is learned; forests only where they have changed. For one thread at a time.
+
+    Numbers of snapshots are milliseconds since the epoch, and rise.
+    """
+
+    def __init__(self, control: ControlStore, clock: Clock) -> None:
+        self._control = control
+        self._clock = clock
+        self._sequence = 0
+        self._forests: tuple[str, int, int] = "", 0, 0
+
+    def continue_from(self, snapshot: Snapshot, learner: HybridLearner, forests: int) -> None:
+        """Note what is saved already: a snapshot that was opened, and the number of its forests."""
+        self._sequence = max(self._sequence, snapshot.sequence)
+        self._forests = snapshot.key, learner.refits, forests
+
+    def save(self, key: str, learner: HybridLearner, positions: Mapping[str, str]) -> int:
+        """Save a state that has come as far as ``positions``; return the snapshot's number."""
+        saved, refits, number = self._forests
+        if (saved, refits) != (key, learner.refits):
+            number = 0
+            if learner.forests:
+                number = self._save(forests_key(key), learner.forests_to_bytes(), {})
+            self._forests = key, learner.refits, number
+        return self._save(key, pack_learned(learner, number), positions)
+
+    def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
+        at_ms = self._clock()
+        sequence = max(at_ms, self._sequence + 1)
+        self._control.save_snapshot(sequence, key, state, positions, at_ms)
+        self._sequence = sequence
+        return sequence
 
 
 def forests_key(key: str) -> str:

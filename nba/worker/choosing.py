@@ -32,6 +32,9 @@ CONCENTRATED = 0.95
 SURPRISED = -4.0
 """Standard errors below what was expected that are no chance any more."""
 
+RULED = "highest_priority"
+"""Reason of a choice that rules made: certain by design."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -97,13 +100,14 @@ class ChoiceWatcher:
         answer = msgspec.json.decode(record.answer)
         degraded = bool(answer["degraded"])
         for choice, draw in zip(answer["choices"], record.draws, strict=True):
+            n_kept = len(draw.kept) // 2
+            if n_kept == 1 or RULED in choice["reasons"]:
+                continue
             chances = np.frombuffer(draw.probabilities, dtype="<f4").astype(np.float64)
             chances = chances[chances > 0.0]
-            if len(np.frombuffer(draw.kept, dtype="<u2")) > 1:
-                # One that is certain among many has no entropy; rules are certain by design.
-                entropy = float(-(chances * np.log(chances)).sum()) / math.log(len(draw.kept) // 2)
-                seen = self._seen.setdefault(choice["placement"], _Seen())
-                seen.draws.append((choice["action"], entropy, degraded))
+            entropy = float(-(chances * np.log(chances)).sum()) / math.log(n_kept)
+            seen = self._seen.setdefault(choice["placement"], _Seen())
+            seen.draws.append((choice["action"], entropy, degraded))
 
     def _resolve(self, resolution: ResolutionEntry, held: Held) -> None:
         record = held.get(resolution.decision_id)

@@ -20,6 +20,7 @@ from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
 from nba.ledger.store import START
+from nba.worker.kinship import kin_of
 from nba.worker.pointing import state_key
 from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
@@ -64,6 +65,15 @@ class Learner:
         z = self.plan.learner_inputs(row)
         self.state.update(action, logit, z, label)
         return True
+
+    def start_new(self) -> int:
+        """Start every action that is new where its kin have got to; return how many there are."""
+        known = set(self.state.online.actions)
+        if not known:
+            return 0
+        actions = self.plan.catalog.actions
+        new = [action for action in actions if action.id not in known]
+        return sum(self.state.start(a.id, kin_of(a, actions, known)) for a in new)
 
     def warm(self, log: DecisionLog) -> int:
         """Teach a fresh state what the log holds that the live models were not trained on.

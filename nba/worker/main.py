@@ -157,6 +157,7 @@ class WorkerProcess:
             _Chore(BUDGET_SECONDS, self._budgets.sweep),
             _Chore(FAIRNESS_SECONDS, self._judge),
             _Chore(BANDIT_SECONDS, self._watch_bandit),
+            _Chore(BANDIT_SECONDS, self._worker.adopt_saved),
         ]
         while not self._stop.is_set():
             done = 0

@@ -20,7 +20,7 @@ import msgspec
 
 from nba.bandits import CorrectionFitter, HybridLearner
 from nba.catalog.store import ControlStore
-from nba.decision.learned import LearnedStates, forests_key, pack_learned
+from nba.decision.learned import LearnedStates, SnapshotWriter
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.recording import named_features, recorded_features
@@ -135,11 +135,11 @@ class Worker:
         self._publication = 0
         self._fitter = fitter
         self._states = LearnedStates(control, fitter)
+        self._snapshots = SnapshotWriter(control, clock)
         self._learner: Learner | None = None
         self._taught = 0
-        self._forests = (0, 0)  # refits that are saved, and the number they are saved under
+        self._changed = False
         self._snapshot = 0
-        self._sequence = 0
         self._saved: Mapping[str, str] = {}
         self.oldest_read_ms: int | None = None
 
@@ -157,15 +157,29 @@ class Worker:
             self._learner = Learner(plan, current.state, current.positions)
         else:
             self._learner = await self._opened(fresh)
+        self._changed |= bool(self._learner.start_new())
         if not await self.publish_snapshot():
             await self._point(plan, self._snapshot)
         return PlanPointer(plan.digest, self._snapshot, publication)
+
+    async def adopt_saved(self) -> bool:
+        """Go on from a snapshot that somebody else saved, such as one rebuilt from the log."""
+        learner = self._learner
+        if learner is None:
+            return False
+        latest = await asyncio.to_thread(self._control.latest_snapshot, learner.key)
+        if latest is None or latest.sequence <= self._snapshot:
+            return False
+        fresh = Learner(learner.plan, None, {}, self._fitter)
+        self._learner = await self._opened(fresh)
+        await self._point(learner.plan, self._snapshot)
+        _logger.info("bandit snapshot %d was saved by somebody else and is adopted", self._snapshot)
+        return True
 
     async def _opened(self, fresh: Learner) -> Learner:
         kept = await asyncio.to_thread(self._control.latest_snapshot, fresh.key)
         # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
         self._learner, self._snapshot, self._taught, self._saved = None, 0, 0, {}
-        self._forests = 0, 0
         if kept is not None:
             try:
                 state, forests = self._states.open(kept, fresh.plan.source.bandit)
@@ -173,12 +187,12 @@ class Worker:
                 leave_out(f"snapshot {kept.sequence}", error)
             else:
                 self._snapshot, self._taught = kept.sequence, state.updates
-                self._forests = state.refits, forests
-                self._sequence = max(self._sequence, kept.sequence)
+                self._snapshots.continue_from(kept, state, forests)
                 self._saved = kept.positions
                 if self._fitter is not None:
                     await asyncio.to_thread(fresh.warm, self._log)
                     state.remember(fresh.state)
+                self._go_back(kept.positions)
                 return Learner(fresh.plan, state, kept.positions)
         await self._point(fresh.plan, 0)
         await self.flush()
@@ -189,6 +203,12 @@ class Worker:
             logged = self._writer.written(LogTable.RESOLUTIONS, partition)
             fresh.reach(partition, max(position, logged, key=ordinal))
         return fresh
+
+    def _go_back(self, positions: Mapping[str, str]) -> None:
+        """Read again what a snapshot has not learned; nothing else takes note of it twice."""
+        for partition, position in self._positions.items():
+            learned = positions.get(str(partition), START)
+            self._positions[partition] = min(position, learned, key=ordinal)
 
     async def _point(self, plan: Plan, snapshot: int) -> None:
         await self._pointing.at(PlanPointer(plan.digest, snapshot, self._publication))
@@ -238,36 +258,23 @@ class Worker:
         return rows
 
     async def publish_snapshot(self) -> bool:
-        """Publish what the bandit learned since the last snapshot, if anything."""
+        """Publish what the bandit learned since the last snapshot, if anything.
+
+        Where somebody else saved a later one meanwhile, learning goes on from that one.
+        """
         learner = self._learner
-        if learner is None or learner.state.updates == self._taught:
+        if learner is None or (learner.state.updates == self._taught and not self._changed):
             return False
-        await self._save_forests(learner)
-        state, updates = pack_learned(learner.state, self._forests[1]), learner.state.updates
-        positions = dict(learner.positions)
-        sequence = await self._save(learner.key, state, positions)
+        if await self.adopt_saved():
+            return True
+        updates, positions = learner.state.updates, dict(learner.positions)
+        sequence = await asyncio.to_thread(
+            self._snapshots.save, learner.key, learner.state, positions
+        )
         await self._point(learner.plan, sequence)
         self._snapshot, self._taught, self._saved = sequence, updates, positions
+        self._changed = False
         return True
-
-    async def _save_forests(self, learner: Learner) -> None:
-        """Save the forests where they have changed, for the snapshots to come."""
-        refits, forests = learner.state.refits, learner.state.forests
-        if refits == self._forests[0]:
-            return
-        number = 0
-        if forests:
-            data = await asyncio.to_thread(learner.state.forests_to_bytes)
-            number = await self._save(forests_key(learner.key), data, {})
-        self._forests = refits, number
-
-    async def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
-        at_ms = self._clock()
-        sequence = max(at_ms, self._sequence + 1)
-        save = self._control.save_snapshot
-        await asyncio.to_thread(save, sequence, key, state, positions, at_ms)
-        self._sequence = sequence
-        return sequence
 
     @property
     def learning(self) -> HybridLearner | None:
