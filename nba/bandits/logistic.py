@@ -168,6 +168,10 @@ class OnlineLogistic:
         slot = self._slots.get(action_id)
         return 0.0 if slot is None else float(self._counts[slot])
 
+    def mean(self, action_id: str) -> NDArray[np.float64]:
+        """Return the posterior mean of a known action, ``(2 + k,) float64``."""
+        return self._mean[self._slots[action_id]].copy()
+
     def ensure(self, action_ids: Iterable[str]) -> None:
         """Register actions at the prior; those known keep what was learned."""
         for action_id in action_ids:

@@ -31,18 +31,23 @@ class _Packed(msgspec.Struct, forbid_unknown_fields=True):
 class SnapshotWriter:
     """Saves what is learned; forests only where they have changed. For one thread at a time.
 
-    Numbers of snapshots are milliseconds since the epoch, and rise.
+    Numbers of snapshots are milliseconds since the epoch, and rise; ``sequence`` is the last one
+    known.
     """
 
     def __init__(self, control: ControlStore, clock: Clock) -> None:
         self._control = control
         self._clock = clock
-        self._sequence = 0
+        self.sequence = 0
         self._forests: tuple[str, int, int] = "", 0, 0
+
+    def pass_by(self, snapshot: Snapshot) -> None:
+        """Let what is saved from now on have higher numbers than a snapshot, readable or not."""
+        self.sequence = max(self.sequence, snapshot.sequence)
 
     def continue_from(self, snapshot: Snapshot, learner: HybridLearner, forests: int) -> None:
         """Note what is saved already: a snapshot that was opened, and the number of its forests."""
-        self._sequence = max(self._sequence, snapshot.sequence)
+        self.pass_by(snapshot)
         self._forests = snapshot.key, learner.refits, forests
 
     def save(self, key: str, learner: HybridLearner, positions: Mapping[str, str]) -> int:
@@ -57,9 +62,9 @@ class SnapshotWriter:
 
     def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
         at_ms = self._clock()
-        sequence = max(at_ms, self._sequence + 1)
+        sequence = max(at_ms, self.sequence + 1)
         self._control.save_snapshot(sequence, key, state, positions, at_ms)
-        self._sequence = sequence
+        self.sequence = sequence
         return sequence
 
 

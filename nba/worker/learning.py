@@ -44,7 +44,10 @@ class Learner:
     ) -> None:
         self.plan = plan
         self.key = state_key(plan.source)
-        self.state = state or HybridLearner(plan.source.bandit, fitter)
+        if state is None:
+            state = HybridLearner(plan.source.bandit, fitter)
+            state.online.ensure(action.id for action in plan.catalog.actions)
+        self.state = state
         self.positions = dict(positions)
 
     def learn(self, row: NDArray[np.float32], placement: str, action: str, label: float) -> bool:
@@ -69,8 +72,6 @@ class Learner:
     def start_new(self) -> int:
         """Start every action that is new where its kin have got to; return how many there are."""
         known = set(self.state.online.actions)
-        if not known:
-            return 0
         actions = self.plan.catalog.actions
         new = [action for action in actions if action.id not in known]
         return sum(self.state.start(a.id, kin_of(a, actions, known)) for a in new)

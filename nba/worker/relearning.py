@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nba.bandits import CorrectionFitter
 from nba.catalog.store import ControlStore
-from nba.decision.learned import LearnedStates, SnapshotWriter
+from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
 from nba.domain.catalog import Action
 from nba.domain.clock import Clock
@@ -52,7 +52,7 @@ def rebuild(
     learner.warm(log)
     learner.state.refit_if_due()
     learner.start_new()
-    number = SnapshotWriter(control, clock).save(learner.key, learner.state, positions)
+    number = _writer(control, learner.key, clock).save(learner.key, learner.state, positions)
     return Relearned(
         snapshot=number, updates=learner.state.updates, actions=learner.state.online.actions
     )
@@ -80,7 +80,7 @@ def reset(
     if kept is None:
         raise NotFoundError("nothing has been learned under the live models yet")
     state, forests = LearnedStates(control).open(kept, plan.source.bandit)
-    writer = SnapshotWriter(control, clock)
+    writer = _writer(control, key, clock)
     writer.continue_from(kept, state, forests)
     ids = tuple(action.id for action in chosen)
     state.reset(ids)
@@ -89,6 +89,15 @@ def reset(
         state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
     number = writer.save(key, state, kept.positions)
     return Relearned(snapshot=number, updates=state.updates, actions=ids)
+
+
+def _writer(control: ControlStore, key: str, clock: Clock) -> SnapshotWriter:
+    """Return a writer whose snapshots come after those of a key that are there."""
+    writer = SnapshotWriter(control, clock)
+    for kept in (control.latest_snapshot(key), control.latest_snapshot(forests_key(key))):
+        if kept is not None:
+            writer.pass_by(kept)
+    return writer
 
 
 def _chosen(plan: Plan, actions: tuple[str, ...], terms: tuple[str, ...]) -> list[Action]:

@@ -168,7 +168,7 @@ class Worker:
         if learner is None:
             return False
         latest = await asyncio.to_thread(self._control.latest_snapshot, learner.key)
-        if latest is None or latest.sequence <= self._snapshot:
+        if latest is None or latest.sequence <= self._snapshots.sequence:
             return False
         fresh = Learner(learner.plan, None, {}, self._fitter)
         self._learner = await self._opened(fresh)
@@ -181,6 +181,7 @@ class Worker:
         # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
         self._learner, self._snapshot, self._taught, self._saved = None, 0, 0, {}
         if kept is not None:
+            self._snapshots.pass_by(kept)
             try:
                 state, forests = self._states.open(kept, fresh.plan.source.bandit)
             except UNREADABLE as error:

@@ -142,7 +142,9 @@ def test_the_latest_snapshot_is_the_one_with_the_highest_sequence(store: Control
     assert latest.sequence == 9
 
 
-def test_pruning_keeps_recent_snapshots_and_what_was_the_latest_of_every_key_then(store: ControlStore) -> None:
+def test_pruning_keeps_recent_snapshots_and_what_was_the_latest_of_every_key_then(
+    store: ControlStore,
+) -> None:
     store.save_snapshot(1, "a", b"", {}, 100)
     store.save_snapshot(2, "a", b"", {}, 200)
     store.save_snapshot(3, "a", b"", {}, 300)

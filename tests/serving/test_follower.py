@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nba.catalog.memory import MemoryControlStore
+from nba.decision.learned import pack_learned
 from nba.decision.plan import Plan, new_learner
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import Project, load_project
@@ -111,7 +112,7 @@ def test_a_new_snapshot_of_the_same_plan_is_a_new_version(setting: Setting) -> N
     digest = setting.publish()
     setting.point(PlanPointer(digest).to_bytes())
     setting.follow()
-    state = new_learner(setting.follower.require().source.bandit).to_bytes()
+    state = pack_learned(new_learner(setting.follower.require().source.bandit), 0)
     setting.control.save_snapshot(7, "key", state, positions={}, at_ms=1)
     setting.point(PlanPointer(digest, 7).to_bytes())
     assert setting.follow() is True
