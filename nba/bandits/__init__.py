@@ -14,6 +14,7 @@ from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
 from nba.bandits.linear import LinearModel
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.logistic_model import LogisticModel
 from nba.bandits.merging import merge
 from nba.bandits.positions import PositionEffects, estimate_positions
 from nba.bandits.projection import project
@@ -42,6 +43,7 @@ __all__ = [
     "Explorer",
     "Greedy",
     "LinearModel",
+    "LogisticModel",
     "MoneyReward",
     "OnlineLogistic",
     "PositionEffects",

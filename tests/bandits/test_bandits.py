@@ -28,6 +28,7 @@ def test_public_names_of_the_bandits():
         "Explorer",
         "Greedy",
         "LinearModel",
+        "LogisticModel",
         "MoneyReward",
         "OnlineLogistic",
         "PositionEffects",
