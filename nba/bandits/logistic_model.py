@@ -68,11 +68,11 @@ class LogisticModel:
         ]
         if faults:
             raise InputError(faults)
-        self.n_actions = n_actions
-        self.n_features = n_features
-        self.base_rate = base_rate
-        self.precision = precision
-        self.forgetting = forgetting
+        self.n_actions = int(n_actions)
+        self.n_features = int(n_features)
+        self.base_rate = float(base_rate)
+        self.precision = None if precision is None else float(precision)
+        self.forgetting = float(forgetting)
         self.updates = 0
         d = 2 + n_features
         precisions = np.full(d, d / 10 if precision is None else precision)
