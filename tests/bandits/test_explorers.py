@@ -170,8 +170,10 @@ def test_another_number_of_deviations_is_refused(explorer):
 
 @every_explorer
 def test_scores_as_far_apart_as_floats_go(explorer):
-    p = explorer.probabilities(np.array([-1.7e308, 1.7e308]), updates=1)
-    assert abs(math.fsum(p) - 1.0) <= 1e-12
+    for deviations in (None, np.array([1.7e308, 1.7e308])):
+        scores = np.array([-1.7e308, 1.7e308])
+        p = explorer.probabilities(scores, updates=10**9, deviations=deviations)
+        assert abs(math.fsum(p) - 1.0) <= 1e-12
 
 
 @every_explorer
