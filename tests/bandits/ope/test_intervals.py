@@ -46,9 +46,7 @@ def test_the_truth_lies_within(interval):
 
 @every_interval
 def test_four_times_the_customers_give_about_half_the_width(interval):
-    few, many = (
-        evaluate(IPS(), *log(2, n), interval=interval) for n in (4_000, 16_000)
-    )
+    few, many = (evaluate(IPS(), *log(2, n), interval=interval) for n in (4_000, 16_000))
     assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.5, abs=0.12)
 
 
@@ -62,7 +60,9 @@ def test_rows_that_a_customer_repeats_narrow_nothing(interval):
         np.repeat(data.probabilities, 3),
         np.repeat(np.arange(1_000), 3),
     )
-    thrice = evaluate(IPS(), repeated, Target(np.repeat(target.probabilities, 3)), interval=interval)
+    thrice = evaluate(
+        IPS(), repeated, Target(np.repeat(target.probabilities, 3)), interval=interval
+    )
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high), abs=1e-9)
 
 
