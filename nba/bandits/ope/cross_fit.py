@@ -21,7 +21,7 @@ class Regressor(Protocol):
     ``predict``. Where weights are given, ``fit`` takes ``sample_weight``.
     """
 
-    def fit(self, X: Any, y: Any) -> Any:  # noqa: N803 - as scikit-learn calls them
+    def fit(self, rows: Any, values: Any, /) -> Any:
         """Learn ``(n,)`` numbers from ``(n, d)`` rows."""
         ...
 

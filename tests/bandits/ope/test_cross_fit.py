@@ -13,11 +13,13 @@ from nba.errors import InputError
 class Seen:
     """Remembers the largest first feature it was fitted on, and answers with it."""
 
-    def fit(self, X, y):
-        self.largest = X[:, 0].max()
+    def fit(self, rows, _):
+        """Learn."""
+        self.largest = rows[:, 0].max()
 
-    def predict(self, X):
-        return np.full(len(X), self.largest)
+    def predict(self, rows):
+        """Answer."""
+        return np.full(len(rows), self.largest)
 
 
 def log(seed, n, k=3):

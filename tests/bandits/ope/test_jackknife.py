@@ -1,4 +1,4 @@
-"""The jackknife is the textbook standard error where there is one, and the bootstrap's elsewhere."""
+"""The jackknife is the usual standard error of a mean, and the bootstrap's elsewhere."""
 
 import math
 

@@ -9,11 +9,13 @@ from nba.bandits.ope import DR, MRDR, LoggedData, Target, cross_fit, deal_folds,
 class WeightedMeans:
     """The weighted mean reward of all rows, whatever they are."""
 
-    def fit(self, X, y, sample_weight):
-        self.mean = np.average(y, weights=sample_weight)
+    def fit(self, _, rewards, sample_weight):
+        """Learn."""
+        self.mean = np.average(rewards, weights=sample_weight)
 
-    def predict(self, X):
-        return np.full(len(X), self.mean)
+    def predict(self, rows):
+        """Answer."""
+        return np.full(len(rows), self.mean)
 
 
 def test_weights_by_hand():

@@ -18,7 +18,7 @@ from nba.errors import EvaluationRefusedError, InputError
 
 
 def confounded(n, seed):
-    """Customers with x > 0 get action 1 more often and earn more anyway; action 1 adds .2."""
+    """Give those with x > 0, who earn more anyway, action 1 more often; it adds .2."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 1))
     logits = np.hstack([np.zeros((n, 1)), 1.5 * x, -0.5 + 0.5 * x])

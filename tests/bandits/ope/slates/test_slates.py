@@ -50,12 +50,15 @@ class World:
 
     @staticmethod
     def conditional(policy, slate):
+        """Return how probable each action is, given those above it."""
         return np.array([policy[slate[0]], policy[slate[1]] / (1 - policy[slate[0]])])
 
     def chance(self, policy, slate):
+        """Return how probable a slate is."""
         return self.conditional(policy, slate).prod()
 
     def marginal(self, policy, slate):
+        """Return how probable each action is at its position, whatever is above."""
         return np.array(
             [
                 sum(self.chance(policy, other) for other in SLATES if other[k] == slate[k])
@@ -82,9 +85,11 @@ class World:
 
     @staticmethod
     def firsts():
+        """Return one slate for each first action."""
         return [next(one for one in SLATES if one[0] == action) for action in range(3)]
 
     def truth(self):
+        """Return what the target earns."""
         return sum(
             self.chance(self.target, slate) * (POSITION_WEIGHTS * self.rewards[slate]).sum()
             for slate in SLATES
@@ -261,5 +266,7 @@ def test_a_target_that_does_not_say_enough_is_refused():
         CascadeDR().terms(data, SlateTarget(ONE))
     with pytest.raises(InputError, match="/target/q_logged/0/1: 1 are not finite"):
         CascadeDR().terms(data, SlateTarget(ONE, None, np.array([[1.0, np.nan]]), ONE))
-    with pytest.raises(InputError, match="/target/conditional/0/0: 1 are wrong, the first is 1.5"):
+    with pytest.raises(
+        InputError, match=r"/target/conditional/0/0: 1 are wrong, the first is 1\.5"
+    ):
         RIPS().terms(data, SlateTarget(np.array([[1.5, 1.0]])))
