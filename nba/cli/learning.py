@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nba.bandits.ope import Estimate
     from nba.domain.catalog import Catalog
     from nba.features import FeatureSet
+    from nba.models.propensity import PropensityModel
+    from nba.training.asked import AskedPolicy
     from nba.training.evaluation import Evaluation
     from nba.training.train import TrainResult
 
@@ -151,16 +153,26 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(help="NAME/VERSION of a registered model to value.")
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another policy to value: greedy, epsilon_greedy=0.1, squarecb, softmax, uniform, "
+            "no_action, always:ACTION, model:NAME@VERSION, lever:TERM_OR_ACTION=2.0. Repeatable."
+        ),
+    ] = None,
+    project: ProjectDir = None,
     *,
     every_constant: Annotated[bool, typer.Option(help="A row for every action.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
+    from nba.training.asked import parse_policy
     from nba.training.dataset import resolved_choices
     from nba.training.encoding import recorded_inputs
     from nba.training.evaluation import evaluate
 
-    settings = load_settings()
+    settings = load_settings(project_dir=project)
+    asked = [parse_policy(said) for said in policy or ()]
     if metric not in {"label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
     log = open_log(settings, dataset)
@@ -170,14 +182,21 @@ def evaluate(
     if model is not None:
         name, _, version = model.partition("/")
         loaded = open_registry(settings).load(name, version)
-        # What the model was allowed to see is opened for it, and for nothing else.
-        rows = resolved_choices(log, sensitive=[entry.name for entry in loaded.inputs])
+    named = _asked_models(settings, asked)
+    seeing = [*([] if loaded is None else [loaded]), *named.values()]
+    if seeing:
+        # What the models were allowed to see is opened for them, and for nothing else.
+        sensitive = {entry.name for one in seeing for entry in one.inputs}
+        rows = resolved_choices(log, sensitive=sorted(sensitive))
     with progress_bar(quiet=as_json) as bar:
         evaluation = evaluate(
             rows,
             metric=metric,  # type: ignore[arg-type]  # checked above
             model=loaded,
             inputs=inputs,
+            policies=asked,
+            models=named,
+            terms=_terms(settings) if any(one.kind == "lever" for one in asked) else {},
             every_constant=every_constant,
             progress=StageBar(bar),
         )
@@ -185,6 +204,36 @@ def evaluate(
         print_json(asdict(evaluation))
         return
     _print_evaluation(evaluation)
+
+
+def _asked_models(
+    settings: Settings, asked: Sequence[AskedPolicy]
+) -> Mapping[str, PropensityModel]:
+    """Load the models that policies name, by what was said; without a version the live one."""
+    models = {}
+    for one in asked:
+        if one.kind != "model":
+            continue
+        registry = open_registry(settings)
+        version = one.version or registry.alias_version(one.name, settings.model_alias)
+        versions = registry.versions(one.name)
+        if version not in versions:
+            found = f"found {one.said!r}"
+            listed = ", ".join(f"model:{one.name}@{known}" for known in versions)
+            expected = listed or f"a registered model: `nba train {one.name}` makes one"
+            raise InputError([Fault("--policy", found, expected)])
+        models[one.said] = registry.load(one.name, str(version))
+    return models
+
+
+def _terms(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """Return the terms of each action in the project's catalog; none where there is no catalog."""
+    from nba.catalog.loader import load_catalog
+
+    root = settings.project_dir.resolve()
+    folder = root / "catalog"
+    catalog = load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
+    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

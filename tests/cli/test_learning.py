@@ -100,3 +100,33 @@ def test_a_metric_that_is_none_is_refused(nba: Run) -> None:
     ran = nba("evaluate", "--metric", "luck")
     assert (ran.status, ran.out) == (1, "")
     assert "--metric: found 'luck'" in ran.err
+
+
+def test_a_policy_that_is_none_is_refused_with_all_that_are(nba: Run) -> None:
+    ran = nba("evaluate", "--policy", "luck")
+    assert (ran.status, ran.out) == (1, "")
+    assert "--policy: found 'luck'" in ran.err
+    assert "lever:TERM_OR_ACTION=FACTOR" in ran.err
+
+
+def test_a_model_that_is_nowhere_is_refused_with_how_to_make_one(nba: Run) -> None:
+    ran = nba("evaluate", "--policy", "model:nowhere")
+    assert ran.status == 1
+    assert "a registered model: `nba train nowhere` makes one" in ran.err
+
+
+def test_policies_asked_about_are_valued_and_what_the_log_cannot_carry_is_refused(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    rows = ["mail,1", "none,0", "mail,0", "none,1"] * 150
+    table.write_text("\n".join(["segment,visit", *rows]) + "\n")
+    nba("import", table, "--mapping", mapping(tmp_path))
+    ran = nba("evaluate", "--dataset", "tiny", "--policy", "always:some_email", "--json")
+    assert ran.status == 0, ran.err
+    asked = ran.json["policies"][-1]
+    assert asked["policy"] == "always:some_email"
+    assert asked["snips"]["value"] == 0.5
+    assert asked["effective_sample_size"] == 300.0
+    assert not asked["refused"]
+    shown = nba("evaluate", "--dataset", "tiny", "--policy", "lever:some_email=3")
+    assert "lever:some_email=3" in shown.out
