@@ -24,9 +24,8 @@ from nba.bandits.ope import (
 )
 
 REPETITIONS = 1_000
-FLOOR = 0.05
 _SEED = 20_240
-_LOGGING = np.array([[0.6, 0.15, 0.1, 0.1, FLOOR], [FLOOR, 0.1, 0.1, 0.15, 0.6]])
+_FAVOURED = np.array([[0.65, 0.15, 0.1, 0.1, 0.0], [0.0, 0.1, 0.1, 0.15, 0.65]])
 _TARGET = np.array([[0.1, 0.4, 0.1, 0.1, 0.3], [0.2, 0.1, 0.1, 0.5, 0.1]])
 _RATES = np.array([[1.0, 1.6, 0.7, 1.0, 1.3], [0.5, 0.8, 1.0, 1.9, 0.6]])
 _MODEL = np.array([1.0, 1.2, 0.8, 1.2, 1.0])
@@ -35,10 +34,25 @@ _MODEL = np.array([1.0, 1.2, 0.8, 1.2, 1.0])
 
 @dataclass(frozen=True)
 class Setting:
-    """So many customers with one to three choices each, rewarded at about ``rate``."""
+    """So many customers with one to three choices each, rewarded at about ``rate``.
+
+    ``floor`` is the least probability that anything is logged with.
+    """
 
     customers: int
     rate: float
+    floor: float = 0.05
+
+    @property
+    def name(self) -> str:
+        return f"{self.customers:,} customers at {self.rate:.0%}, floor {self.floor:g}"
+
+    @property
+    def logging(self) -> NDArray[np.float64]:
+        """How probable the log makes every action in either situation."""
+        left = 1.0 - 5 * self.floor
+        spare = np.maximum(_FAVOURED - self.floor, 0.0)
+        return self.floor + left * spare / spare.sum(axis=1, keepdims=True)
 
     @property
     def truth(self) -> float:
@@ -51,16 +65,23 @@ class Setting:
         of = np.repeat(np.arange(self.customers), rows)
         side = rng.integers(0, 2, self.customers)[of]
         taste = rng.uniform(0.5, 1.5, self.customers)[of]
+        logging = self.logging
         drawn = rng.random(len(of))[:, None]
-        actions = np.minimum((drawn > _LOGGING[side].cumsum(axis=1)).sum(axis=1), 4)
+        actions = np.minimum((drawn > logging[side].cumsum(axis=1)).sum(axis=1), 4)
         chance = self.rate * taste * _RATES[side, actions]
         rewards = (rng.random(len(of)) < chance).astype(np.float64)
-        data = LoggedData(actions, rewards, _LOGGING[side, actions], of)
+        data = LoggedData(actions, rewards, logging[side, actions], of)
         q = self.rate * np.broadcast_to(_MODEL, (len(of), 5))
         return data, Target.from_distribution(actions, _TARGET[side], q)
 
 
-SETTINGS = (Setting(250, 0.2), Setting(1_000, 0.2), Setting(1_000, 0.05), Setting(4_000, 0.02))
+SETTINGS = (
+    Setting(320, 0.2),
+    Setting(1_000, 0.2),
+    Setting(1_000, 0.05),
+    Setting(4_000, 0.02),
+    Setting(2_000, 0.2, floor=0.01),
+)
 
 
 def coverage() -> list[dict[str, Any]]:
@@ -70,12 +91,9 @@ def coverage() -> list[dict[str, Any]]:
     shares: list[float] = []
     for setting in SETTINGS:
         held, effective = _held(setting, rng)
-        how = (
-            f"{setting.customers:,} customers, rewards at {setting.rate:.0%}, effective sample "
-            f"{effective:,.0f} on average, {REPETITIONS:,} logs"
-        )
+        how = f"{setting.name}; effective sample {effective:,.0f} on average, {REPETITIONS:,} logs"
         for name, share in held.items():
-            figures.append(figure(f"{name} at {setting.rate:.0%}", 100 * share, "%", how))
+            figures.append(figure(f"{name}, {setting.name}", 100 * share, "%", how))
             if name.startswith("bootstrap"):
                 shares.append(100 * share)
     how = "bootstrap of IPS, SNIPS and DR over all settings, goal 93 to 97"
@@ -90,8 +108,8 @@ def coverage() -> list[dict[str, Any]]:
 def _held(setting: Setting, rng: np.random.Generator) -> tuple[dict[str, float], float]:
     held: dict[str, int] = {}
     effective = 0.0
-    ips = row_bounds(0.0, 1.0, 1.0 / FLOOR)
-    dr = row_bounds(0.0, 1.0, 1.0 / FLOOR, doubly_robust=True)
+    ips = row_bounds(0.0, 1.0, 1.0 / setting.floor)
+    dr = row_bounds(0.0, 1.0, 1.0 / setting.floor, doubly_robust=True)
     for seed in range(REPETITIONS):
         data, target = setting.draw(rng)
         effective += diagnose(data, target).effective_sample_size
@@ -110,7 +128,7 @@ def _held(setting: Setting, rng: np.random.Generator) -> tuple[dict[str, float],
 def _over_time(rng: np.random.Generator) -> dict[str, Any]:
     """Count the logs during which a confidence sequence never once left the truth outside."""
     setting = Setting(2_000, 0.2)
-    interval = ConfidenceSequence(*row_bounds(0.0, 1.0, 1.0 / FLOOR), most_rows=3)
+    interval = ConfidenceSequence(*row_bounds(0.0, 1.0, 1.0 / setting.floor), most_rows=3)
     width: list[float] = []
     held = np.zeros(REPETITIONS, dtype=bool)
     for number in range(REPETITIONS):

@@ -60,41 +60,63 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+class _Stream:
+    """Adds up events by send and customer, ``(n_sends, n_customers)``."""
+
+    def __init__(self, people: dict[str, int], codes: dict[str, int]) -> None:
+        self._people, self._codes = people, codes
+        shape = (len(SENDS_HOURS), len(people))
+        self.actions = np.zeros(shape, dtype=np.int64)
+        self.spent, self.paid, self.before, self.visits = (np.zeros(shape) for _ in range(4))
+
+    def receive(self, person: str, hour: int, offer: str) -> None:
+        if hour in SENDS_HOURS:
+            place = SENDS_HOURS.index(hour)
+            self.actions[place, self._people[person]] = self._codes[offer]
+
+    def spend(self, person: str, hour: int, amount: float) -> None:
+        column = self._people[person]
+        for place, send in enumerate(SENDS_HOURS):
+            if send <= hour < send + WINDOW_HOURS:
+                self.spent[place, column] += amount
+            elif hour < send:
+                self.before[place, column] += amount
+                self.visits[place, column] += 1.0
+
+    def complete(self, person: str, hour: int, offer: str, reward: float) -> None:
+        column = self._people[person]
+        for place, send in enumerate(SENDS_HOURS):
+            is_sent = self.actions[place, column] == self._codes[offer]
+            if is_sent and send <= hour < send + WINDOW_HOURS:
+                self.paid[place, column] += reward
+
+
 def read_sends(folder: Path) -> Sends:
-    """Read profiles and the event stream."""
+    """Read profiles and the event stream, which is in the order of its hours."""
     text = (folder / "portfolio.json").read_text(encoding="utf-8")
     portfolio = [json.loads(line) for line in text.splitlines()]
-    codes = {offer["id"]: place for place, offer in enumerate(portfolio, start=1)}
     profiles = list(_lines(folder / "profile.jsonl.gz"))
-    people = {profile["id"]: place for place, profile in enumerate(profiles)}
-    shape = (len(SENDS_HOURS), len(people))
-    actions = np.zeros(shape, dtype=np.int64)
-    spent, paid, before, visits = (np.zeros(shape) for _ in range(4))
-    later: list[tuple[int, int, int, float]] = []
+    stream = _Stream(
+        {profile["id"]: place for place, profile in enumerate(profiles)},
+        {offer["id"]: place for place, offer in enumerate(portfolio, start=1)},
+    )
     for event in _lines(folder / "transcript.jsonl.gz"):
-        person, hour, value = people[event["person"]], event["time"], event["value"]
-        if event["event"] == "offer received" and hour in SENDS_HOURS:
-            actions[SENDS_HOURS.index(hour), person] = codes[value["offer id"]]
-        elif event["event"] == "offer completed":
-            later.append((person, hour, codes[value["offer_id"]], float(value["reward"])))
-        elif event["event"] == "transaction":
-            for place, send in enumerate(SENDS_HOURS):
-                if send <= hour < send + WINDOW_HOURS:
-                    spent[place, person] += value["amount"]
-                elif hour < send:
-                    before[place, person] += value["amount"]
-                    visits[place, person] += 1.0
-    for person, hour, offer, reward in later:
-        for place, send in enumerate(SENDS_HOURS):
-            if send <= hour < send + WINDOW_HOURS and actions[place, person] == offer:
-                paid[place, person] += reward
-    hours = np.repeat(np.array(SENDS_HOURS, dtype=np.float64), len(people))
+        person, hour, value = event["person"], event["time"], event["value"]
+        match event["event"]:
+            case "offer received":
+                stream.receive(person, hour, value["offer id"])
+            case "offer completed":
+                stream.complete(person, hour, value["offer_id"], float(value["reward"]))
+            case "transaction":
+                stream.spend(person, hour, value["amount"])
+    hours = np.repeat(np.array(SENDS_HOURS, dtype=np.float64), len(profiles))
     known = np.tile(np.array([_profile(one) for one in profiles]), (len(SENDS_HOURS), 1))
-    past = np.column_stack([before.ravel(), visits.ravel(), hours])
+    past = np.column_stack([stream.before.ravel(), stream.visits.ravel(), hours])
+    actions = stream.actions.ravel()
     chances = np.where(actions == 0, NOTHING_CHANCE, OFFER_CHANCE)
-    clusters = np.tile(np.arange(len(people)), len(SENDS_HOURS))
+    clusters = np.tile(np.arange(len(profiles)), len(SENDS_HOURS))
     return Sends(
-        LoggedData(actions.ravel(), (spent - paid).ravel(), chances.ravel(), clusters),
+        LoggedData(actions, (stream.spent - stream.paid).ravel(), chances, clusters),
         np.hstack([known, past]),
         np.array([np.zeros(11), *(_offer(offer) for offer in portfolio)]),
         ("nothing", *(_name(offer) for offer in portfolio)),

@@ -243,7 +243,8 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     )
     table = Table(box=None)
     for heading in ("policy", "IPS", "SNIPS", "DR", "effective sample", "verdict"):
-        table.add_column(heading, justify="left" if heading in {"policy", "verdict"} else "right")
+        is_words = heading in {"policy", "verdict"}
+        table.add_column(heading, justify="left" if is_words else "right", overflow="fold")
     for row in evaluation.policies:
         figures = ["-"] * 3 if row.refused else [_figure(e) for e in (row.ips, row.snips, row.dr)]
         verdict = "; ".join(row.refused) if row.refused else row.verdict

@@ -37,6 +37,13 @@ FORMS = (
 """All that may be asked about."""
 
 _SETTINGS = {"epsilon_greedy": "epsilon", "squarecb": "gamma", "softmax": "temperature"}
+_EXPLORES = {
+    "greedy": "highest propensity x value - cost",
+    "uniform": "any candidate alike",
+    "epsilon_greedy": "any candidate now and then, else the highest propensity x value - cost",
+    "squarecb": "explores by gaps in propensity x value - cost, having learned from this many",
+    "softmax": "explores by softmax of propensity x value - cost",
+}
 _PLACE = "--policy"
 
 
@@ -66,7 +73,7 @@ class AskedPolicy:
             case "lever":
                 return f"highest propensity x value x {self.number:g} where {self.name} - cost"
             case _:
-                return "explores around propensity x value - cost, shares as if this log were known"
+                return _EXPLORES[self.name]
 
 
 def parse_policy(said: str) -> AskedPolicy:
