@@ -53,6 +53,7 @@ LEARNED = "learned policy"
 
 _FOLDS = 5
 _LEAST_CHOSEN = 100
+_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +93,13 @@ def evaluate(
     valued beside them; ``models`` holds, by what was said, those that they name, which must not
     have seen the choices either, and ``terms`` the terms of each action, for levers on a term.
 
-    Raises :class:`EvaluationRefusedError` where no choice is left, or a choice has no probability
-    of its own above 0, and :class:`InputError` for a policy of an action or term that the log does
-    not have.
+    Raises :class:`EvaluationRefusedError` where no choice is left, a choice has no probability of
+    its own above 0, or those of its candidates are known and do not sum to 1, and
+    :class:`InputError` for a policy of an action or term that the log does not have.
     """
     asked_models = models or {}
     chosen = _evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
+    _refuse_sums(chosen)
     table = list_candidates(chosen)
     for one in policies:
         selected(one, table.actions, terms or {})
@@ -164,6 +166,19 @@ def _evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel]) -> pl.Data
                 "evaluate without a model, which fits one like it on other customers"
             )
     return chosen
+
+
+def _refuse_sums(chosen: pl.DataFrame) -> None:
+    """Refuse choices whose candidates' probabilities are all known and are none of one draw."""
+    sums = chosen.select(pl.col("probabilities").list.sum()).to_series().to_numpy()
+    bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
+    if len(bad):
+        first = chosen["decision_id"][int(bad[0])]
+        raise EvaluationRefusedError(
+            f"the action probabilities of {len(bad):,} of {chosen.height:,} choices do not sum to "
+            f"1, those of decision {first} to {sums[bad[0]]:.3f}: they are not those of a draw. "
+            "Log the probability of every candidate left, or only that of the action taken"
+        )
 
 
 def _propensities(model: PropensityModel, table: CandidateTable) -> NDArray[np.float64]:
