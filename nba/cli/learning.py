@@ -163,6 +163,9 @@ def evaluate(
     project: ProjectDir = None,
     *,
     every_constant: Annotated[bool, typer.Option(help="A row for every action.")] = False,
+    estimate_probabilities: Annotated[
+        bool, typer.Option(help="Where the log has none; every verdict then says so.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
@@ -197,6 +200,7 @@ def evaluate(
             policies=asked,
             models=named,
             terms=_terms(settings) if any(one.kind == "lever" for one in asked) else {},
+            estimate_probabilities=estimate_probabilities,
             every_constant=every_constant,
             progress=StageBar(bar),
         )

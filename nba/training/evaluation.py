@@ -43,6 +43,7 @@ from nba.training.encoding import recorded_inputs
 from nba.training.fit import codes_of
 from nba.training.judging import Jury, PolicyValue
 from nba.training.progress import Progress, silent
+from nba.training.propensities import HOW, logged_probabilities
 
 Metric = Literal["label", "reward"]
 
@@ -79,6 +80,7 @@ def evaluate(
     policies: Sequence[AskedPolicy] = (),
     models: Mapping[str, PropensityModel] | None = None,
     terms: Mapping[str, Sequence[str]] | None = None,
+    estimate_probabilities: bool = False,
     every_constant: bool = False,
     thresholds: Thresholds | None = None,
     threads: int = 1,
@@ -92,6 +94,8 @@ def evaluate(
     on the other customers, from ``inputs`` (by default everything recorded). ``policies`` are
     valued beside them; ``models`` holds, by what was said, those that they name, which must not
     have seen the choices either, and ``terms`` the terms of each action, for levers on a term.
+    ``estimate_probabilities`` puts estimates in the place of whatever action probabilities the log
+    has; every verdict then says so.
 
     Raises :class:`EvaluationRefusedError` where no choice is left, a choice has no probability of
     its own above 0, or those of its candidates are known and do not sum to 1, and
@@ -99,20 +103,26 @@ def evaluate(
     """
     asked_models = models or {}
     chosen = _evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
-    _refuse_sums(chosen)
+    if not estimate_probabilities:
+        _refuse_sums(chosen)
     table = list_candidates(chosen)
     for one in policies:
         selected(one, table.actions, terms or {})
     folds = deal(chosen, _FOLDS)
+    recorded = recorded_inputs(chosen) if inputs is None else inputs
+    probabilities = chosen["probability"].to_numpy()
+    if estimate_probabilities:
+        progress("estimating action probabilities", 0.0)
+        probabilities = logged_probabilities(table, recorded, folds)
     data = LoggedData(
         actions=table.action[table.logged],
         rewards=chosen[metric].to_numpy(),
-        probabilities=chosen["probability"].to_numpy(),
+        probabilities=probabilities,
         clusters=codes_of(chosen["customer_id"]),
-        estimated=bool(chosen["source"].str.ends_with(":estimated").any()),
+        estimated=estimate_probabilities or _has_estimates(chosen),
     )
     learner = Learner(
-        inputs=recorded_inputs(chosen) if inputs is None else inputs,
+        inputs=recorded,
         parameters=REGULARIZED,
         seed=seed,
         threads=threads,
@@ -143,7 +153,10 @@ def evaluate(
         through=chosen["at"][-1],
         reward_model=_reward_model(table, folds),
         policies=found,
-        notes=(*_notes(chosen, model, folds), *_miscalibrated(table, data)),
+        notes=(
+            *_notes(chosen, model, folds),
+            *([HOW] if estimate_probabilities else _miscalibrated(table, data)),
+        ),
     )
 
 
@@ -166,6 +179,10 @@ def _evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel]) -> pl.Data
                 "evaluate without a model, which fits one like it on other customers"
             )
     return chosen
+
+
+def _has_estimates(chosen: pl.DataFrame) -> bool:
+    return bool(chosen["source"].str.ends_with(":estimated").any())
 
 
 def _refuse_sums(chosen: pl.DataFrame) -> None:
@@ -263,7 +280,7 @@ def _notes(chosen: pl.DataFrame, model: PropensityModel | None, folds: Folds) ->
             f"{chosen.height:,} choices are too few to learn who needs what ({SMALL:,} are "
             "needed): reward model and learned policy know only the actions' means"
         )
-    if chosen["source"].str.ends_with(":estimated").any():
+    if _has_estimates(chosen):
         notes.append("action probabilities were estimated from frequencies: right only if random")
     return notes
 

@@ -78,7 +78,8 @@ def spread(replicates: NDArray[np.float64], *, level: float = LEVEL) -> tuple[fl
     if len(known) < 2:  # noqa: PLR2004 - a standard deviation needs two
         return np.nan, np.nan, np.nan
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(known, [tail, 1.0 - tail])
+    # The k-th of B lies below a share of k / (B + 1): of 400, the 10th and not the 11th for 2.5 %.
+    low, high = np.quantile(known, [tail, 1.0 - tail], method="weibull")
     return float(known.std(ddof=1)), float(low), float(high)
 
 
