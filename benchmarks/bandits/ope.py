@@ -1,8 +1,9 @@
 """Off-policy evaluation: beside the Open Bandit Pipeline, in simulation, and on randomized sends.
 
-``python -m benchmarks.bandits.ope [parity|table|coverage|starbucks …]``; all parts where none is
-named. ``parity`` installs the peer in an environment of its own, and with ``--record`` writes what
-it answered for the tests. All but ``coverage`` need the public datasets in ``NBA_DATASETS``.
+``python -m benchmarks.bandits.ope [table|parity|coverage|slope|starbucks …]``; all parts where none
+is named. ``parity`` installs the peer in an environment of its own, and with ``--record`` writes
+what it answered for the tests. All but ``coverage`` and ``slope`` need the public datasets in
+``NBA_DATASETS``.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any
 
 from benchmarks.bandits.ope_coverage import coverage
 from benchmarks.bandits.ope_parity import parity
+from benchmarks.bandits.ope_slope import selection
 from benchmarks.bandits.ope_starbucks import starbucks
 from benchmarks.bandits.ope_table import table
 from benchmarks.report import write
 
 _DATASETS = Path(__file__).resolve().parents[3] / "shared" / "datasets"
-PARTS = ("table", "parity", "coverage", "starbucks")
+PARTS = ("table", "parity", "coverage", "slope", "starbucks")
 
 
 def figures(*parts: str, record: bool = False) -> list[dict[str, Any]]:
@@ -34,6 +36,8 @@ def figures(*parts: str, record: bool = False) -> list[dict[str, Any]]:
                 found += parity(folder, record=record)
             case "coverage":
                 found += coverage()
+            case "slope":
+                found += selection()
             case "starbucks":
                 found += starbucks(folder)
             case _:

@@ -8,12 +8,14 @@ may depend on, the less their weights vary:
 - :class:`IIPS`: the action at the position itself, wherever the others are;
 - :class:`RIPS`: the actions up to the position, as where a customer reads from the top;
 - :class:`SIPS`: the whole slate;
-- :class:`CascadeDR`: as RIPS, with a reward model that takes most of the noise away.
+- :class:`CascadeDR`: as RIPS, with a reward model (:func:`cascade_model`) that takes most of the
+  noise away.
 
 All give the same :class:`~nba.bandits.ope.Estimate` through :func:`evaluate_slates`.
 """
 
 from nba.bandits.ope.slates.cascade_dr import CascadeDR
+from nba.bandits.ope.slates.cascade_model import cascade_model
 from nba.bandits.ope.slates.data import LoggedSlates, SlateTarget
 from nba.bandits.ope.slates.estimators import SlateEstimator, diagnose_slates, evaluate_slates
 from nba.bandits.ope.slates.iips import IIPS
@@ -28,6 +30,7 @@ __all__ = [
     "LoggedSlates",
     "SlateEstimator",
     "SlateTarget",
+    "cascade_model",
     "diagnose_slates",
     "evaluate_slates",
 ]

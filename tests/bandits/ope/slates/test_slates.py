@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nba.bandits.ope import EmpiricalBernstein, diagnose, verdict
+from nba.bandits.ope import EmpiricalBernstein, deal_folds, diagnose, verdict
 from nba.bandits.ope.slates import (
     IIPS,
     RIPS,
@@ -15,6 +15,7 @@ from nba.bandits.ope.slates import (
     CascadeDR,
     LoggedSlates,
     SlateTarget,
+    cascade_model,
     diagnose_slates,
     evaluate_slates,
 )
@@ -191,6 +192,85 @@ def test_a_log_of_slates_gives_an_estimate_with_an_interval(estimator):
     assert not verdict(measured).refused
     bounded = evaluate_slates(estimator, log, seen, interval=EmpiricalBernstein(-200.0, 200.0))
     assert bounded.low < found.low <= found.high < bounded.high
+
+
+class Table:
+    """The mean of all rows that are the same, of all rows where there was none such."""
+
+    def fit(self, rows, values):
+        """Learn."""
+        self.mean, self.means = values.mean(), {}
+        for row, value in zip(map(tuple, rows), values, strict=True):
+            self.means.setdefault(row, []).append(value)
+
+    def predict(self, rows):
+        """Answer."""
+        return np.array([np.mean(self.means.get(tuple(row), self.mean)) for row in rows])
+
+
+def test_a_fitted_model_of_the_cascade_is_the_true_one_but_for_noise_and_takes_most_of_it_away():
+    world = World(8, "above")
+    data, target, logged = world.all_slates()
+    drawn = np.random.default_rng(7).choice(len(SLATES), size=4_000, p=logged)
+    noise = np.random.default_rng(8).normal(0, 0.1, (4_000, 2))
+    log = LoggedSlates(data.rewards[drawn] + noise, data.conditional[drawn], None, POSITION_WEIGHTS)
+    first = world.target
+    second = [np.where(np.arange(3) == s[0], 0, first) / (1 - first[s[0]]) for s in SLATES]
+    fitted = cascade_model(
+        Table(),
+        log,
+        SlateTarget(target.conditional[drawn]),
+        actions=np.array(SLATES)[drawn],
+        distributions=np.array([[first, one] for one in second])[drawn],
+        situations=np.empty((4_000, 0)),
+        folds=deal_folds(4_000, count=2),
+    )
+    assert fitted.q_logged == pytest.approx(target.q_logged[drawn], abs=0.05)
+    assert fitted.q_target == pytest.approx(target.q_target[drawn], abs=0.05)
+    with_model = evaluate_slates(CascadeDR(), log, fitted)
+    without = evaluate_slates(RIPS(), log, fitted)
+    assert with_model.standard_error < 0.4 * without.standard_error
+    assert abs(with_model.value - world.truth()) < 4 * with_model.standard_error
+
+
+def test_a_model_of_the_cascade_stops_where_a_slate_does():
+    data = LoggedSlates(
+        np.array([[1.0, 2.0], [1.0, np.nan], [1.0, 2.0], [1.0, np.nan]]), np.full((4, 2), 0.5)
+    )
+    fitted = cascade_model(
+        Table(),
+        data,
+        SlateTarget(np.full((4, 2), 0.5)),
+        actions=np.array([[0, 1], [1, 9], [0, 1], [1, 9]]),
+        distributions=np.full((4, 2, 2), 0.5),
+        situations=np.empty((4, 0)),
+        folds=np.array([0, 0, 1, 1]),
+    )
+    assert fitted.q_logged.tolist() == [[3.0, 2.0], [1.0, 0.0]] * 2
+    assert fitted.q_target.tolist() == [[2.0, 2.0], [2.0, 0.0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"actions": np.array([[0, 2]] * 2)}, r"/actions: found shape \(2, 2\), 0 to 2"),
+        ({"distributions": np.ones((2, 2))}, r"/distributions: found shape \(2, 2\)"),
+        ({"distributions": np.full((2, 2, 2), 0.4)}, "/distributions/0/0: 4 positions sum to 0.8"),
+        ({"situations": np.ones(2)}, "/situations"),
+        ({"folds": np.zeros(2)}, "fold 0 has no other rows with a position 1"),
+    ],
+)
+def test_a_model_of_the_cascade_needs_all_it_reads(changed, message):
+    data = LoggedSlates(np.ones((2, 2)), np.full((2, 2), 0.5))
+    fields = {
+        "actions": np.zeros((2, 2), dtype=int),
+        "distributions": np.full((2, 2, 2), 0.5),
+        "situations": np.ones((2, 1)),
+        "folds": np.arange(2),
+        **changed,
+    }
+    with pytest.raises(InputError, match=message):
+        cascade_model(Table(), data, SlateTarget(np.full((2, 2), 0.5)), **fields)
 
 
 def test_positions_left_empty_earn_nothing_and_weigh_nothing():
