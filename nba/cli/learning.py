@@ -20,6 +20,7 @@ from nba.bootstrap import (
 )
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
+from nba.cli.valuing import print_change_sets, simulate_change_sets
 from nba.errors import Fault, InputError, NotFoundError
 from nba.settings import Settings
 
@@ -157,7 +158,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Another policy to value: greedy, epsilon_greedy=0.1, squarecb, softmax, uniform, "
-            "no_action, always:ACTION, model:NAME@VERSION, lever:TERM_OR_ACTION=2.0. Repeatable."
+            "no_action, always:ACTION, model:NAME@VERSION, lever:TERM_OR_ACTION=2.0, "
+            "changeset:ID. Repeatable."
         ),
     ] = None,
     project: ProjectDir = None,
@@ -175,7 +177,8 @@ def evaluate(
     from nba.training.evaluation import evaluate
 
     settings = load_settings(project_dir=project)
-    asked = [parse_policy(said) for said in policy or ()]
+    every = [parse_policy(said) for said in policy or ()]
+    asked = [one for one in every if one.kind != "changeset"]
     if metric not in {"label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
     log = open_log(settings, dataset)
@@ -186,6 +189,7 @@ def evaluate(
         name, _, version = model.partition("/")
         loaded = open_registry(settings).load(name, version)
     named = _asked_models(settings, asked)
+    changes = simulate_change_sets(settings, every, dataset)
     seeing = [*([] if loaded is None else [loaded]), *named.values()]
     if seeing:
         # What the models were allowed to see is opened for them, and for nothing else.
@@ -205,9 +209,11 @@ def evaluate(
             progress=StageBar(bar),
         )
     if as_json:
-        print_json(asdict(evaluation))
+        replayed = {said: report.to_builtins()["off_policy"] for said, report in changes.items()}
+        print_json(asdict(evaluation) | ({"change_sets": replayed} if replayed else {}))
         return
     _print_evaluation(evaluation)
+    print_change_sets(settings, changes)
 
 
 def _asked_models(

@@ -21,7 +21,7 @@ from nba.domain.taxonomy import is_within
 from nba.errors import Fault, InputError
 from nba.training.candidates import CandidateTable
 
-Kind = Literal["explorer", "always", "model", "lever"]
+Kind = Literal["explorer", "always", "model", "lever", "changeset"]
 
 FORMS = (
     "greedy",
@@ -33,6 +33,7 @@ FORMS = (
     "always:ACTION",
     "model:NAME[@VERSION]",
     "lever:TERM_OR_ACTION=FACTOR",
+    "changeset:ID",
 )
 """All that may be asked about."""
 
@@ -51,7 +52,9 @@ _PLACE = "--policy"
 class AskedPolicy:
     """A policy as it was asked for.
 
-    ``said`` is the words; ``name`` what they name: an explorer, an action, a model or a term.
+    ``said`` is the words; ``name`` what they name: an explorer, an action, a model, a term or a
+    change set. The last is not decided from the candidates that a log has, but replayed
+    (``nba changes simulate``).
     ``version`` is a model's, empty for the one that is live; ``number`` an explorer's setting or a
     lever's factor.
     """
@@ -101,9 +104,8 @@ def parse_policy(said: str) -> AskedPolicy:
         if not selected or number < 0.0:
             raise _refused(said, "lever:TERM_OR_ACTION=FACTOR with a factor of 0 or more")
         return AskedPolicy(said=said, kind="lever", name=selected, number=number)
-    if kind == "changeset":
-        change_set = rest or "ID"
-        raise _refused(said, f"a change set is valued by `nba changes simulate {change_set}`")
+    if kind == "changeset" and rest:
+        return AskedPolicy(said=said, kind="changeset", name=rest)
     name, given, setting = said.partition("=")
     if name not in {"greedy", "uniform", *_SETTINGS} or (given and name not in _SETTINGS):
         raise _refused(said, f"one of {', '.join(FORMS)}")
@@ -151,8 +153,10 @@ class Known:
 def probabilities_of(asked: AskedPolicy, known: Known) -> NDArray[np.float64]:
     """Return how probable a policy makes every candidate, ``(n,)``, summing to 1 by choice.
 
-    Raises what :func:`selected` does.
+    Raises what :func:`selected` does, and :class:`InputError` for a change set.
     """
+    if asked.kind == "changeset":
+        raise _refused(asked.said, "a change set is replayed, not decided from a log's candidates")
     table = known.table
     chosen = selected(asked, table.actions, known.terms)
     match asked.kind:

@@ -79,6 +79,7 @@ def test_softmax_and_squarecb_are_the_service_s_own_in_units_of_the_largest_valu
         "always:",
         "model:",
         "lever:hat",
+        "changeset:",
         "x:y",
     ],
 )
@@ -94,7 +95,6 @@ def test_words_that_are_no_policy_are_refused_with_all_that_are(said):
         ("epsilon_greedy=2", r"'epsilon_greedy=2': found 2\.0; a number from 0 to 1"),
         ("softmax=-1", r"'softmax=-1': found -1\.0; a number above 0"),
         ("lever:hat=-1", "a factor of 0 or more"),
-        ("changeset:c7", "is valued by `nba changes simulate c7`"),
     ],
 )
 def test_what_is_out_of_range_or_elsewhere_is_said(said, message):
@@ -105,6 +105,8 @@ def test_what_is_out_of_range_or_elsewhere_is_said(said, message):
 def test_what_the_log_does_not_have_is_refused_with_what_it_has(known):
     with pytest.raises(InputError, match="'always:sock'; an action of the log: boots, hat, no_act"):
         chances("always:sock", known)
+    with pytest.raises(InputError, match="a change set is replayed, not decided from a log"):
+        chances("changeset:adults-first", known)
     with pytest.raises(InputError, match="or a term of theirs: journey:spring, product:hats"):
         chances("lever:product:socks=2", known)
 
