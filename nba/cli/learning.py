@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,12 @@ from nba.bootstrap import (
 )
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
-from nba.cli.valuing import print_change_sets, simulate_change_sets
+from nba.cli.valuing import (
+    asked_models,
+    print_change_sets,
+    simulate_change_sets,
+    terms_of_actions,
+)
 from nba.errors import Fault, InputError, NotFoundError
 from nba.settings import Settings
 
@@ -28,8 +33,6 @@ if TYPE_CHECKING:
     from nba.bandits.ope import Estimate
     from nba.domain.catalog import Catalog
     from nba.features import FeatureSet
-    from nba.models.propensity import PropensityModel
-    from nba.training.asked import AskedPolicy
     from nba.training.evaluation import Evaluation
     from nba.training.train import TrainResult
 
@@ -188,7 +191,10 @@ def evaluate(
     if model is not None:
         name, _, version = model.partition("/")
         loaded = open_registry(settings).load(name, version)
-    named = _asked_models(settings, asked)
+    named = asked_models(settings, asked)
+    asked = [
+        replace(one, version=named[one.said].version) if one.said in named else one for one in asked
+    ]
     changes = simulate_change_sets(settings, every, dataset)
     seeing = [*([] if loaded is None else [loaded]), *named.values()]
     if seeing:
@@ -203,7 +209,7 @@ def evaluate(
             inputs=inputs,
             policies=asked,
             models=named,
-            terms=_terms(settings) if any(one.kind == "lever" for one in asked) else {},
+            terms=terms_of_actions(settings) if any(one.kind == "lever" for one in asked) else {},
             estimate_probabilities=estimate_probabilities,
             every_constant=every_constant,
             progress=StageBar(bar),
@@ -214,36 +220,6 @@ def evaluate(
         return
     _print_evaluation(evaluation)
     print_change_sets(settings, changes)
-
-
-def _asked_models(
-    settings: Settings, asked: Sequence[AskedPolicy]
-) -> Mapping[str, PropensityModel]:
-    """Load the models that policies name, by what was said; without a version the live one."""
-    models = {}
-    for one in asked:
-        if one.kind != "model":
-            continue
-        registry = open_registry(settings)
-        version = one.version or registry.alias_version(one.name, settings.model_alias)
-        versions = registry.versions(one.name)
-        if version not in versions:
-            found = f"found {one.said!r}"
-            listed = ", ".join(f"model:{one.name}@{known}" for known in versions)
-            expected = listed or f"a registered model: `nba train {one.name}` makes one"
-            raise InputError([Fault("--policy", found, expected)])
-        models[one.said] = registry.load(one.name, str(version))
-    return models
-
-
-def _terms(settings: Settings) -> Mapping[str, Sequence[str]]:
-    """Return the terms of each action in the project's catalog; none where there is no catalog."""
-    from nba.catalog.loader import load_catalog
-
-    root = settings.project_dir.resolve()
-    folder = root / "catalog"
-    catalog = load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
-    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""What change sets would have earned, beside the policies that ``nba evaluate`` is asked about."""
+"""What the policies need that ``nba evaluate`` is asked about: models, terms, change sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nba.bootstrap import LIVE, with_running_store
+from nba.bootstrap import LIVE, open_registry, with_running_store
 from nba.cli.control import NOBODY, changing, simulated
 from nba.cli.output import console
 from nba.errors import Fault, InputError
@@ -14,9 +14,41 @@ from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.control.simulation import SimulationReport
+    from nba.models.propensity import PropensityModel
     from nba.training.asked import AskedPolicy
 
 _DECISIONS = 10_000
+
+
+def asked_models(settings: Settings, asked: Sequence[AskedPolicy]) -> Mapping[str, PropensityModel]:
+    """Load the models that policies name, by what was said; without a version the live one.
+
+    Raises :class:`InputError` for one that is not registered, listing the versions that are.
+    """
+    models = {}
+    for one in asked:
+        if one.kind != "model":
+            continue
+        registry = open_registry(settings)
+        version = one.version or registry.alias_version(one.name, settings.model_alias)
+        versions = registry.versions(one.name)
+        if version not in versions:
+            found = f"found {one.said!r}"
+            listed = ", ".join(f"model:{one.name}@{known}" for known in versions)
+            expected = listed or f"a registered model: `nba train {one.name}` makes one"
+            raise InputError([Fault("--policy", found, expected)])
+        models[one.said] = registry.load(one.name, str(version))
+    return models
+
+
+def terms_of_actions(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """Return the terms of each action in the project's catalog; none where there is no catalog."""
+    from nba.catalog.loader import load_catalog
+
+    root = settings.project_dir.resolve()
+    folder = root / "catalog"
+    catalog = load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
+    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
 
 
 def simulate_change_sets(

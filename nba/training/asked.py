@@ -72,7 +72,8 @@ class AskedPolicy:
             case "always":
                 return "says it wherever it may"
             case "model":
-                return f"highest propensity x value - cost by {self.name}"
+                version = f" version {self.version}" if self.version else ""
+                return f"highest propensity x value - cost by {self.name}{version}"
             case "lever":
                 return f"highest propensity x value x {self.number:g} where {self.name} - cost"
             case _:

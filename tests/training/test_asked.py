@@ -141,4 +141,5 @@ def test_a_model_asked_about_is_judged_on_what_it_has_not_seen(learnable, spec):
     found = evaluate(rows, policies=[asked], models={asked.said: model})
     assert found.rows == 3_000 - 1_600
     assert found.policies[-1].policy == asked.said
+    assert found.policies[-1].description.endswith("by conversion version 1")
     assert found.policies[-1].verdict == "better"
