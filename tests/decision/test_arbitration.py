@@ -86,7 +86,7 @@ def test_a_scores_deviation_is_that_of_its_logit_carried_over(make_shop, inputs)
     weights = np.full(len(slot.actions), 0.7)
     scored = score(slot, plan, features, weights)
     step = 1e-6 * np.sqrt(
-        slot.learner.variances(slot.model_logits(features), plan.learner_inputs(features))
+        slot.learner.estimate(slot.model_logits(features), plan.learner_inputs(features))[1]
     )
     logits = np.log(scored.propensities / (1.0 - scored.propensities))
     moved = 1.0 / (1.0 + np.exp(-(logits + step)))
