@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,8 +12,11 @@ from nba import documents
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
 from nba.bandits.protocols import Explorer
+from nba.bandits.regcb import RegCB
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
+from nba.bandits.thompson import Thompson
+from nba.bandits.ucb import UCB
 from nba.bandits.uniform_random import Uniform
 from nba.errors import DefinitionError, Fault, InputError
 
@@ -39,7 +42,9 @@ class BanditSettings:
     what was learned is published every ``snapshot_seconds``. Scores are divided by
     ``reward_scale``, in the project's currency, before exploring; ``None`` is the largest action
     value. ``gamma`` and ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to
-    ``epsilon_greedy``, ``temperature`` to ``softmax``.
+    ``epsilon_greedy``, ``temperature`` to ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and
+    ``elimination`` to ``regcb``, ``deviation_scale`` to ``thompson``. The last three explore by how
+    sure the online learner is of each candidate.
 
     Raises :class:`InputError` naming every field out of range.
     """
@@ -47,11 +52,17 @@ class BanditSettings:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     features: tuple[str, ...] = ()
-    explorer: Literal["squarecb", "epsilon_greedy", "greedy", "softmax", "uniform"] = "squarecb"
+    explorer: Literal[
+        "squarecb", "epsilon_greedy", "greedy", "softmax", "uniform", "ucb", "regcb", "thompson"
+    ] = "squarecb"
     gamma: float = 300.0
     gamma_exponent: float = 0.5
     epsilon: float = 0.05
     temperature: float = 0.1
+    alpha: float = 0.25
+    mellowness: float = 0.1
+    elimination: bool = False
+    deviation_scale: float = 1.0
     prior_precision_bias: float = 1.0
     prior_precision_slope: float = 20.0
     prior_precision_weights: float | None = None
@@ -72,6 +83,9 @@ class BanditSettings:
         for name in (
             "gamma",
             "temperature",
+            "alpha",
+            "mellowness",
+            "deviation_scale",
             "prior_precision_bias",
             "prior_precision_slope",
             "prior_precision_weights",
@@ -100,19 +114,21 @@ class BanditSettings:
                 yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")
 
 
+_BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {
+    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent),
+    "epsilon_greedy": lambda settings: EpsilonGreedy(settings.epsilon),
+    "greedy": lambda _: Greedy(),
+    "softmax": lambda settings: Softmax(settings.temperature),
+    "uniform": lambda _: Uniform(),
+    "ucb": lambda settings: UCB(settings.alpha),
+    "regcb": lambda settings: RegCB(settings.mellowness, settings.elimination),
+    "thompson": lambda settings: Thompson(settings.deviation_scale),
+}
+
+
 def build_explorer(settings: BanditSettings) -> Explorer:
     """Return the explorer that settings name."""
-    match settings.explorer:
-        case "squarecb":
-            return SquareCB(settings.gamma, settings.gamma_exponent)
-        case "epsilon_greedy":
-            return EpsilonGreedy(settings.epsilon)
-        case "greedy":
-            return Greedy()
-        case "softmax":
-            return Softmax(settings.temperature)
-        case "uniform":
-            return Uniform()
+    return _BUILDERS[settings.explorer](settings)
 
 
 def load_bandit(directory: Path, *, root: Path, faults: list[Fault]) -> BanditSettings:

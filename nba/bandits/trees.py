@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,7 +14,7 @@ from nba.errors import CorruptRecordError
 
 Integers = NDArray[np.signedinteger[Any]]
 
-_DTYPES = {
+_DTYPES: Mapping[str, np.dtype[Any]] = {
     "tree_start": np.dtype("<i4"),
     "feature": np.dtype("<i4"),
     "threshold": np.dtype("<f8"),

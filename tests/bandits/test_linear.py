@@ -300,3 +300,8 @@ def test_a_situation_of_another_shape_or_size_is_refused(x):
 def test_parameters_out_of_range_are_refused(parameters, message):
     with pytest.raises(InputError, match=message):
         LinearModel(2, 2, **parameters)
+
+
+def test_sizes_and_constants_that_are_numpys_are_as_good():
+    model = LinearModel(np.int64(2), np.int64(1), ridge=np.float64(2.0))
+    assert LinearModel.from_bytes(model.to_bytes()).parameters() == model.parameters()
