@@ -68,9 +68,11 @@ class Setup:
 
 
 HYBRID = Setup()
+UNFORGETTING = Setup(settings=BanditSettings(forgetting=1.0, change_threshold=None))
 OURS: Mapping[str, Setup] = {
     "hybrid (default)": HYBRID,
     "hybrid, floor .02": Setup(floor=DEFAULT_FLOOR),
+    "hybrid, forgets nothing": UNFORGETTING,
     "online logistic": Setup(forests=False),
     "logistic Thompson": Setup(forests=False, explorer=Thompson()),
     "logistic greedy": Setup(forests=False, explorer=Greedy()),
