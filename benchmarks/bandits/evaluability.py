@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bandits.ours import DEFAULT_FLOOR, HYBRID, Run, play
-from benchmarks.bandits.worlds import PLAIN
+from benchmarks.bandits.worlds import TYPICAL
 from benchmarks.report import figure
 
 ROUNDS = 10_000
-FLOORS = (0.0, 0.01, 0.02, 0.05)
+FLOORS = (0.0, 0.01, 0.02, DEFAULT_FLOOR, 0.05)
 LEAST_SHARE = 0.025
 MOST_LOSS = 0.006
 
@@ -28,17 +28,17 @@ def effective_share(run: Run, n_actions: int) -> float:
 
 def figures(orders: int) -> list[dict[str, Any]]:
     """Play with every floor."""
-    job, _ = PLAIN.draw(orders, ROUNDS)
+    job, _ = TYPICAL.draw(orders, ROUNDS)
     shares, losses = {}, {}
     for floor in FLOORS:
         runs = [play(replace(HYBRID, floor=floor), job, order) for order in range(orders)]
-        shares[floor] = float(np.mean([effective_share(run, PLAIN.n_actions) for run in runs]))
+        shares[floor] = float(np.mean([effective_share(run, TYPICAL.n_actions) for run in runs]))
         losses[floor] = 1.0 - float(np.mean([run.rewards.mean() for run in runs]))
         print(f"floor {floor}", round(shares[floor], 4), round(losses[floor], 4), flush=True)
     found = []
     for floor in FLOORS:
         default = floor == DEFAULT_FLOOR
-        how = f"{PLAIN.n_actions} actions, {orders} orders of {ROUNDS:,} rounds"
+        how = f"{TYPICAL.n_actions} actions, {orders} orders of {ROUNDS:,} rounds"
         share = 100 * shares[floor]
         goal = 100 * LEAST_SHARE if default else None
         title = f"floor {floor:g}: effective sample ÷ rounds"

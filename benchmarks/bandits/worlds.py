@@ -50,6 +50,10 @@ differs: the best action of every situation would earn about .08 and .145."""
 PLAIN = LogisticWorld(10, 10, base_rate=0.3, bias=0.5, slope=1.5, seed=1)
 """A world in which nothing is hard."""
 
+TYPICAL = LogisticWorld(10, 10, base_rate=0.1, bias=0.5, slope=1.0, seed=1)
+"""One choice in seven succeeds by chance, one in five of the best constant action's, more than one
+in three of the best ones'."""
+
 
 def shifted(job: Job) -> Job:
     """Return the job with the rewards of every action moved to the next one midway."""
