@@ -26,7 +26,7 @@ from nba.bandits import (
 )
 from nba.training.corrections import fit_correction
 
-DEFAULT_FLOOR = 0.02
+DEFAULT_FLOOR = 0.025
 """Share of the choices spread over all actions alike where evaluation is to stay possible."""
 
 
@@ -68,9 +68,10 @@ class Setup:
 
 
 HYBRID = Setup()
+UNFORGETTING = Setup(settings=BanditSettings(forgetting=1.0, change_threshold=None))
 OURS: Mapping[str, Setup] = {
     "hybrid (default)": HYBRID,
-    "hybrid, floor .02": Setup(floor=DEFAULT_FLOOR),
+    "hybrid, floor .02": Setup(floor=0.02),
     "online logistic": Setup(forests=False),
     "logistic Thompson": Setup(forests=False, explorer=Thompson()),
     "logistic greedy": Setup(forests=False, explorer=Greedy()),

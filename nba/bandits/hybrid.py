@@ -192,8 +192,7 @@ class HybridLearner:
         expected = offset
         forest = self._forests.get(action_id)
         if forest is not None:
-            alone = BoundForests(self._table, [action_id])
-            correction = float(alone.corrections(np.array([model_logit]), z)[0])
+            correction = forest.value(model_logit, z)
             expected = self.stacker.combine_one(offset, correction)
             self.stacker.learn(offset, correction, label, weight)
         if not self.settings.change_threshold:

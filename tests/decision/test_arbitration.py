@@ -140,13 +140,9 @@ class Lost:
     def __init__(self, variance):
         self.variance = variance
 
-    def logits(self, model_logits, _z):
-        """Return them as they are."""
-        return model_logits
-
-    def variances(self, model_logits, _z):
-        """Answer nonsense."""
-        return np.full(len(model_logits), self.variance)
+    def estimate(self, model_logits, _z):
+        """Return the logits as they are, and nonsense."""
+        return model_logits, np.full(len(model_logits), self.variance)
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -1.0])
