@@ -272,6 +272,12 @@ class HybridLearner:
         learner.forests = {
             name: CorrectionForest.from_parts(parts) for name, parts in record.forests.items()
         }
+        inputs = 1 + len(learner.settings.features)
+        for name, forest in learner.forests.items():
+            if forest.feature.max(initial=0) >= inputs:
+                raise CorruptRecordError(
+                    f"the forest of {name!r} asks for more than {inputs} inputs"
+                )
         learner._recent.extend(record.recent)
         learner._next_refit, learner._since = record.next_refit, record.since
         learner._memory.restore(record.memory or {})
