@@ -22,6 +22,7 @@ ROWS = {
 }
 _Z = 1.96
 _STYLE = {
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8,
     "svg.fonttype": "none",
     "svg.hashsalt": "learning curves",
