@@ -168,7 +168,10 @@ class LinearModel:
         return float((self.base_rate + self.earned[1]) / (1.0 + self.earned[0]))
 
     def noise(self) -> float:
-        """Return the variance of the noise that the residuals show."""
+        """Return the variance of the noise that the residuals show.
+
+        An action's residual is computed when it is observed, and all of them on settling.
+        """
         counts = self.own.counts if len(self.own.counts) else self.pooled.counts
         return float((self.noise_variance + self.residuals.sum()) / (1.0 + counts.sum()))
 
