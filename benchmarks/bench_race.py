@@ -1,7 +1,8 @@
 """The race: 64 clients at 4 API processes for 50 customers, under caps, budgets and publications.
 
-``make race`` (ARGS="--decisions 100000 --publications 50"). While it runs, a process copies the
-ledger; afterwards an independent script counts again what was allowed.
+``make race`` (ARGS="--decisions 100000 --publications 50"). The clients ask as fast as they can or,
+with ``--rate``, so many times a second. While it runs, a process copies the ledger; afterwards an
+independent script counts again what was allowed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from nba.bootstrap import environment, load_settings, open_runtime, system_clock
 from nba.decision.project import load_project
 from nba.settings import Settings
 from nba.storage.valkey import start_valkey
+from nba.worker.pointing import Pointing
 from nba.worker.publisher import Publisher
 
 PROCESSES = 4
@@ -91,14 +93,13 @@ def _version(port: int) -> str | None:
     return reply.json()["plan_version"] if reply.is_success else None
 
 
-async def _until_live(port: int, digest: str, since: float) -> float:
+async def _until_live(client: httpx.AsyncClient, port: int, digest: str, since: float) -> float:
     """Return how long after ``since`` a replica answers with a plan, in seconds."""
-    async with httpx.AsyncClient(timeout=30.0) as client:
-        while True:
-            reply = await client.get(f"http://127.0.0.1:{port}/readyz")
-            if reply.is_success and reply.json()["plan_version"].startswith(digest):
-                return time.monotonic() - since
-            await asyncio.sleep(0.01)
+    while True:
+        reply = await client.get(f"http://127.0.0.1:{port}/readyz")
+        if reply.is_success and reply.json()["plan_version"].startswith(digest):
+            return time.monotonic() - since
+        await asyncio.sleep(0.01)
 
 
 class Publications:
@@ -118,8 +119,13 @@ class Publications:
         self.versions[digest] = {"number": number, "forbidden": forbidden(number)}
 
     async def run(self, service: Service, count: int, every_seconds: float) -> None:
-        async with open_runtime(self._settings) as runtime:
+        # One client for all: to make one is to read every certificate of the machine.
+        async with (
+            open_runtime(self._settings) as runtime,
+            httpx.AsyncClient(timeout=30.0) as client,
+        ):
             publisher = Publisher(runtime.control, None, alias="champion", clock=system_clock)
+            pointing = Pointing(runtime.ledger, runtime.control)
             for number in range(1, count + 1):
                 await asyncio.sleep(every_seconds)
                 project = load_project(self.prepare(number))
@@ -129,21 +135,28 @@ class Publications:
                     )
                 )
                 published = time.monotonic()
+                await pointing.at_current()
                 self.note(plan.digest, number)
-                live = [_until_live(port, plan.digest, published) for port in service.ports]
+                live = [_until_live(client, port, plan.digest, published) for port in service.ports]
                 times = await asyncio.gather(*live)
                 self.seconds += times
                 self.slowest.append(max(times))
 
 
 async def race(
-    service: Service, publications: Publications, *, decisions: int, count: int, clients: int
+    service: Service,
+    publications: Publications,
+    *,
+    decisions: int,
+    count: int,
+    clients: int,
+    rate: int,
 ) -> dict[str, Any]:
     """Let the clients race while versions are published; return what the clients saw."""
-    numbers = map(str, (decisions, _SEED, clients, *service.ports))
+    numbers = map(str, (decisions, _SEED, clients, rate, *service.ports))
     command = [sys.executable, "-m", "benchmarks.race.clients", *numbers]
     asking = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    every = max(decisions / 600.0 / max(count, 1) * 0.6, 0.2)
+    every = max(decisions / (rate or 600.0) / max(count, 1) * 0.6, 0.2)
     publishing = asyncio.create_task(publications.run(service, count, every))
     out, _ = await asking.communicate()
     if asking.returncode:
@@ -213,6 +226,8 @@ def figures(
         figure("outcomes failed", seen.get("outcomes failed", 0), "", "not accepted", at_most=0),
         figure("requests asked again in all", seen.get("asked again", 0), "", "429 or silence"),
         figure("answers a second", seen["answered"] / seen["seconds"], "/s", "all processes"),
+        figure("answer, median", seen["answer_ms_50"], "ms", "at the clients, while racing"),
+        figure("answer, 99 %", seen["answer_ms_99"], "ms", "at the clients, while racing"),
     ]
     if len(times):
         shown += [
@@ -229,6 +244,7 @@ def main() -> None:
     parser.add_argument("--decisions", type=int, default=100_000)
     parser.add_argument("--publications", type=int, default=50)
     parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--rate", type=int, default=0, help="decisions a second; 0 for all it can")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -253,6 +269,7 @@ def main() -> None:
                     decisions=options.decisions,
                     count=options.publications,
                     clients=options.clients,
+                    rate=options.rate,
                 )
             )
             time.sleep(_SETTLE_SECONDS)  # the longest hold of a budget, and its grace

@@ -155,7 +155,7 @@ async def load_customers(setting: Setting, runtime: Runtime) -> None:
             entries=(),
         )
     )
-    await runtime.ledger.set_plan(PlanPointer(setting.plan.digest).to_bytes())
+    await runtime.ledger.set_plan(PlanPointer(setting.plan.digest).to_bytes(), expected=None)
     features = setting.plan.features
     profiles = ProfileService(runtime.profiles, lambda: features, runtime.clock)
     for record in setting.world.records:

@@ -28,6 +28,7 @@ from nba.access.store import KeyStore
 from nba.catalog.database import Database
 from nba.catalog.sql import SqlControlStore
 from nba.catalog.store import ControlStore
+from nba.decision.compiling import Compiler, compile_here
 from nba.decision.plans import PlanRepository
 from nba.domain.clock import Clock
 from nba.errors import DefinitionError, Fault, UnavailableError
@@ -302,7 +303,9 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, compiler: Compiler = compile_here
+) -> AsyncIterator[Runtime]:
     """Open the stores of one process and close them again."""
     if settings.redis_url is None:
         raise ValueError("NBA_REDIS_URL is not set; `nba up` starts an embedded server")
@@ -337,7 +340,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             rollouts=RedisRolloutStore(connection, keys),
             control=control,
             api_keys=SqlKeyStore(database),
-            repository=PlanRepository(control),
+            repository=PlanRepository(control, compiler),
         )
     finally:
         await connection.close()

@@ -61,7 +61,7 @@ def publish(settings: Settings, features: FeatureSet) -> None:
                     entries=(),
                 )
             )
-            await runtime.ledger.set_plan(PlanPointer(version).to_bytes())
+            await runtime.ledger.set_plan(PlanPointer(version).to_bytes(), expected=None)
 
     asyncio.run(run())
 

@@ -1,12 +1,14 @@
 """Compiling a large plan, and what decisions notice of it.
 
 The plan has 2,000 actions with five contents each in the reference project's ten placements, under
-500 policies of every kind. It is compiled in a thread of a process that decides under another plan
-meanwhile, as a replica does.
+500 policies of every kind. A process that decides under another plan follows it meanwhile, with all
+that a replica does: read the artifact, have it compiled by a child, take the plan over, warm it and
+swap. The same with a thread that compiles is shown beside it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -19,15 +21,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import figure
-from nba.decision.artifact import PlanSource, pack_plan, unpack_plan
+from nba.bootstrap import collect_rarely, system_clock
+from nba.catalog.memory import MemoryControlStore
+from nba.decision.artifact import PlanSource, pack_plan, unpack_plan, version_of
+from nba.decision.compiling import ChildCompiler, Compiler, compile_here
 from nba.decision.pipeline import DecisionInputs, decide
 from nba.decision.plan import Plan, compile_plan
+from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import load_project
 from nba.domain.catalog import Action, Content
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import ActionId, ContentId, CustomerId, PolicyId, new_decision_id
 from nba.domain.policy import Policy, Selector
+from nba.features.rollout_memory import MemoryRolloutStore
+from nba.ledger.memory import MemoryLedger
 from nba.policies import PolicyKind
 from nba.policies.kinds import (
     Budget,
@@ -42,6 +50,8 @@ from nba.policies.kinds import (
     Suppression,
 )
 from nba.serving.api import SWITCH_SECONDS
+from nba.serving.app import warm
+from nba.serving.follower import PlanFollower
 
 N_ACTIONS = 2_000
 N_CONTENTS = 5
@@ -55,38 +65,73 @@ _BETWEEN_SECONDS = 0.0005
 
 
 def compiling() -> list[dict[str, Any]]:
-    """Compile the large plan while deciding, and decide alone, by turns."""
+    """Let a replica follow the large plan while it decides, and decide alone, by turns."""
     small = unpack_plan(pack_plan(load_project(_ROOT), {}))
     large = _large(small)
+    artifact = pack_plan(large.definitions, {})
     plan = compile_plan(small, digest="small")
     sys.setswitchinterval(SWITCH_SECONDS)
+    compile_plan(large, digest="warm")
+    _decide(plan, 2_000, lambda: False)
+    idle = [_clock(lambda: compile_plan(large, digest="large")) for _ in range(ROUNDS)]
+    collect_rarely()
+    how = f"{N_ACTIONS:,} actions x {N_CONTENTS} contents x {N_POLICIES} policies, 10 placements"
+    shown = [figure("compile: large plan", float(np.median(idle)), "s", how, at_most=5)]
+    child = ChildCompiler()
+    try:
+        shown += _following(plan, artifact, child, "in a child", goal=1.1)
+    finally:
+        child.close()
+    return shown + _following(plan, artifact, compile_here, "in a thread")
+
+
+def _following(
+    plan: Plan, artifact: bytes, compiler: Compiler, name: str, *, goal: float | None = None
+) -> list[dict[str, Any]]:
+    """Return how long following takes, and what decisions take meanwhile and before."""
     alone: list[float] = []
     beside: list[float] = []
     seconds: list[float] = []
-    compile_plan(large, digest="warm")
-    _decide(plan, 2_000, lambda: False)
     for _ in range(ROUNDS):
         alone += _decide(plan, 5_000, lambda: False)
-        thread = threading.Thread(target=_timed, args=(large, seconds))
+        thread = threading.Thread(target=_follow, args=(artifact, compiler, seconds))
         thread.start()
         beside += _decide(plan, 0, thread.is_alive)
         thread.join()
-    idle = [_clock(lambda: compile_plan(large, digest="large")) for _ in range(ROUNDS)]
-    how = f"{N_ACTIONS:,} actions x {N_CONTENTS} contents x {N_POLICIES} policies, 10 placements"
-    p50, p99 = (1e3 * float(np.percentile(alone, q)) for q in (50, 99))
-    c50, c99 = (1e3 * float(np.percentile(beside, q)) for q in (50, 99))
-    return [
-        figure("compile: large plan", float(np.median(idle)), "s", how, at_most=5),
-        figure("compile: while deciding", float(np.median(seconds)), "s", how),
-        figure("compile: decision alone, median", p50, "ms", "in process"),
-        figure("compile: decision meanwhile, median", c50, "ms", "in process"),
-        figure("compile: decision alone, 99 %", p99, "ms", "in process"),
-        figure("compile: decision meanwhile, 99 %", c99, "ms", "in process", at_most=5),
-    ]
+    how = f"a replica that compiles {name}, from the pointer to the swap"
+    shown = [figure(f"{name}: followed after", float(np.median(seconds)), "s", how)]
+    for label, q in (("median", 50), ("99 %", 99)):
+        before, meanwhile = (float(np.percentile(taken, q)) for taken in (alone, beside))
+        shown += [
+            figure(f"{name}: decision alone, {label}", 1e3 * before, "ms", "in process"),
+            figure(f"{name}: decision meanwhile, {label}", 1e3 * meanwhile, "ms", "in process"),
+            figure(f"{name}: decision, {label}", meanwhile / before, "x alone", how, at_most=goal),
+        ]
+    return shown
 
 
-def _timed(source: PlanSource, seconds: list[float]) -> None:
-    seconds.append(_clock(lambda: compile_plan(source, digest="large")))
+def _follow(artifact: bytes, compiler: Compiler, seconds: list[float]) -> None:
+    """Follow the plan as a replica does that has just been pointed at it."""
+    control = MemoryControlStore()
+    digest = version_of(artifact)
+    control.save_plan(digest, artifact, note="", author="benchmark", at_ms=0)
+
+    async def follow() -> None:
+        ledger = MemoryLedger({})
+        await ledger.set_plan(PlanPointer(digest).to_bytes(), expected=None)
+        follower = PlanFollower(
+            ledger,
+            MemoryRolloutStore({}, system_clock),
+            PlanRepository(control, compiler),
+            replica="benchmark",
+            poll_seconds=1.0,
+            swapped=warm,
+        )
+        started = time.perf_counter()
+        await follower.follow()
+        seconds.append(time.perf_counter() - started)
+
+    asyncio.run(follow())
 
 
 def _clock(work: Callable[[], object]) -> float:

@@ -58,13 +58,18 @@ class Api:
 class Race:
     """What all clients share."""
 
-    def __init__(self, ports: list[int], decisions: int, seed: int, clients: int) -> None:
+    def __init__(
+        self, ports: list[int], decisions: int, seed: int, clients: int, rate: int
+    ) -> None:
         self._apis = [Api(port) for port in ports]
         self._left = decisions
         self._clients = clients
+        self._every_seconds = 1 / rate if rate else 0.0
+        self._next = time.monotonic()
         self._random = random.Random(seed)
         self._numbers = 0
         self.counts: Counter[str] = Counter()
+        self.seconds: list[float] = []
         self._outcomes: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -76,6 +81,7 @@ class Race:
     async def _client(self) -> None:
         while self._left > 0:
             self._left -= 1
+            await self._turn()
             self._numbers += 1
             places = self._random.sample(PLACEMENTS, self._random.choice([1, 1, 2]))
             body = json.dumps(
@@ -95,6 +101,13 @@ class Race:
                     self.counts["contacts"] += 1
                     self._report_later(json.loads(answers[0])["decision_id"], number)
 
+    async def _turn(self) -> None:
+        """Wait until it is time for one more request, where there is a rate to keep."""
+        if not self._every_seconds:
+            return
+        self._next = max(self._next + self._every_seconds, time.monotonic() - 1.0)
+        await asyncio.sleep(max(self._next - time.monotonic(), 0.0))
+
     async def _decide(self, body: bytes) -> list[bytes]:
         """Ask until answered; some hang up first, some ask two processes at once."""
         chance = self._random.random()
@@ -107,9 +120,11 @@ class Race:
 
     async def _asked(self, body: bytes) -> bytes:
         while True:
+            asked = time.perf_counter()
             status, answer = await self._api().post("/v1/decisions", body)
             if status == 200:
                 self.counts["answered"] += 1
+                self.seconds.append(time.perf_counter() - asked)
                 return answer
             if status == SILENCE:
                 self.counts["no answer"] += 1
@@ -149,12 +164,15 @@ class Race:
 
 
 def main() -> None:
-    decisions, seed, clients, *ports = (int(argument) for argument in sys.argv[1:])
-    race = Race(ports, decisions, seed, clients)
+    decisions, seed, clients, rate, *ports = (int(argument) for argument in sys.argv[1:])
+    race = Race(ports, decisions, seed, clients, rate)
     started = time.monotonic()
     with suppress(KeyboardInterrupt):
         uvloop.run(race.run())
     summary: dict[str, Any] = dict(race.counts)
+    for share in (50, 99):
+        ranked = sorted(race.seconds)
+        summary[f"answer_ms_{share}"] = 1e3 * ranked[(len(ranked) - 1) * share // 100]
     print(json.dumps({**summary, "seconds": time.monotonic() - started}))
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -33,7 +33,7 @@ from nba.bandits.logistic import BoundLogistic, OnlineLogistic
 from nba.bandits.memory import Memory, Remembered
 from nba.bandits.settings import BanditSettings
 from nba.bandits.stacking import Stacker
-from nba.bandits.trees import BoundForests, CorrectionForest
+from nba.bandits.trees import BoundForests, CorrectionForest, ForestTable
 from nba.errors import CorruptRecordError
 
 FORMAT = 1
@@ -56,13 +56,14 @@ LEAST_ROWS = 20
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
-    """The state as bytes; ``memory`` is ``None`` where it was left out."""
+    """The state as bytes; ``forests`` and ``memory`` are ``None`` where they were left out."""
 
     format: int
     online: bytes
     stacker: tuple[bytes, bytes]
     detector: tuple[bytes, int, int]
-    forests: dict[str, list[bytes]]
+    refits: int
+    forests: bytes | None
     recent: list[str]
     next_refit: int
     since: int
@@ -125,7 +126,7 @@ class HybridLearner:
     settings
         How it learns.
     fitter
-        Fits the forests; ``None`` leaves the online part alone.
+        Fits the forests; without one, or where the settings want none, the online part is all.
 
     """
 
@@ -134,8 +135,10 @@ class HybridLearner:
         self.online = OnlineLogistic(settings)
         self.stacker = Stacker()
         self.detector = ChangeDetector(settings.change_threshold)
-        self.forests: dict[str, CorrectionForest] = {}
-        self._fitter = fitter
+        self.refits = 0
+        self._forests: Mapping[str, CorrectionForest] = {}
+        self._table = ForestTable({})
+        self._fitter = fitter if settings.forests else None
         self._memory = Memory(1 + len(settings.features), settings.memory_rows)
         self._recent: deque[str] = deque(maxlen=KEPT_AT_CHANGE)
         self._next_refit = 0
@@ -145,6 +148,11 @@ class HybridLearner:
     def updates(self) -> int:
         """How many observations it has learned from."""
         return self.online.updates
+
+    @property
+    def forests(self) -> Mapping[str, CorrectionForest]:
+        """Forests of the actions that have one; :attr:`refits` says how often they changed."""
+        return self._forests
 
     @property
     def alarms(self) -> int:
@@ -182,7 +190,7 @@ class HybridLearner:
     ) -> None:
         """Let the stacker learn, and the detector compare, what was estimated before the label."""
         expected = offset
-        forest = self.forests.get(action_id)
+        forest = self._forests.get(action_id)
         if forest is not None:
             correction = forest.value(model_logit, z)
             expected = self.stacker.combine_one(offset, correction)
@@ -193,33 +201,67 @@ class HybridLearner:
         if self.detector.observe(chance, label):
             self.forget()
 
+    def start(self, action_id: str, kin: Sequence[str]) -> bool:
+        """Register an action where its kin have got to; see :meth:`OnlineLogistic.start`."""
+        return self.online.start(action_id, kin)
+
+    def restart(self, kin: Mapping[str, Sequence[str]]) -> None:
+        """Start known actions again where the kin of each have got to."""
+        for action_id, known in kin.items():
+            self.online.inherit(action_id, known)
+
+    def reset(self, action_ids: Collection[str]) -> None:
+        """Forget everything about some actions: back to the prior, without forests or memory."""
+        self.online.forget(action_ids)
+        self._memory.drop(action_ids)
+        if any(name in self._forests for name in action_ids):
+            kept = {n: forest for n, forest in self._forests.items() if n not in action_ids}
+            self._take(kept)
+
     def forget(self) -> None:
         """Give up most of what was learned, as after a change of the world."""
         self.online.widen(SHRUNK_TO)
-        self.forests.clear()
+        self._take({})
         self.stacker = Stacker()
         self._memory.keep(Counter(self._recent))
         self._since = self.updates
         self._next_refit = 0
 
-    def refit_if_due(self) -> bool:
-        """Fit the forests anew where enough has been observed since the last time."""
+    @property
+    def refit_due(self) -> bool:
+        """Whether enough has been observed since the last time to fit the forests anew."""
         if self._fitter is None:
             return False
         first = max(LEAST_REFIT, REFIT_PER_ACTION * len(self.online.actions))
-        seen = self.updates - self._since
-        if seen < (self._next_refit or first):
-            return False
+        return self.updates - self._since >= (self._next_refit or first)
+
+    def refit(self) -> None:
+        """Fit the forests anew to what is remembered; takes seconds where that is much."""
+        if self._fitter is None:
+            return
+        fitted = dict(self._forests)
         for action_id in self.online.actions:
             rows = self._memory.of(action_id)
             if len(rows) >= LEAST_ROWS and rows.labels.min() < rows.labels.max():
-                self.forests[action_id] = self._fitter(rows)
+                fitted[action_id] = self._fitter(rows)
+        self._take(fitted)
+        seen = self.updates - self._since
         self._next_refit = max(seen + 1, math.ceil(seen * self.settings.refit_growth))
+
+    def refit_if_due(self) -> bool:
+        """Fit the forests anew where that is due; return whether it was."""
+        if not self.refit_due:
+            return False
+        self.refit()
         return True
+
+    def _take(self, forests: Mapping[str, CorrectionForest]) -> None:
+        self._forests, self._table = forests, ForestTable(forests)
+        self.refits += 1
 
     def bind(self, action_ids: Sequence[str]) -> BoundHybrid:
         """Return what is known now about candidates; later updates do not reach it."""
-        forests = BoundForests([self.forests.get(action_id) for action_id in action_ids])
+        forests = BoundForests(self._table, action_ids)
         return BoundHybrid(self.online.bind(action_ids), forests, self.stacker.copy())
 
     def rebind(self, bound: BoundHybrid, index: int, action_id: str) -> None:
@@ -229,11 +271,12 @@ class HybridLearner:
         """
         bound.refresh(self.online, index, action_id, self.stacker)
 
-    def to_bytes(self, *, memory: bool = True) -> bytes:
+    def to_bytes(self, *, forests: bool = True, memory: bool = True) -> bytes:
         """Return the state; :meth:`from_bytes` gives back its equal, to the last bit.
 
-        Without ``memory`` it stays small and decides the same, but the next refit would know
-        nothing of what came before; see :meth:`remember`.
+        Without ``memory`` it decides the same, but the next refit would know nothing of what came
+        before; see :meth:`remember`. Without ``forests`` too it stays small; they change seldom,
+        and are kept apart by :meth:`forests_to_bytes`.
         """
         detector = self.detector
         record = _Record(
@@ -241,7 +284,8 @@ class HybridLearner:
             online=self.online.to_bytes(),
             stacker=self.stacker.to_parts(),
             detector=(detector.errors.astype("<f8").tobytes(), detector.seen, detector.alarms),
-            forests={name: forest.to_parts() for name, forest in self.forests.items()},
+            refits=self.refits,
+            forests=self.forests_to_bytes() if forests else None,
             recent=list(self._recent),
             next_refit=self._next_refit,
             since=self._since,
@@ -269,19 +313,37 @@ class HybridLearner:
         learner.stacker = Stacker.from_parts(record.stacker)
         errors, seen, alarms = record.detector
         learner.detector.restore(errors, seen, alarms)
-        learner.forests = {
-            name: CorrectionForest.from_parts(parts) for name, parts in record.forests.items()
-        }
-        inputs = 1 + len(learner.settings.features)
-        for name, forest in learner.forests.items():
-            if forest.feature.max(initial=0) >= inputs:
-                raise CorruptRecordError(
-                    f"the forest of {name!r} asks for more than {inputs} inputs"
-                )
+        if record.forests is not None:
+            learner.take_forests(record.forests)
+        learner.refits = record.refits
         learner._recent.extend(record.recent)
         learner._next_refit, learner._since = record.next_refit, record.since
         learner._memory.restore(record.memory or {})
         return learner
+
+    def forests_to_bytes(self) -> bytes:
+        """Return the forests alone; :meth:`take_forests` takes them back."""
+        parts = {name: forest.to_parts() for name, forest in self._forests.items()}
+        return msgspec.msgpack.encode(parts)
+
+    def take_forests(self, data: bytes) -> None:
+        """Take forests over; :class:`CorruptRecordError` where the bytes are none."""
+        try:
+            parts = msgspec.msgpack.decode(data, type=dict[str, list[bytes]])
+        except msgspec.MsgspecError as error:
+            raise CorruptRecordError(f"the bandit's forests cannot be read: {error}") from error
+        refits, inputs = self.refits, 1 + len(self.settings.features)
+        forests = {name: CorrectionForest.from_parts(part) for name, part in parts.items()}
+        for name, forest in forests.items():
+            if forest.feature.max(initial=0) >= inputs:
+                found = f"the forest of {name!r} asks for more than {inputs} inputs"
+                raise CorruptRecordError(found)
+        self._take(forests)
+        self.refits = refits
+
+    def share_forests(self, other: HybridLearner) -> None:
+        """Use the forests that another learner has, without copying them."""
+        self._forests, self._table = other._forests, other._table
 
     def remember(self, other: HybridLearner) -> None:
         """Take over what another one remembers, such as one taught again from the log."""

@@ -37,6 +37,7 @@ MAX_WEIGHT = 1e6
 """Largest weight of one observation."""
 
 _FIRST_CAPACITY = 16
+_KIN_DOUBT = 50.0
 _NUMBER = np.dtype("<f8")
 
 
@@ -167,6 +168,11 @@ class OnlineLogistic:
         slot = self._slots.get(action_id)
         return 0.0 if slot is None else float(self._counts[slot])
 
+    def mean(self, action_id: str) -> NDArray[np.float64]:
+        """Return the posterior mean of a known action, ``(2 + k,) float64``."""
+        mean: NDArray[np.float64] = self._mean[self._slots[action_id]].copy()
+        return mean
+
     def ensure(self, action_ids: Iterable[str]) -> None:
         """Register actions at the prior; those known keep what was learned."""
         for action_id in action_ids:
@@ -279,6 +285,40 @@ class OnlineLogistic:
             model_logit, z, self._scaling, self._mean[slot], self._covariance[slot]
         )
         return found
+
+    def start(self, action_id: str, kin: Sequence[str]) -> bool:
+        """Register an action where its kin have got to; ``False`` where it is known already.
+
+        Its mean starts at theirs, each moved back to the prior's the less was seen of it, by
+        n / (n + 50); its covariance is the prior's, since it may well be different. Kin that are
+        not known do not count.
+        """
+        if action_id in self._slots:
+            return False
+        self.ensure([action_id])
+        self.inherit(action_id, kin)
+        return True
+
+    def inherit(self, action_id: str, kin: Sequence[str]) -> None:
+        """Move a known action's mean to where its kin have got to; see :meth:`start`."""
+        slots = [self._slots[name] for name in kin if name in self._slots]
+        if not slots:
+            return
+        prior = np.zeros(self._mean.shape[1])
+        prior[1] = 1.0
+        seen = self._counts[slots]
+        learned = (self._mean[slots] - prior) * (seen / (seen + _KIN_DOUBT))[:, None]
+        self._mean[self._slots[action_id]] = prior + learned.mean(axis=0)
+
+    def forget(self, action_ids: Iterable[str]) -> None:
+        """Put known actions back to the prior."""
+        for action_id in action_ids:
+            slot = self._slots.get(action_id)
+            if slot is not None:
+                self._mean[slot] = 0.0
+                self._mean[slot, 1] = 1.0
+                self._covariance[slot] = np.diag(self._prior_variance)
+                self._counts[slot] = 0.0
 
     def widen(self, share: float) -> None:
         """Give up what was learned in part, as when the world has changed.

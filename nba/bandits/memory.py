@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,11 @@ class Memory:
                 raise CorruptRecordError(f"rows remembered of {action_id!r} are not {width} wide")
             for row in np.frombuffer(part, "<f8").reshape(-1, width):
                 self.add(action_id, row)
+
+    def drop(self, action_ids: Collection[str]) -> None:
+        """Forget some actions."""
+        for action_id in action_ids:
+            self._rings.pop(action_id, None)
 
     def keep(self, counts: Mapping[str, int]) -> None:
         """Forget all but the latest ``counts`` observations of each action."""

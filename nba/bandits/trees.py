@@ -91,7 +91,8 @@ class CorrectionForest:
         _correct(
             np.array([model_logit]),
             z,
-            np.array([0, len(self.tree_start) - 1]),
+            np.array([0]),
+            np.array([len(self.tree_start) - 1]),
             self.tree_start,
             self.leaf_start,
             self.feature,
@@ -120,42 +121,54 @@ class CorrectionForest:
         return cls(*arrays)
 
 
+class ForestTable:
+    """Forests of many actions laid one after another; frozen, and shared by all that is bound."""
+
+    __slots__ = ("arrays", "trees")
+
+    def __init__(self, forests: Mapping[str, CorrectionForest]) -> None:
+        ends = np.cumsum([0, *(len(forest.tree_start) - 1 for forest in forests.values())])
+        self.trees = {
+            name: (int(ends[index]), int(ends[index + 1])) for index, name in enumerate(forests)
+        }
+        known = list(forests.values())
+        self.arrays = (
+            _starts(known, "tree_start", "feature"),
+            _starts(known, "leaf_start", "leaf_value"),
+            *(_joined(known, name) for name in _DTYPES if not name.endswith("_start")),
+        )
+
+
+def _joined(forests: Sequence[CorrectionForest], name: str) -> NDArray[Any]:
+    parts: list[NDArray[Any]] = [np.zeros(0, dtype=_DTYPES[name])]
+    parts += [getattr(forest, name) for forest in forests]
+    joined: NDArray[Any] = np.concatenate(parts)
+    return joined
+
+
+def _starts(forests: Sequence[CorrectionForest], name: str, sized: str) -> NDArray[np.int64]:
+    starts: list[int] = []
+    offset = 0
+    for forest in forests:
+        starts += (getattr(forest, name)[:-1].astype(np.int64) + offset).tolist()
+        offset += len(getattr(forest, sized))
+    return np.array([*starts, offset], dtype=np.int64)
+
+
 class BoundForests:
-    """The forests of some candidates laid one after another; frozen.
+    """The forests of some candidates in a table; frozen.
 
     ``present`` ``(n,) bool`` says which candidates have one; the others are corrected by 0.
     """
 
-    __slots__ = ("_arrays", "present")
+    __slots__ = ("_first", "_last", "_table", "present")
 
-    def __init__(self, forests: Sequence[CorrectionForest | None]) -> None:
-        known = [forest for forest in forests if forest is not None]
-        self.present = np.array([forest is not None for forest in forests], dtype=np.bool_)
-        trees = [0 if forest is None else len(forest.tree_start) - 1 for forest in forests]
-        first_tree = np.concatenate([[0], np.cumsum(trees)]).astype(np.int64)
-
-        def join(name: str) -> NDArray[Any]:
-            parts = [np.zeros(0, dtype=_DTYPES[name])]
-            return np.concatenate([*parts, *(getattr(forest, name) for forest in known)])
-
-        def starts(name: str, sized: str) -> NDArray[np.int64]:
-            parts, offset = [np.zeros(0, np.int64)], 0
-            for forest in known:
-                parts.append(getattr(forest, name)[:-1].astype(np.int64) + offset)
-                offset += len(getattr(forest, sized))
-            return np.concatenate([*parts, np.array([offset])])
-
-        self._arrays = (
-            first_tree,
-            starts("tree_start", "feature"),
-            starts("leaf_start", "leaf_value"),
-            join("feature"),
-            join("threshold"),
-            join("missing_left"),
-            join("left"),
-            join("right"),
-            join("leaf_value"),
-        )
+    def __init__(self, table: ForestTable, action_ids: Sequence[str]) -> None:
+        bounds = [table.trees.get(action_id, (0, 0)) for action_id in action_ids]
+        self.present = np.array([name in table.trees for name in action_ids], dtype=np.bool_)
+        self._table = table
+        self._first = np.array([first for first, _ in bounds], dtype=np.int64)
+        self._last = np.array([last for _, last in bounds], dtype=np.int64)
 
     def corrections(
         self, model_logits: NDArray[np.float64], z: NDArray[np.float64]
@@ -166,7 +179,7 @@ class BoundForests:
         are ``z`` ``(k,)``, NaN where missing.
         """
         result = np.zeros(len(model_logits))
-        _correct(model_logits, z, *self._arrays, result)
+        _correct(model_logits, z, self._first, self._last, *self._table.arrays, result)
         return result
 
 
@@ -175,6 +188,7 @@ def _correct(
     model_logits: NDArray[np.float64],
     z: NDArray[np.float64],
     first_tree: NDArray[np.int64],
+    last_tree: NDArray[np.int64],
     tree_start: Integers,
     leaf_start: Integers,
     feature: Integers,
@@ -187,7 +201,7 @@ def _correct(
 ) -> None:
     for i in range(result.shape[0]):
         total = 0.0
-        for tree in range(first_tree[i], first_tree[i + 1]):
+        for tree in range(first_tree[i], last_tree[i]):
             begin = tree_start[tree]
             child = 0 if tree_start[tree + 1] > begin else -1
             while child >= 0:

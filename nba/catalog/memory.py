@@ -74,16 +74,13 @@ class MemoryControlStore(MemoryHistory):
         return max(of_key, key=lambda held: held.sequence, default=None)
 
     def prune_snapshots(self, keep_since_ms: int) -> int:
-        """Drop old snapshots, but never the latest of a key."""
+        """Drop old snapshots, but of each key never the one that was the latest at that time."""
         with self._lock:
+            old = [held for held in self._snapshots.values() if held.at_ms < keep_since_ms]
             latest: dict[str, int] = {}
-            for held in self._snapshots.values():
+            for held in old:
                 latest[held.key] = max(held.sequence, latest.get(held.key, held.sequence))
-            dropped = [
-                held.sequence
-                for held in self._snapshots.values()
-                if held.at_ms < keep_since_ms and held.sequence != latest[held.key]
-            ]
+            dropped = [held.sequence for held in old if held.sequence != latest[held.key]]
             for sequence in dropped:
                 del self._snapshots[sequence]
         return len(dropped)

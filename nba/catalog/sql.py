@@ -102,10 +102,10 @@ class SqlControlStore(SqlAuditStore, SqlChangeStore, SqlObjectStore):
             return _one_snapshot(connection, query.order_by(snapshots.c.sequence.desc()).limit(1))
 
     def prune_snapshots(self, keep_since_ms: int) -> int:
-        """Drop old snapshots, but never the latest of a key."""
-        latest = select(func.max(snapshots.c.sequence)).group_by(snapshots.c.key)
+        """Drop old snapshots, but of each key never the one that was the latest at that time."""
+        old = snapshots.c.at_ms < keep_since_ms
+        latest = select(func.max(snapshots.c.sequence)).where(old).group_by(snapshots.c.key)
         with self.database.write() as connection:
-            old = snapshots.c.at_ms < keep_since_ms
             result = connection.execute(
                 delete(snapshots).where(old, snapshots.c.sequence.not_in(latest))
             )

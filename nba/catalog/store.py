@@ -79,7 +79,11 @@ class ControlStore(AuditStore, ObjectStore, ChangeStore, Protocol):
         """Return the snapshot of a key with the highest sequence."""
 
     def prune_snapshots(self, keep_since_ms: int) -> int:
-        """Drop snapshots older than a moment, but never the latest of a key; say how many."""
+        """Drop snapshots older than a moment; say how many.
+
+        Of each key the one that was the latest at that moment stays: later snapshots of another
+        key may name it.
+        """
 
     def close(self) -> None:
         """Release connections."""

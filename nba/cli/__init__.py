@@ -9,6 +9,7 @@ import typer
 from nba.cli import (
     asking,
     audiences,
+    bandit,
     content,
     control,
     erasing,
@@ -42,6 +43,7 @@ for commands in (
     content,
     audiences,
     learning,
+    bandit,
     features,
     asking,
     erasing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from nba.cli.output import progress_bar
 from nba.decision.changes import change_faults
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import Project
-from nba.errors import CorruptRecordError, DefinitionError
+from nba.errors import CorruptRecordError, DefinitionError, UnavailableError
 from nba.features import FeatureSet
 from nba.settings import Settings
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from nba.worker.rollout import RolloutReport
 
 _OWNER_BITS = 64
+
+_logger = logging.getLogger(__name__)
 
 
 def require_fit(settings: Settings, project: Project) -> None:
@@ -58,6 +61,7 @@ def bring_in(
     control.close()
     if live is None or live.layout_id == coming.layout_id:
         make_current()
+        point_replicas(settings)
         return RolloutReport(digest=digest)
     running = with_running_store(settings)
     with progress_bar(quiet=quiet) as bar:
@@ -67,6 +71,21 @@ def bring_in(
             bar.update(task, description=f"{step} {done:,}" if done else step)
 
         return asyncio.run(_run(running, digest, make_current, told, backfill=backfill))
+
+
+def point_replicas(settings: Settings) -> None:
+    """Point running replicas at what was published; where none can be, the worker does it later."""
+    try:
+        asyncio.run(_point(with_running_store(settings)))
+    except UnavailableError as error:
+        _logger.debug("replicas are not pointed at what was published: %s", error)
+
+
+async def _point(settings: Settings) -> None:
+    from nba.worker.pointing import Pointing
+
+    async with open_runtime(settings) as runtime:
+        await Pointing(runtime.ledger, runtime.control).at_current()
 
 
 async def _run(

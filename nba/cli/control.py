@@ -22,6 +22,7 @@ from nba.bootstrap import (
 from nba.catalog.audit import AuditRow
 from nba.catalog.changes import ChangeSet, ChangeStatus
 from nba.catalog.differences import Difference
+from nba.cli.changing import point_replicas
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.running import DataDir
 from nba.domain.clock import to_rfc3339
@@ -148,7 +149,7 @@ def simulate(
 ) -> None:
     """Replay recorded decisions as if a change set were live, beside what is live."""
     settings = with_running_store(load_settings(data_dir=data))
-    report, sampled = asyncio.run(_simulated(settings, change, decisions, branches, depth, author))
+    report, sampled = asyncio.run(simulated(settings, change, decisions, branches, depth, author))
     if as_json:
         print_json({**sampled, **report.to_builtins()})
         return
@@ -162,9 +163,10 @@ def simulate(
         console.print(table)
 
 
-async def _simulated(
+async def simulated(
     settings: Settings, change: str, decisions: int, branches: str, depth: int, author: str
 ) -> tuple[SimulationReport, dict[str, int]]:
+    """Replay a sample of recorded decisions; return what was found, and how many there were."""
     from nba.control.opening import open_changes
     from nba.control.simulation import Branches
     from nba.control.simulation_source import sample_decisions
@@ -239,6 +241,7 @@ def publish(
     """Make an approved change set live; replicas take it whole."""
     with changing(load_settings(data_dir=data)) as service:
         publication = service.publish(change, author, note)
+    point_replicas(load_settings(data_dir=data))
     if as_json:
         print_json(publication)
         return

@@ -9,6 +9,7 @@ import typer
 
 from nba.bootstrap import load_settings
 from nba.catalog.differences import differences
+from nba.cli.changing import point_replicas
 from nba.cli.control import NOBODY, Actor, Note, changing, print_differences
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.projects import ProjectDir
@@ -93,6 +94,8 @@ def push(
     found = load_project(settings.project_dir.resolve())
     with changing(settings) as service:
         change = push_files(service, found.objects, name, note, author, publish=publish)
+    if publish:
+        point_replicas(settings)
     if as_json:
         print_json({"change": change})
     elif change is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nba.bootstrap import clock_of, load_settings, open_control, open_registry
-from nba.cli.changing import bring_in, require_fit
+from nba.cli.changing import bring_in, point_replicas, require_fit
 from nba.cli.output import AsJson, console, print_json
 from nba.domain.clock import MILLISECONDS_PER_SECOND, to_rfc3339
 from nba.errors import DefinitionError
@@ -133,6 +133,7 @@ def rollback(
 
     service = open_changes(settings, open_control(settings))
     digest = service.rollback(version, author, note, bring_in=step_by_step).version
+    point_replicas(settings)
     report = reports[0] if reports else RolloutReport(digest=digest)
     _print_live(report, "is live again", {"plan": digest}, as_json=as_json)
 

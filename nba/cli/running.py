@@ -125,11 +125,12 @@ def api() -> None:
 
 def worker() -> None:
     """Run the worker (started by ``nba up``)."""
+    from nba.cli.bandit import fitter_if_installed
     from nba.worker.main import run_worker
 
     settings = load_settings()
     configure_logging(settings)
-    asyncio.run(run_worker(settings))
+    asyncio.run(run_worker(settings, fitter_if_installed()))
 
 
 def prepare() -> None:

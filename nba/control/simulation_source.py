@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from nba.bandits import OnlineLogistic
 from nba.catalog.store import ControlStore
+from nba.decision.learned import LearnedStates
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version
 from nba.domain.clock import MILLISECONDS_PER_SECOND
@@ -25,7 +25,7 @@ from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.records import DecisionRecord
 from nba.ledger.store import LedgerStore
-from nba.worker.learning import state_key
+from nba.worker.pointing import state_key
 from nba.worker.records import Records
 
 DEFAULT_SIZE = 10_000
@@ -105,10 +105,10 @@ def as_learned(control: ControlStore, plan: Plan) -> Plan:
     A change that leaves models and bandit alone goes on with what was learned; so what would be is
     to be judged with it, and what is live too.
     """
-    kept = control.latest_snapshot(state_key(plan))
+    kept = control.latest_snapshot(state_key(plan.source))
     if kept is None:
         return plan
-    learner = OnlineLogistic.from_bytes(kept.state, plan.source.bandit)
+    learner, _ = LearnedStates(control).open(kept, plan.source.bandit)
     return plan.with_learner(learner, kept.sequence)
 
 

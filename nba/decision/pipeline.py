@@ -102,10 +102,7 @@ def score(
     degraded: tuple[str, ...] = ()
     variances: NDArray[np.float64] | None = None
     try:
-        inputs = plan.learner_inputs(row)
-        if slot.arbitration.uses_deviations:
-            variances = slot.learner.variances(logits, inputs)
-        logits = slot.learner.logits(logits, inputs)
+        logits, variances = slot.learner.estimate(logits, plan.learner_inputs(row))
     except InputError:
         degraded, variances = ("bandit",), None
     propensities, scores, finite = _valued(slot, logits, weights)
@@ -113,7 +110,7 @@ def score(
         propensities, scores, _ = _valued(slot, slot.prior_logits, weights)
         degraded, variances = ("propensity",), None
     deviations = None
-    if variances is not None:
+    if variances is not None and slot.arbitration.uses_deviations:
         deviations = _deviations(slot, propensities, variances, weights)
         if not np.isfinite(deviations).all():
             degraded, deviations = ("bandit",), None

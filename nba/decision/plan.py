@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import BanditSettings, BoundLogistic, OnlineLogistic, build_explorer
+from nba.bandits import BanditSettings, BoundHybrid, HybridLearner, build_explorer
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
 from nba.decision.contents import PlacementContents, compile_contents
@@ -59,7 +59,7 @@ class PlacementPlan:
     weights: NDArray[np.float64]
     costs: NDArray[np.float64]
     contents: PlacementContents
-    learner: BoundLogistic
+    learner: BoundHybrid
 
     @property
     def stacks(self) -> tuple[GuardStack, ...]:
@@ -146,7 +146,7 @@ class Plan:
         """Return the situation features the online learner looks at, ``(k,)``."""
         return row[self.bandit_columns].astype(np.float64)
 
-    def with_learner(self, learner: OnlineLogistic, snapshot: int) -> Plan:
+    def with_learner(self, learner: HybridLearner, snapshot: int) -> Plan:
         """Return the same plan with another snapshot of the bandit's state."""
         placements = {
             name: replace(slot, learner=learner.bind(slot.action_ids))
@@ -156,7 +156,7 @@ class Plan:
 
 
 def compile_plan(
-    source: PlanSource, *, digest: str, learner: OnlineLogistic | None = None, snapshot: int = 0
+    source: PlanSource, *, digest: str, learner: HybridLearner | None = None, snapshot: int = 0
 ) -> Plan:
     """Compile a plan; off the request path.
 
@@ -188,13 +188,13 @@ def compile_plan(
     )
 
 
-def new_learner(settings: BanditSettings) -> OnlineLogistic:
+def new_learner(settings: BanditSettings) -> HybridLearner:
     """Return an online learner that has seen nothing: it believes the propensity model."""
-    return OnlineLogistic(settings)
+    return HybridLearner(settings)
 
 
 def _compile_placement(
-    source: PlanSource, placement: Placement, candidates: Schema, learner: OnlineLogistic
+    source: PlanSource, placement: Placement, candidates: Schema, learner: HybridLearner
 ) -> PlacementPlan:
     catalog = source.catalog
     here = [content for content in catalog.contents if placement.id in content.placements]

@@ -7,10 +7,10 @@ from threading import Lock
 
 import msgspec
 
-from nba.bandits import OnlineLogistic
 from nba.catalog.store import ControlStore
-from nba.decision.artifact import unpack_plan
-from nba.decision.plan import Plan, compile_plan
+from nba.decision.compiling import Compiler, compile_here
+from nba.decision.learned import LearnedStates
+from nba.decision.plan import Plan
 from nba.errors import CorruptRecordError, NotFoundError
 from nba.features import StoredLayout
 
@@ -20,11 +20,13 @@ _KEPT_PLANS = 4
 class PlanPointer(msgspec.Struct, frozen=True, array_like=True):
     """What every replica follows: the plan's digest and the bandit snapshot to run it with.
 
-    ``snapshot`` 0 is the bandit that has seen nothing.
+    ``snapshot`` 0 is the bandit that has seen nothing. ``publication`` is the number of the
+    publication that made the plan live, 0 where nothing did; nobody points back at an earlier one.
     """
 
     digest: str
     snapshot: int = 0
+    publication: int = 0
 
     @property
     def version(self) -> str:
@@ -59,17 +61,14 @@ def parse_version(version: str) -> PlanPointer:
 class PlanRepository:
     """Compiles plans from the control store and keeps the latest few; safe to use from threads."""
 
-    def __init__(self, control: ControlStore) -> None:
+    def __init__(self, control: ControlStore, compiler: Compiler = compile_here) -> None:
         self._control = control
+        self._compile = compiler
         self._bases: OrderedDict[str, Plan] = OrderedDict()
         self._lock = Lock()
         self._compiling = Lock()
-
-    def prepare(self) -> None:
-        """Compile what the control store says is current, before anybody asks for it."""
-        current = self._control.current()
-        if current is not None:
-            self._base(current)
+        self._states = LearnedStates(control)
+        self._opening = Lock()
 
     def get(self, pointer: PlanPointer) -> Plan:
         """Return a plan, compiled; :class:`NotFoundError` where the store has no such version."""
@@ -79,7 +78,14 @@ class PlanRepository:
         snapshot = self._control.snapshot(pointer.snapshot)
         if snapshot is None:
             raise NotFoundError(f"bandit snapshot {pointer.snapshot} is not kept any more")
-        return base.with_learner(OnlineLogistic.from_bytes(snapshot.state), pointer.snapshot)
+        with self._opening:
+            learner, _ = self._states.open(snapshot)
+        return base.with_learner(learner, pointer.snapshot)
+
+    def compiled(self, artifact: bytes, digest: str) -> Plan:
+        """Return the plan of an artifact that is not in the store yet, compiled and kept."""
+        with self._compiling:
+            return self._kept(digest) or self._keep(artifact, digest)
 
     def layouts(self) -> list[StoredLayout]:
         """Return every layout of profiles there ever was, as of now."""
@@ -105,10 +111,10 @@ class PlanRepository:
         artifact = self._control.plan(digest)
         if artifact is None:
             raise NotFoundError(f"plan {digest} is not in the control store")
-        plan = compile_plan(unpack_plan(artifact), digest=digest)
-        # An earlier plan, rolled back to, meets profiles of layouts that came after it.
-        features = plan.features.with_previous(self.layouts())
-        plan = plan.with_features(features, features)
+        return self._keep(artifact, digest)
+
+    def _keep(self, artifact: bytes, digest: str) -> Plan:
+        plan = self._compile(artifact, digest, self.layouts())
         with self._lock:
             self._bases[digest] = plan
             while len(self._bases) > _KEPT_PLANS:

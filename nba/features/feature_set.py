@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import msgspec
@@ -154,7 +155,11 @@ class FeatureSet:
         )
 
     def with_previous(self, layouts: Iterable[StoredLayout]) -> FeatureSet:
-        """Return the same features, able to read profiles of these layouts too."""
+        """Return the same features, able to read profiles of these layouts too; another object."""
+        layouts = list(layouts)
+        known = (self.layout, *self.previous)
+        if all(layout in known for layout in layouts):
+            return copy(self)
         return FeatureSet(
             self.definitions,
             self.events.values(),

@@ -186,9 +186,12 @@ class MemoryLedger:
         self.erasures.remove(partition, customer_id, decision_ids)
         self._append(partition, EntryType.ERASURE, customer_id.encode())
 
-    async def set_plan(self, pointer: bytes) -> None:
-        """Point every replica at a plan and bandit snapshot."""
+    async def set_plan(self, pointer: bytes, *, expected: bytes | None) -> bool:
+        """Point every replica at a plan and bandit snapshot, if what it replaces is as expected."""
+        if self._plan != expected:
+            return False
         self._plan = pointer
+        return True
 
     async def plan(self) -> bytes | None:
         """Return the pointer to the live plan."""

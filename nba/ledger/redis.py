@@ -35,6 +35,7 @@ _DIGEST_BYTES = 16
 _RESERVE = Script((files("nba.ledger") / "lua" / "reserve.lua").read_text())
 _NOTE = Script((files("nba.ledger") / "lua" / "note.lua").read_text())
 _ONCE = Script((files("nba.ledger") / "lua" / "once.lua").read_text())
+_POINT = Script((files("nba.ledger") / "lua" / "point.lua").read_text())
 
 _RESERVED = {
     0: Reserved.STALE,
@@ -215,9 +216,10 @@ class RedisLedger:
             "XADD", ledger, "*", "t", EntryType.ERASURE, "b", customer_id
         )
 
-    async def set_plan(self, pointer: bytes) -> None:
-        """Point every replica at a plan and bandit snapshot."""
-        await self._connection.execute("SET", self._keys.plan, pointer)
+    async def set_plan(self, pointer: bytes, *, expected: bytes | None) -> bool:
+        """Point every replica at a plan and bandit snapshot, if what it replaces is as expected."""
+        before = () if expected is None else (expected,)
+        return bool(await self._connection.script(_POINT, [self._keys.plan], [pointer, *before]))
 
     async def plan(self) -> bytes | None:
         """Return the pointer to the live plan."""

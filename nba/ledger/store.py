@@ -171,8 +171,12 @@ class LedgerStore(Protocol):
         """
         ...
 
-    async def set_plan(self, pointer: bytes) -> None:
-        """Point every replica at a plan and bandit snapshot."""
+    async def set_plan(self, pointer: bytes, *, expected: bytes | None) -> bool:
+        """Point every replica at a plan and bandit snapshot, if what it replaces is as expected.
+
+        ``expected`` is the pointer that was read before, ``None`` where there was none. Returns
+        ``False``, and changes nothing, where another was set meanwhile.
+        """
         ...
 
     async def plan(self) -> bytes | None:

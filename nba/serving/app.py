@@ -20,6 +20,7 @@ from nba.access import Permission
 from nba.bootstrap import Runtime, key_service, open_gate, open_log, open_runtime
 from nba.control.opening import open_changes
 from nba.decision.budgeting import Spending
+from nba.decision.compiling import ChildCompiler
 from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
 from nba.decision.pipeline import DecisionInputs, decide
@@ -39,7 +40,7 @@ from nba.serving.decisions import DecisionEndpoints
 from nba.serving.docs import docs_routes
 from nba.serving.endpoint import PUBLIC, Call, Endpoint, Operation
 from nba.serving.events import EventEndpoints
-from nba.serving.follower import PlanFollower
+from nba.serving.follower import LOOK_SECONDS, PlanFollower
 from nba.serving.following import Following
 from nba.serving.keys import KeyEndpoints
 from nba.serving.metrics import Metrics
@@ -49,6 +50,7 @@ from nba.serving.problems import Reply, refusal
 from nba.serving.shared import SharedView
 from nba.serving.simulating import SimulationEndpoints
 from nba.settings import Settings
+from nba.worker.pointing import Pointing
 
 _REPLICA_BITS = 64
 
@@ -82,7 +84,8 @@ def create_app(settings: Settings) -> Application:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runtime(settings) as runtime:
+        compiler = ChildCompiler()
+        async with open_runtime(settings, compiler) as runtime:
             metrics = Metrics()
             admission = Admission(
                 runtime.ledger,
@@ -102,8 +105,8 @@ def create_app(settings: Settings) -> Application:
                 runtime.rollouts,
                 runtime.repository,
                 replica=f"{runtime.random_bits(_REPLICA_BITS):x}",
-                poll_seconds=settings.poll_seconds,
-                swapped=_warm,
+                poll_seconds=min(settings.poll_seconds, LOOK_SECONDS),
+                swapped=warm,
                 prepared=view.look,
             )
             gate = open_gate(settings, runtime.api_keys, runtime.clock)
@@ -125,6 +128,7 @@ def create_app(settings: Settings) -> Application:
                 task.cancel()
             with suppress(UnavailableError):
                 await follower.leave()
+            await asyncio.to_thread(compiler.close)
 
     app = FastAPI(
         title="NBA",
@@ -262,8 +266,8 @@ def _operations(
 
 
 def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
-    service = open_changes(runtime.settings, runtime.control)
-    following = Following(follower)
+    service = open_changes(runtime.settings, runtime.control, runtime.repository)
+    following = Following(follower, Pointing(runtime.ledger, runtime.control))
     return {
         **ChangeEndpoints(service, following).operations(),
         **SimulationEndpoints(runtime.settings, service).operations(),
@@ -272,7 +276,7 @@ def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
     }
 
 
-def _warm(plan: Plan) -> None:
+def warm(plan: Plan) -> None:
     """Decide once in every placement, so that no request pays for a first time."""
     features = plan.features.read(None, at_ms=0).features
     for placement in plan.placements:

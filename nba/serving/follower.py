@@ -23,8 +23,11 @@ from nba.features.rollout import REPLICA_SECONDS, Followed, Rollout, RolloutStor
 from nba.features.union import union
 from nba.ledger.store import LedgerStore
 
+LOOK_SECONDS = 0.05
+"""How often a replica looks where it is pointed; a look is two keys, read with all else that is."""
+
 _SAY_SECONDS = 1.0
-_COLLECT_SHARE = 20.0  # of the time, at most one part goes into looking for what lets go
+_LET_GO_SECONDS = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -75,14 +78,15 @@ class PlanFollower:
         self._poll_seconds = poll_seconds
         self._swapped = swapped
         self._prepared_for = prepared
-        self._wanted: tuple[PlanPointer, Rollout | None] | None = None
-        self._refused: tuple[PlanPointer, Rollout | None] | None = None
+        self._wanted: tuple[str, Rollout | None] | None = None
+        self._refused: tuple[str, Rollout | None] | None = None
         self._plan: Plan | None = None
         self._sets: _Sets | None = None
         self._retired: list[ref[FeatureSet]] = []
-        self._collect_from = 0.0
         self._said: Followed | None = None
         self._heard_at = 0.0
+        self._collect_at = 0.0
+        self._patience_seconds = _LET_GO_SECONDS
 
     def plan(self) -> Plan | None:
         """Return the live plan, or ``None`` before the first."""
@@ -116,15 +120,6 @@ class PlanFollower:
             await asyncio.sleep(self._poll_seconds)
             await self._look()
 
-    async def look_ahead(self) -> None:
-        """Compile what is published as soon as it is, so that following it is but a swap."""
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            try:
-                await asyncio.to_thread(self._repository.prepare)
-            except Exception as error:  # noqa: BLE001  # following it says what is wrong, and once
-                _logger.debug("what is published cannot be prepared yet: %s", error)
-
     async def leave(self) -> None:
         """Say that this replica ends."""
         await self._rollouts.leave(self._replica)
@@ -149,11 +144,12 @@ class PlanFollower:
         packed, rollout = await asyncio.gather(self._ledger.plan(), self._rollouts.rollout())
         if packed is None:
             return False
-        wanted = read_pointer(packed), rollout
+        pointer = read_pointer(packed)
+        wanted = pointer.version, rollout
         if wanted in (self._wanted, self._refused):
             return False
         try:
-            plan, sets = await self._prepared(*wanted)
+            plan, sets = await self._prepared(pointer, rollout)
             await self._prepared_for(plan)
         except (UnavailableError, NotFoundError):
             raise  # to be tried again: a store is away, or lags behind the pointer
@@ -164,6 +160,8 @@ class PlanFollower:
         self._plan, self._sets = plan, sets
         if before is not None and sets is not before:
             self._retired += [ref(before.reading), ref(before.writing)]
+            self._patience_seconds = _LET_GO_SECONDS
+            self._collect_at = asyncio.get_running_loop().time() + _LET_GO_SECONDS
         return True
 
     async def _prepared(self, pointer: PlanPointer, rollout: Rollout | None) -> tuple[Plan, _Sets]:
@@ -179,8 +177,8 @@ class PlanFollower:
         sets = self._sets
         if sets is None:
             return
-        followed = sets.followed if self._has_let_go() else Followed()
         now = asyncio.get_running_loop().time()
+        followed = sets.followed if self._has_let_go(now) else Followed()
         if followed == self._said and now - self._heard_at < _SAY_SECONDS:
             return
         await self._rollouts.beat(self._replica, followed)
@@ -190,16 +188,21 @@ class PlanFollower:
             gc.freeze()
         self._said, self._heard_at = followed, now
 
-    def _has_let_go(self) -> bool:
-        """Say whether nothing holds the sets of before any more."""
+    def _has_let_go(self, now: float) -> bool:
+        """Say whether nothing holds the sets of before any more.
+
+        What is under way holds them for some milliseconds, an error may in a cycle: looking for
+        those walks everything there is, and every request waits for it, so it is for later, and
+        for ever later where it does not help.
+        """
         self._retired = [retired for retired in self._retired if retired() is not None]
-        started = asyncio.get_running_loop().time()
-        if self._retired and started >= self._collect_from:
-            gc.unfreeze()  # an error may have left a cycle
+        if self._retired and now >= self._collect_at:
+            gc.unfreeze()
             gc.collect()
-            ended = asyncio.get_running_loop().time()
-            self._collect_from = ended + _COLLECT_SHARE * (ended - started)
+            gc.freeze()
             self._retired = [retired for retired in self._retired if retired() is not None]
+            self._patience_seconds *= 2
+            self._collect_at = now + self._patience_seconds
         return not self._retired
 
     def _prepare(self, pointer: PlanPointer, rollout: Rollout | None) -> tuple[Plan, _Sets]:

@@ -8,32 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import blake2b
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits import OnlineLogistic
-from nba.decision.plan import Plan, new_learner
+from nba.bandits import CorrectionFitter, HybridLearner
+from nba.decision.plan import Plan
 from nba.domain.catalog import Autonomy
 from nba.domain.ids import PlacementId
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
 from nba.ledger.store import START
+from nba.worker.kinship import kin_of
+from nba.worker.pointing import state_key
 from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
 
 MAX_WARM_ROWS = 50_000
 """Latest resolutions a fresh state is taught from the log."""
-
-
-def state_key(plan: Plan) -> str:
-    """Return what a learned state belongs to: the models it corrects and its own inputs."""
-    settings = plan.source.bandit
-    parts = (sorted(plan.source.model_versions.items()), msgspec.to_builtins(settings))
-    return blake2b(msgspec.json.encode(parts), digest_size=8).hexdigest()
 
 
 class Learner:
@@ -43,11 +36,18 @@ class Learner:
     """
 
     def __init__(
-        self, plan: Plan, state: OnlineLogistic | None, positions: Mapping[str, str]
+        self,
+        plan: Plan,
+        state: HybridLearner | None,
+        positions: Mapping[str, str],
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         self.plan = plan
-        self.key = state_key(plan)
-        self.state = state or new_learner(plan.source.bandit)
+        self.key = state_key(plan.source)
+        if state is None:
+            state = HybridLearner(plan.source.bandit, fitter)
+            state.online.ensure(action.id for action in plan.catalog.actions)
+        self.state = state
         self.positions = dict(positions)
 
     def learn(self, row: NDArray[np.float32], placement: str, action: str, label: float) -> bool:
@@ -69,8 +69,18 @@ class Learner:
         self.state.update(action, logit, z, label)
         return True
 
+    def start_new(self) -> int:
+        """Start every action that is new where its kin have got to; return how many there are."""
+        known = set(self.state.online.actions)
+        actions = self.plan.catalog.actions
+        new = [action for action in actions if action.id not in known]
+        return sum(self.state.start(a.id, kin_of(a, actions, known)) for a in new)
+
     def warm(self, log: DecisionLog) -> int:
-        """Teach a fresh state what the log holds that the live models were not trained on."""
+        """Teach a fresh state what the log holds that the live models were not trained on.
+
+        Forests are not fitted; they are due afterwards where that was enough.
+        """
         trained = [model.trained_through_ms for _, model in self.plan.source.models]
         since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
         taught = 0

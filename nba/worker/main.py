@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
+from nba.bandits import CorrectionFitter
 from nba.bootstrap import (
     Runtime,
     embedded_files,
@@ -17,6 +18,7 @@ from nba.bootstrap import (
     open_runtime,
     system_clock,
 )
+from nba.catalog.publications import Publication
 from nba.decision.changes import change_faults
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
@@ -28,9 +30,11 @@ from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.budgets import BudgetKeeper
+from nba.worker.choosing import ChoiceWatcher, Spread
 from nba.worker.erasing import Eraser
 from nba.worker.fairness import FairnessCounter
 from nba.worker.metrics import WorkerMetrics
+from nba.worker.pointing import Pointing
 from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
 from nba.worker.records import Records
@@ -45,6 +49,7 @@ ERASE_SECONDS = 0.5
 PROFILE_SECONDS = 60.0
 BUDGET_SECONDS = 1.0
 FAIRNESS_SECONDS = 2.0
+BANDIT_SECONDS = 2.0
 
 AUTHOR = "worker"
 """Who publishes, for the audit trail."""
@@ -52,15 +57,19 @@ AUTHOR = "worker"
 _logger = logging.getLogger(__name__)
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; what is in memory is written before returning."""
+async def run_worker(settings: Settings, fitter: CorrectionFitter | None = None) -> None:
+    """Work until SIGTERM or SIGINT; what is in memory is written before returning.
+
+    ``fitter`` fits the bandit's forests; without one it learns online alone.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
         registry = _registry_if_installed(settings)
-        await WorkerProcess(runtime, open_log(settings), registry, stop).run()
+        log = open_log(settings)
+        await WorkerProcess(runtime, log, registry, stop, fitter=fitter).run()
 
 
 class WorkerProcess:
@@ -72,6 +81,8 @@ class WorkerProcess:
         Where rows are written.
     registry
         Where models come from; ``None`` decides on priors.
+    fitter
+        Fits the bandit's forests; without one it learns online alone.
 
     """
 
@@ -81,6 +92,8 @@ class WorkerProcess:
         log: DecisionLog,
         registry: ModelRegistry | None,
         stop: asyncio.Event,
+        *,
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         settings = runtime.settings
         self._runtime = runtime
@@ -88,6 +101,7 @@ class WorkerProcess:
         records = Records(runtime.ledger, runtime.repository)
         self._budgets = BudgetKeeper(runtime.budgets, records, clock=runtime.clock)
         self._fairness = FairnessCounter(runtime.shared, records, clock=runtime.clock)
+        self._choices = ChoiceWatcher()
         self._worker = Worker(
             runtime.ledger,
             log,
@@ -101,7 +115,8 @@ class WorkerProcess:
                 folders=embedded_files(settings),
                 clock=runtime.clock,
             ),
-            watchers=(self._budgets, self._fairness),
+            watchers=(self._budgets, self._fairness, self._choices),
+            fitter=fitter,
         )
         self._publisher = Publisher(
             runtime.control,
@@ -109,9 +124,12 @@ class WorkerProcess:
             alias=settings.model_alias,
             clock=runtime.clock,
             four_eyes=settings.four_eyes,
+            repository=runtime.repository,
         )
+        self._pointing = Pointing(runtime.ledger, runtime.control)
         self._plan: Plan | None = None
-        self._refused: str | None = None
+        self._followed: Publication | None = None
+        self._refused: Publication | None = None
         self._stores = Stores.of(runtime, log)
         self._bringing: asyncio.Task[None] | None = None
         self._metrics = WorkerMetrics()
@@ -138,6 +156,8 @@ class WorkerProcess:
             _Chore(PROFILE_SECONDS, self._profile),
             _Chore(BUDGET_SECONDS, self._budgets.sweep),
             _Chore(FAIRNESS_SECONDS, self._judge),
+            _Chore(BANDIT_SECONDS, self._watch_bandit),
+            _Chore(BANDIT_SECONDS, self._worker.adopt_saved),
         ]
         while not self._stop.is_set():
             done = 0
@@ -194,23 +214,28 @@ class WorkerProcess:
         if not await asyncio.to_thread(self._publisher.models_moved, self._plan.source.specs):
             return False
         note = "a model was promoted"
-        plan = await asyncio.to_thread(lambda: self._publisher.promote(note=note, author=AUTHOR))
-        return await self._go_live(plan)
+        await asyncio.to_thread(lambda: self._publisher.promote(note=note, author=AUTHOR))
+        return await self._follow_current()
 
     async def _follow_current(self) -> bool:
-        """Go live with the plan the control store says is current, if it is another one."""
-        current = await asyncio.to_thread(self._runtime.control.current)
-        if current is None or current == self._refused:
-            return False
-        if self._plan is not None and current == self._plan.digest:
+        """Teach under what was published last; replicas are pointed there before it is compiled."""
+        latest = next(iter(await asyncio.to_thread(self._runtime.control.publications, 1)), None)
+        if latest is None or latest in (self._followed, self._refused):
             return False
         try:
-            plan = await asyncio.to_thread(self._runtime.repository.get, PlanPointer(current))
+            await self._pointing.at_current()
+            pointer = PlanPointer(latest.version)
+            plan = await asyncio.to_thread(self._runtime.repository.get, pointer)
         except (CorruptRecordError, DefinitionError) as error:
-            _logger.error("plan %s is refused; the last one stays live: %s", current, error)  # noqa: TRY400  # faults are for people, a traceback is not
-            self._refused = current
+            _logger.error("plan %s is refused; the last one stays live: %s", latest.version, error)  # noqa: TRY400  # faults are for people, a traceback is not
+            self._refused = latest
             return False
-        return await self._go_live(plan)
+        await asyncio.to_thread(self._publisher.follow, plan)
+        pointer = await self._worker.follow(plan, latest.id)
+        self._plan, self._followed = plan, latest
+        versions = dict(plan.source.model_versions)
+        _logger.info("plan %s is live, models %s", pointer.version, versions)
+        return True
 
     async def _publish(self, project: Project, note: str) -> bool:
         """Publish a project; where profiles change with it, step by step and beside the loop."""
@@ -221,10 +246,8 @@ class WorkerProcess:
             if current.layout_id != project.features.layout_id:
                 self._bringing = asyncio.create_task(self._bring_in(project, note))
                 return await self._follow_current()
-        plan = await asyncio.to_thread(
-            lambda: self._publisher.publish(project, note=note, author=AUTHOR)
-        )
-        return await self._go_live(plan)
+        await asyncio.to_thread(lambda: self._publisher.publish(project, note=note, author=AUTHOR))
+        return await self._follow_current()
 
     def _live_features(self) -> FeatureSet | None:
         current = self._runtime.control.current()
@@ -248,15 +271,6 @@ class WorkerProcess:
             )
         except NbaError as error:
             _logger.error("the project is not brought in; `nba publish` tries again: %s", error)  # noqa: TRY400  # the error says all
-
-    async def _go_live(self, plan: Plan) -> bool:
-        await asyncio.to_thread(self._publisher.follow, plan)
-        pointer = await self._worker.follow(plan)
-        self._plan = plan
-        _logger.info(
-            "plan %s is live, models %s", pointer.version, dict(plan.source.model_versions)
-        )
-        return True
 
     async def _step(self) -> int:
         done = await self._worker.step()
@@ -296,6 +310,12 @@ class WorkerProcess:
         rates = await self._fairness.judge(self._plan)
         self._metrics.judged(rates)
         return len(rates)
+
+    async def _watch_bandit(self) -> int:
+        """Show what the bandit learns and how choices spread; return how many are broken."""
+        spreads = self._choices.spreads()
+        self._metrics.learned(self._worker.learning, spreads)
+        return sum(found.spread is Spread.BROKEN for found in spreads)
 
     async def _prune(self) -> int:
         """Forget snapshots of the bandit that no record held can have been decided with."""

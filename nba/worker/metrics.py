@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from nba.bandits import HybridLearner
 from nba.errors import UnavailableError
 from nba.measurement.feature_health import HealthReport
+from nba.worker.choosing import PlacementSpread, Spread
 from nba.worker.fairness import GroupRate
 
 _FLUSH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -70,6 +72,24 @@ class WorkerMetrics:
             registry=self.registry,
         )
 
+        self._learner = {
+            name: Gauge(f"nba_bandit_{name}", text, registry=self.registry)
+            for name, text in {
+                "updates": "Resolved choices the bandit has learned from",
+                "refits": "Times its forests were fitted or given up",
+                "change_alarms": "Times it noticed that the world had changed",
+            }.items()
+        }
+        self._choices = {
+            name: Gauge(f"nba_choices_{name}", text, ["placement"], registry=self.registry)
+            for name, text in {
+                "entropy": "Mean entropy of action probabilities, as a share of that of equal ones",
+                "top_share": "Share of the most frequent action among the latest choices",
+                "surprise": "Standard errors between what came of choices and what was expected",
+                "broken": "1 where nearly all get the same and nothing stands behind it",
+            }.items()
+        }
+
     def serve(self, host: str, port: int) -> None:
         """Answer Prometheus from a thread of its own.
 
@@ -109,6 +129,24 @@ class WorkerMetrics:
         for found in rates:
             self._rate.labels(found.policy, found.group).set(found.rate)
             self._breach.labels(found.policy, found.group).set(found.above - found.below)
+
+    def learned(self, state: HybridLearner | None, spreads: Sequence[PlacementSpread]) -> None:
+        """Show what the bandit has learned from, and how choices spread."""
+        if state is not None:
+            self._learner["updates"].set(state.updates)
+            self._learner["refits"].set(state.refits)
+            self._learner["change_alarms"].set(state.alarms)
+        for gauge in self._choices.values():
+            gauge.clear()
+        for found in spreads:
+            shown = {
+                "entropy": found.entropy,
+                "top_share": found.share,
+                "surprise": found.surprise,
+                "broken": float(found.spread is Spread.BROKEN),
+            }
+            for name, value in shown.items():
+                self._choices[name].labels(found.placement).set(value)
 
     def profiled(self, report: HealthReport) -> None:
         """Show the latest daily profiles; features that are gone are shown no longer."""

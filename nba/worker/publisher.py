@@ -26,11 +26,11 @@ from nba.catalog.publications import (
 from nba.catalog.store import ControlStore
 from nba.decision.artifact import PlanSource, pack_plan, unpack_plan, version_of
 from nba.decision.plan import Plan, compile_plan
+from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import Definitions, Project
 from nba.domain.clock import Clock
 from nba.domain.ids import ModelName
 from nba.errors import ConflictError, CorruptRecordError, DefinitionError, NotFoundError
-from nba.features import StoredLayout
 from nba.models import ModelRegistry, ModelSpec, PropensityModel
 
 PUBLISH, ROLLBACK = "publish", "rollback"
@@ -65,6 +65,8 @@ class Publisher:
         The alias whose version of each model is live.
     four_eyes
         Whether files may change no live object, as nobody else has approved it.
+    repository
+        Compiles, and keeps what it compiled for who follows in the same process.
 
     """
 
@@ -76,8 +78,10 @@ class Publisher:
         alias: str,
         clock: Clock,
         four_eyes: bool = False,
+        repository: PlanRepository | None = None,
     ) -> None:
         self._control = control
+        self._repository = repository or PlanRepository(control)
         self._registry = registry
         self._alias = alias
         self._clock = clock
@@ -155,6 +159,7 @@ class Publisher:
         changes: Sequence[ObjectChange] = ()
         if verb == ROLLBACK:
             changes = self._restored(digest, live)
+            self._repository.get(PlanPointer(digest))  # what does not compile is not made live
         elif kept is not None and kept.objects is not None:
             self._require_approved(live, kept.objects)
             changes = changes_between(live, kept.objects, note=note, author=author)
@@ -205,20 +210,15 @@ class Publisher:
         note: str,
         author: str,
     ) -> Plan:
-        known = [
-            StoredLayout.from_builtins(msgspec.msgpack.decode(data))
-            for data in self._control.layouts().values()
-        ]
         artifact = pack_plan(definitions, models)
         digest = version_of(artifact)
-        plan = compile_plan(unpack_plan(artifact), digest=digest)
+        plan = self._repository.compiled(artifact, digest)
         at_ms = self._clock()
         layout = definitions.features.layout
         self._control.save_layout(layout.layout_id, msgspec.msgpack.encode(layout.to_builtins()))
         self._control.save_plan(digest, artifact, note=note, author=author, at_ms=at_ms)
         self._kept[digest] = kept
-        readable = plan.features.with_previous(known)
-        return plan.with_features(readable, readable)
+        return plan
 
     def _publish(
         self,

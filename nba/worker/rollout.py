@@ -37,6 +37,7 @@ from nba.ledger.log import DecisionLog
 from nba.ledger.store import LedgerStore
 from nba.worker.backfill import Backfill, BackfillReport
 from nba.worker.past import Past
+from nba.worker.pointing import Pointing
 
 FOLLOW_SECONDS = 60.0
 """How long replicas may take to follow a step."""
@@ -128,7 +129,7 @@ class RolloutRun:
         if live is None or live.features.layout_id == coming.features.layout_id:
             if under_way is not None:
                 await self._settle(None)
-            await asyncio.to_thread(make_current)
+            await self._swap(make_current)
             return RolloutReport(digest=digest)
         faults = [fault for _, fault in conflicts(live.features, coming.features)]
         if faults:
@@ -145,7 +146,7 @@ class RolloutRun:
         if backfill and added:
             report = await self._backfill(live, coming, added)
         self.told("swap", 0)
-        await asyncio.to_thread(make_current)
+        await self._swap(make_current)
         await self._followed(Followed(digest, rollout))
         await self._settle(digest)
         return RolloutReport(digest=digest, added=added, backfill=report)
@@ -165,6 +166,10 @@ class RolloutRun:
         both = union(live.features, coming.features)
         for features in (live.features, coming.features, both):
             save_layout(self.stores.control, features.layout)
+
+    async def _swap(self, make_current: Callable[[], None]) -> None:
+        await asyncio.to_thread(make_current)
+        await Pointing(self.stores.ledger, self.stores.control).at_current()
 
     async def _step(self, name: str, rollout: Rollout) -> None:
         self.told(name, 0)

@@ -18,8 +18,9 @@ from typing import Protocol
 
 import msgspec
 
-from nba.bandits import OnlineLogistic
+from nba.bandits import CorrectionFitter, HybridLearner
 from nba.catalog.store import ControlStore
+from nba.decision.learned import LearnedStates, SnapshotWriter
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.recording import named_features, recorded_features
@@ -32,6 +33,7 @@ from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
 from nba.worker.erasing import Eraser
 from nba.worker.learning import Learner
+from nba.worker.pointing import Pointing
 from nba.worker.positions import milliseconds, ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 from nba.worker.resolving import Resolver
@@ -94,6 +96,8 @@ class Worker:
         Erases customers; by default from ``log`` alone.
     watchers
         Told of every batch, once it is joined.
+    fitter
+        Fits the bandit's forests; ``None`` does without.
 
     Attributes
     ----------
@@ -114,6 +118,7 @@ class Worker:
         expiry_grace_ms: int = 60_000,
         eraser: Eraser | None = None,
         watchers: Sequence[Watcher] = (),
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         self._ledger = ledger
         self._log = log
@@ -126,54 +131,88 @@ class Worker:
         self._resolver = Resolver(ledger, self._records, clock=clock, grace_ms=expiry_grace_ms)
         self._positions = dict.fromkeys(range(ledger.partitions), START)
         self._writer = LogWriter(log, ledger.partitions)
+        self._pointing = Pointing(ledger, control)
+        self._publication = 0
+        self._fitter = fitter
+        self._states = LearnedStates(control, fitter)
+        self._snapshots = SnapshotWriter(control, clock)
         self._learner: Learner | None = None
         self._taught = 0
+        self._changed = False
         self._snapshot = 0
-        self._sequence = 0
         self._saved: Mapping[str, str] = {}
         self.oldest_read_ms: int | None = None
 
-    async def follow(self, plan: Plan) -> PlanPointer:
+    async def follow(self, plan: Plan, publication: int = 0) -> PlanPointer:
         """Teach under a plan from now on; return the pointer replicas should follow.
 
-        A plan with models that nothing was learned about yet is live at once and believes them;
-        what the log knows beyond them follows as its first snapshot.
+        They are pointed there unless something later than ``publication`` was published, which is
+        to be followed next. A plan with models that nothing was learned about yet is live at once
+        and believes them; what the log knows beyond them follows as its first snapshot.
         """
+        self._publication = publication
         current = self._learner
-        fresh = Learner(plan, None, {})
+        fresh = Learner(plan, None, {}, self._fitter)
         if current is not None and current.key == fresh.key:
             self._learner = Learner(plan, current.state, current.positions)
         else:
             self._learner = await self._opened(fresh)
+        self._changed |= bool(self._learner.start_new())
         if not await self.publish_snapshot():
             await self._point(plan, self._snapshot)
-        return PlanPointer(plan.digest, self._snapshot)
+        return PlanPointer(plan.digest, self._snapshot, publication)
+
+    async def adopt_saved(self) -> bool:
+        """Go on from a snapshot that somebody else saved, such as one rebuilt from the log."""
+        learner = self._learner
+        if learner is None:
+            return False
+        latest = await asyncio.to_thread(self._control.latest_snapshot, learner.key)
+        if latest is None or latest.sequence <= self._snapshots.sequence:
+            return False
+        fresh = Learner(learner.plan, None, {}, self._fitter)
+        self._learner = await self._opened(fresh)
+        await self._point(learner.plan, self._snapshot)
+        _logger.info("bandit snapshot %d was saved by somebody else and is adopted", self._snapshot)
+        return True
 
     async def _opened(self, fresh: Learner) -> Learner:
         kept = await asyncio.to_thread(self._control.latest_snapshot, fresh.key)
         # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
         self._learner, self._snapshot, self._taught, self._saved = None, 0, 0, {}
         if kept is not None:
+            self._snapshots.pass_by(kept)
             try:
-                state = OnlineLogistic.from_bytes(kept.state, fresh.plan.source.bandit)
+                state, forests = self._states.open(kept, fresh.plan.source.bandit)
             except UNREADABLE as error:
                 leave_out(f"snapshot {kept.sequence}", error)
             else:
                 self._snapshot, self._taught = kept.sequence, state.updates
-                self._sequence = max(self._sequence, kept.sequence)
+                self._snapshots.continue_from(kept, state, forests)
                 self._saved = kept.positions
+                if self._fitter is not None:
+                    await asyncio.to_thread(fresh.warm, self._log)
+                    state.remember(fresh.state)
+                self._go_back(kept.positions)
                 return Learner(fresh.plan, state, kept.positions)
         await self._point(fresh.plan, 0)
         await self.flush()
         warmed = await asyncio.to_thread(fresh.warm, self._log)
+        await asyncio.to_thread(fresh.state.refit_if_due)
         _logger.info("bandit state %s taught %d resolutions from the log", fresh.key, warmed)
         for partition, position in self._positions.items():
             logged = self._writer.written(LogTable.RESOLUTIONS, partition)
             fresh.reach(partition, max(position, logged, key=ordinal))
         return fresh
 
+    def _go_back(self, positions: Mapping[str, str]) -> None:
+        """Read again what a snapshot has not learned; nothing else takes note of it twice."""
+        for partition, position in self._positions.items():
+            learned = positions.get(str(partition), START)
+            self._positions[partition] = min(position, learned, key=ordinal)
+
     async def _point(self, plan: Plan, snapshot: int) -> None:
-        await self._ledger.set_plan(PlanPointer(plan.digest, snapshot).to_bytes())
+        await self._pointing.at(PlanPointer(plan.digest, snapshot, self._publication))
 
     async def step(self) -> int:
         """Process what is new in the ledger once; return how many entries."""
@@ -193,10 +232,17 @@ class Worker:
                 await self._erase(entry)
             else:
                 self._note(entry, batch)
+                await self._refit()
             self._positions[entry.partition] = entry.position
             if self._learner is not None:
                 self._learner.reach(entry.partition, entry.position)
         return len(entries)
+
+    async def _refit(self) -> None:
+        """Fit the bandit's forests where that is due; nothing is learned meanwhile."""
+        learner = self._learner
+        if learner is not None and learner.state.refit_due:
+            await asyncio.to_thread(learner.state.refit)
 
     async def expire(self) -> int:
         """Resolve choices whose horizon has passed; return how many there were."""
@@ -213,21 +259,28 @@ class Worker:
         return rows
 
     async def publish_snapshot(self) -> bool:
-        """Publish what the bandit learned since the last snapshot, if anything."""
+        """Publish what the bandit learned since the last snapshot, if anything.
+
+        Where somebody else saved a later one meanwhile, learning goes on from that one.
+        """
         learner = self._learner
-        if learner is None or learner.state.updates == self._taught:
+        if learner is None or (learner.state.updates == self._taught and not self._changed):
             return False
-        at_ms = self._clock()
-        sequence = max(at_ms, self._sequence + 1)
-        state, updates = learner.state.to_bytes(), learner.state.updates
-        positions = dict(learner.positions)
-        await asyncio.to_thread(
-            self._control.save_snapshot, sequence, learner.key, state, positions, at_ms
+        if await self.adopt_saved():
+            return True
+        updates, positions = learner.state.updates, dict(learner.positions)
+        sequence = await asyncio.to_thread(
+            self._snapshots.save, learner.key, learner.state, positions
         )
-        self._sequence = sequence
         await self._point(learner.plan, sequence)
         self._snapshot, self._taught, self._saved = sequence, updates, positions
+        self._changed = False
         return True
+
+    @property
+    def learning(self) -> HybridLearner | None:
+        """What the bandit knows now; ``None`` before a plan is followed."""
+        return None if self._learner is None else self._learner.state
 
     @property
     def buffered_rows(self) -> int:

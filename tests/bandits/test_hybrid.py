@@ -18,6 +18,10 @@ def leaf(value):
     return CorrectionForest([0, 0], [], [], [], [], [], [0, 1], [value])
 
 
+def encoded(**forests):
+    return msgspec.msgpack.encode(forests)
+
+
 def fit_mean(rows):
     """Fit how far labels lie from one half on average: a forest that is made in no time."""
     return leaf(float(rows.labels.mean() - 0.5))
@@ -79,7 +83,7 @@ def test_without_a_fitter_it_is_the_online_learner():
 
 def test_a_forest_is_believed_as_far_as_the_stacker_says():
     learner = HybridLearner(SETTINGS, fit_mean)
-    learner.forests["offer0"] = leaf(2.0)
+    learner.take_forests(encoded(offer0=leaf(2.0).to_parts()))
     assert logits(learner, ("offer0", "offer1"))[0] == pytest.approx([-1.5 + 0.7 * 2.0, -1.5])
 
 
@@ -182,6 +186,37 @@ def test_without_memory_it_decides_the_same_from_fewer_bytes():
     assert again.to_bytes() == learner.to_bytes()
 
 
+def test_forests_can_be_kept_apart():
+    """What decides is whole again once they are back, taken over or shared."""
+    learner = taught(HybridLearner(SETTINGS, fit_mean), stream(200))
+    rest = learner.to_bytes(forests=False, memory=False)
+    taken, shared = HybridLearner.from_bytes(rest), HybridLearner.from_bytes(rest)
+    assert not taken.forests
+    taken.take_forests(learner.forests_to_bytes())
+    shared.share_forests(learner)
+    for again in (taken, shared):
+        assert np.array_equal(logits(again), logits(learner))
+        assert again.refits == learner.refits == 3
+        assert again.to_bytes(memory=False) == learner.to_bytes(memory=False)
+
+
+def test_actions_that_are_reset_are_as_never_seen():
+    learner = taught(HybridLearner(SETTINGS, fit_mean), stream(200))
+    before = logits(learner)
+    learner.reset(["offer0", "never"])
+    after = logits(learner)
+    assert after[:, 0].tolist() == [-1.5, -1.5]
+    assert np.array_equal(after[:, 1], before[:, 1])
+    assert set(learner.forests) == {"offer1", "offer2"}
+    assert len(learner._memory.of("offer0")) == 0
+
+
+def test_settings_without_forests_have_none():
+    settings = BanditSettings(features=SETTINGS.features, forests=False)
+    learner = taught(HybridLearner(settings, fit_mean), stream(200))
+    assert (dict(learner.forests), learner.refits) == ({}, 0)
+
+
 def test_a_state_of_the_online_learner_alone_is_read_and_learned_on_from():
     online = OnlineLogistic(SETTINGS)
     online.update_many(*stream(50))
@@ -217,8 +252,8 @@ FAR = CorrectionForest([0, 1], [3], [0.0], [True], [~0], [~1], [0, 2], [1.0, 2.0
         (lambda data: changed(data, stacker=[b"1", b"2"]), "stacker"),
         (lambda data: changed(data, detector=[b"1", 0, 0]), "change detector"),
         (lambda data: changed(data, memory={"a": b"1"}), "not 6 wide"),
-        (lambda data: changed(data, forests={"a": [b"1"] * 8}), "correction forest"),
-        (lambda data: changed(data, forests={"a": FAR}), "'a' asks for more than 3 inputs"),
+        (lambda data: changed(data, forests=encoded(a=[b"1"] * 8)), "correction forest"),
+        (lambda data: changed(data, forests=encoded(a=FAR)), "'a' asks for more than 3 inputs"),
     ],
 )
 def test_bytes_that_are_not_a_state_are_refused(break_, message):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nba.bandits.trees import BoundForests, CorrectionForest
+from nba.bandits.trees import BoundForests, CorrectionForest, ForestTable
 from nba.errors import CorruptRecordError
 
 # Two trees: x0 <= 1 (NaN right) above x1 <= 0 (NaN left) on its left; and a leaf alone.
@@ -22,6 +22,13 @@ FOREST = CorrectionForest(
     leaf_value=[10.0, 20.0, 30.0, 0.5],
 )
 NONE = CorrectionForest([0], [], [], [], [], [], [0], [])
+
+
+def bind(many):
+    """Bind forests to candidates numbered as they come, beside one that is no candidate."""
+    known = {str(index): forest for index, forest in enumerate(many) if forest is not None}
+    table = ForestTable({"other": FOREST, **known})
+    return BoundForests(table, [str(index) for index in range(len(many))])
 
 
 def by_hand(forest, inputs):
@@ -81,7 +88,7 @@ VALUES = st.sampled_from([-1.0, 0.0, -0.0, 0.5, 0.7, 1.0, 3.0, np.nan])
     st.sampled_from([-1.0, 0.5, 2.0]),
 )
 def test_corrections_are_those_found_by_hand(many, z, model_logit):
-    bound = BoundForests(many)
+    bound = bind(many)
     found = bound.corrections(np.full(len(many), model_logit), np.array(z))
     expected = [0.0 if one is None else by_hand(one, (model_logit, *z)) for one in many]
     assert found.tolist() == expected
@@ -105,13 +112,20 @@ def test_a_threshold_itself_goes_left_and_missing_where_it_is_said(inputs, value
 
 
 def test_each_candidate_has_its_own_logit_in_its_own_forest():
-    bound = BoundForests([FOREST, None, FOREST])
+    bound = bind([FOREST, None, FOREST])
     corrections = bound.corrections(np.array([0.0, 0.0, 5.0]), np.array([1.0]))
     assert corrections.tolist() == [20.5, 0.0, 30.5]
 
 
+def test_candidates_may_come_in_any_order_and_twice():
+    table = ForestTable({"a": FOREST, "b": NONE})
+    bound = BoundForests(table, ["b", "a", "never", "a"])
+    assert bound.present.tolist() == [True, True, False, True]
+    assert bound.corrections(np.zeros(4), np.array([1.0])).tolist() == [0.0, 20.5, 0.0, 20.5]
+
+
 def test_no_forest_and_an_empty_one_correct_nothing():
-    assert BoundForests([]).corrections(np.zeros(0), np.zeros(1)).tolist() == []
+    assert bind([]).corrections(np.zeros(0), np.zeros(1)).tolist() == []
     assert NONE.value(3.0, np.zeros(1)) == 0.0
 
 

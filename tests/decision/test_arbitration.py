@@ -86,7 +86,7 @@ def test_a_scores_deviation_is_that_of_its_logit_carried_over(make_shop, inputs)
     weights = np.full(len(slot.actions), 0.7)
     scored = score(slot, plan, features, weights)
     step = 1e-6 * np.sqrt(
-        slot.learner.variances(slot.model_logits(features), plan.learner_inputs(features))
+        slot.learner.estimate(slot.model_logits(features), plan.learner_inputs(features))[1]
     )
     logits = np.log(scored.propensities / (1.0 - scored.propensities))
     moved = 1.0 / (1.0 + np.exp(-(logits + step)))
@@ -140,13 +140,9 @@ class Lost:
     def __init__(self, variance):
         self.variance = variance
 
-    def logits(self, model_logits, _z):
-        """Return them as they are."""
-        return model_logits
-
-    def variances(self, model_logits, _z):
-        """Answer nonsense."""
-        return np.full(len(model_logits), self.variance)
+    def estimate(self, model_logits, _z):
+        """Return the logits as they are, and nonsense."""
+        return model_logits, np.full(len(model_logits), self.variance)
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -1.0])

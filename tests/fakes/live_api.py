@@ -55,7 +55,7 @@ async def _publish(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         publisher = Publisher(runtime.control, None, alias="champion", clock=system_clock)
         plan = publisher.publish(load_project(ROOT), note="", author="tests")
-        await runtime.ledger.set_plan(PlanPointer(plan.digest).to_bytes())
+        await runtime.ledger.set_plan(PlanPointer(plan.digest).to_bytes(), expected=None)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

@@ -292,9 +292,30 @@ def test_erasing_a_customer_leaves_nothing_of_them(with_ledger):
 def test_the_plan_pointer_is_what_was_set_last(with_ledger):
     async def check(ledger: LedgerStore) -> None:
         assert await ledger.plan() is None
-        await ledger.set_plan(b"one")
-        await ledger.set_plan(b"two")
+        assert await ledger.set_plan(b"one", expected=None)
+        assert await ledger.set_plan(b"two", expected=b"one")
         assert await ledger.plan() == b"two"
+
+    with_ledger(check)
+
+
+@pytest.mark.parametrize("expected", [None, b"one", b"", b"two\x00"])
+def test_the_plan_pointer_stays_where_another_was_set_meanwhile(with_ledger, expected):
+    async def check(ledger: LedgerStore) -> None:
+        await ledger.set_plan(b"one", expected=None)
+        await ledger.set_plan(b"two", expected=b"one")
+        assert not await ledger.set_plan(b"three", expected=expected)
+        assert await ledger.plan() == b"two"
+
+    with_ledger(check)
+
+
+def test_of_all_who_set_the_plan_pointer_at_once_one_does(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        names = [f"{number}".encode() for number in range(20)]
+        done = await asyncio.gather(*[ledger.set_plan(name, expected=None) for name in names])
+        assert sum(done) == 1
+        assert await ledger.plan() == names[done.index(True)]
 
     with_ledger(check)
 

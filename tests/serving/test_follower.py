@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nba.catalog.memory import MemoryControlStore
+from nba.decision.learned import pack_learned
 from nba.decision.plan import Plan, new_learner
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import Project, load_project
@@ -65,7 +66,11 @@ class Setting:
 
     def point(self, pointer: bytes) -> None:
         """Set the pointer."""
-        asyncio.run(self.ledger.set_plan(pointer))
+        asyncio.run(self.set_pointer(pointer))
+
+    async def set_pointer(self, pointer: bytes) -> None:
+        """Set the pointer, whatever it was."""
+        assert await self.ledger.set_plan(pointer, expected=await self.ledger.plan())
 
     def follow(self) -> bool:
         """Look once."""
@@ -107,7 +112,7 @@ def test_a_new_snapshot_of_the_same_plan_is_a_new_version(setting: Setting) -> N
     digest = setting.publish()
     setting.point(PlanPointer(digest).to_bytes())
     setting.follow()
-    state = new_learner(setting.follower.require().source.bandit).to_bytes()
+    state = pack_learned(new_learner(setting.follower.require().source.bandit), 0)
     setting.control.save_snapshot(7, "key", state, positions={}, at_ms=1)
     setting.point(PlanPointer(digest, 7).to_bytes())
     assert setting.follow() is True
@@ -116,6 +121,15 @@ def test_a_new_snapshot_of_the_same_plan_is_a_new_version(setting: Setting) -> N
     with pytest.raises(NotFoundError):
         setting.follow()
     assert setting.follower.require().version == f"{digest}.7"
+
+
+def test_a_later_publication_of_what_is_followed_is_nothing_new(setting: Setting) -> None:
+    digest = setting.publish()
+    setting.point(PlanPointer(digest, 0, 1).to_bytes())
+    assert setting.follow() is True
+    setting.point(PlanPointer(digest, 0, 3).to_bytes())
+    assert setting.follow() is False
+    assert setting.swapped == [digest]
 
 
 @pytest.mark.parametrize("pointer", [b"", b"\xff", b"\x93\x01\x02\x03", b"plan"])
@@ -177,12 +191,12 @@ def test_it_goes_on_following_after_an_error(setting: Setting) -> None:
         live = asyncio.Event()
         loop = asyncio.get_running_loop()
         setting.warmed = lambda: loop.call_soon_threadsafe(live.set)
-        await setting.ledger.set_plan(b"\xff")
+        await setting.set_pointer(b"\xff")
         await setting.follower.start()
         assert setting.follower.plan() is None
         task = asyncio.create_task(setting.follower.run())
         await asyncio.sleep(0.01)
-        await setting.ledger.set_plan(PlanPointer(digest).to_bytes())
+        await setting.set_pointer(PlanPointer(digest).to_bytes())
         async with asyncio.timeout(10):
             await live.wait()
             while setting.follower.plan() is None:  # noqa: ASYNC110  # it is live a moment later

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nba.bandits.memory import Remembered
-from nba.bandits.trees import BoundForests
+from nba.bandits.trees import BoundForests, ForestTable
 from nba.models.lightgbm_text import parse_lightgbm
 from nba.training.corrections import PARAMETERS, TREES, correction_of, fit_correction
 
@@ -51,7 +51,7 @@ def test_scores_are_those_of_lightgbm_to_the_last_bit(missing):
     forest = correction_of(parse_lightgbm(booster.model_to_string()).trees)
     rows = situations(booster)
     expected = booster.predict(rows, raw_score=True)
-    bound = BoundForests([forest])
+    bound = BoundForests(ForestTable({"offer": forest}), ["offer"])
     found = [float(bound.corrections(row[:1], row[1:])[0]) for row in rows]
     assert found == expected.tolist()
     assert [forest.value(row[0], row[1:]) for row in rows] == found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from shop import NOW_MS, Shop, stump, write_project
 
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.artifact import version_of
+from nba.decision.plan import Plan
+from nba.decision.plans import PlanRepository
 from nba.decision.project import load_project
 from nba.domain.clock import ManualClock
 from nba.domain.ids import CustomerId
@@ -264,16 +265,35 @@ def test_profiles_of_an_older_layout_are_read_by_name(
     assert set(view.consents.values()) == {True}
 
 
-def test_a_plan_that_does_not_compile_changes_nothing(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
+def test_a_plan_that_does_not_compile_changes_nothing(shop: Shop, tmp_path: Path) -> None:
+    def refuse(*_: object) -> Plan:
         raise CorruptRecordError("it does not fit")
 
     before = shop.control.current(), shop.control.layouts(), shop.control.audit_log(10)
     changed = load_project(write_project(tmp_path / "changed", features=("features:\n", _INCOME)))
-    monkeypatch.setattr("nba.worker.publisher.compile_plan", refuse)
-    publish: Callable[..., object] = shop.publisher.publish
+    repository = PlanRepository(shop.control, refuse)
+    publisher = Publisher(
+        shop.control, shop.registry, alias="live", clock=shop.clock, repository=repository
+    )
     with pytest.raises(CorruptRecordError, match="does not fit"):
-        publish(changed, note="", author="test")
+        publisher.publish(changed, note="", author="test")
     assert (shop.control.current(), shop.control.layouts(), shop.control.audit_log(10)) == before
+
+
+def test_a_rollback_to_what_does_not_compile_any_more_changes_nothing(
+    shop: Shop, tmp_path: Path
+) -> None:
+    def refuse(*_: object) -> Plan:
+        raise CorruptRecordError("it does not fit")
+
+    first = shop.plan.digest
+    changed = load_project(write_project(tmp_path / "b", policies=("limit: 2", "limit: 1")))
+    shop.publisher.publish(changed, note="", author="test")
+    before = shop.control.publications(10), shop.control.audit_log(10)
+    repository = PlanRepository(shop.control, refuse)
+    publisher = Publisher(
+        shop.control, shop.registry, alias="live", clock=shop.clock, repository=repository
+    )
+    with pytest.raises(CorruptRecordError, match="does not fit"):
+        publisher.make_current(first, note="", author="test", verb=ROLLBACK)
+    assert (shop.control.publications(10), shop.control.audit_log(10)) == before

@@ -23,7 +23,7 @@ from nba.ledger.log import LogTable
 from nba.ledger.memory import MemoryLedger
 from nba.ledger.memory_log import MemoryLog
 from nba.ledger.records import ResolutionEntry
-from nba.worker.learning import state_key
+from nba.worker.pointing import state_key
 from nba.worker.runner import Worker
 
 GRACE_MS = 60_000
@@ -446,7 +446,7 @@ class _Run:
         assert Counter(events) == Counter(f"m{n + 1}" for n in range(self.ordered))
 
     def taught(self) -> bytes:
-        kept = self.shop.control.latest_snapshot(state_key(self.shop.plan))
+        kept = self.shop.control.latest_snapshot(state_key(self.shop.plan.source))
         assert kept is not None
         return kept.state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nba.domain.policy import Missing
-from nba.policies.audiences import compile_audiences
+from nba.policies.audiences import Among, compile_audiences
 from nba.policies.kind import Cause, PolicyKind, Problem
 from nba.policies.situation import Situation
 from nba.policies.stage import FIRST_CAUSE, OPEN, SECOND_CAUSE, Gate, Selected, Stage, Surroundings
@@ -69,15 +70,21 @@ def compile_audience_policies(
         for gate, item in enumerate(selected, start=surroundings.first_gate)
     ]
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        for gate, policy, among, not_among in tests:
-            excluded = not_among.holds(situation)
-            inside = not policy.in_ or among.holds(situation)
-            if excluded:
-                closed[gate] = THIRD_CAUSE
-            elif inside is False:
-                closed[gate] = FIRST_CAUSE
-            elif inside is None or excluded is None:
-                closed[gate] = SECOND_CAUSE if policy.missing is Missing.CLOSED else OPEN
+    return Stage(tuple(Gate(item.index, item.rows) for item in selected), partial(_close, tests))
 
-    return Stage(tuple(Gate(item.index, item.rows) for item in selected), close)
+
+def _close(
+    tests: Sequence[tuple[int, AudiencePolicy, Among, Among]],
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    for gate, policy, among, not_among in tests:
+        excluded = not_among.holds(situation)
+        inside = not policy.in_ or among.holds(situation)
+        if excluded:
+            closed[gate] = THIRD_CAUSE
+        elif inside is False:
+            closed[gate] = FIRST_CAUSE
+        elif inside is None or excluded is None:
+            closed[gate] = SECOND_CAUSE if policy.missing is Missing.CLOSED else OPEN

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -112,7 +113,7 @@ class Budget(PolicyKind):
         return self._units(self.limit)
 
     @property
-    def terms(self) -> str:
+    def added_up_by(self) -> str:
         """What spending must have in common to be added up, besides the policy's id."""
         zone = f"@{self.zone}" if self.period in CALENDAR else ""
         return f"{self.unit}/{self.period}{zone}"
@@ -259,15 +260,28 @@ def compile_budgets(selected: Sequence[Selected[Budget]], surroundings: Surround
         gates.extend(meter.gates)
     boosted = [meter for meter in meters if meter.policy.minimum > 0]
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        for meter in meters:
-            meter.close(situation, closed)
+    return Stage(
+        tuple(gates), partial(_close, meters), partial(_weigh, boosted) if boosted else None
+    )
 
-    def weigh(situation: Situation, weights: NDArray[np.float64]) -> None:
-        for meter in boosted:
-            meter.weigh(situation, weights)
 
-    return Stage(tuple(gates), close, weigh if boosted else None)
+def _weigh(
+    boosted: Sequence[_Meter],
+    situation: Situation,
+    weights: NDArray[np.float64],
+) -> None:
+    for meter in boosted:
+        meter.weigh(situation, weights)
+
+
+def _close(
+    meters: Sequence[_Meter],
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    for meter in meters:
+        meter.close(situation, closed)
 
 
 class _Coded(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -62,12 +63,18 @@ def compile_consents(
             lookups.append((gate, consent_code(channel, purpose), unknown))
             gates.append(Gate(item.index, np.array(rows, dtype=np.int32)))
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        for gate, code, unknown in lookups:
-            granted = situation.consents.get(code)
-            if granted is None:
-                closed[gate] = unknown
-            elif not granted:
-                closed[gate] = FIRST_CAUSE
+    return Stage(tuple(gates), partial(_close, lookups))
 
-    return Stage(tuple(gates), close)
+
+def _close(
+    lookups: Sequence[tuple[int, int, int]],
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    for gate, code, unknown in lookups:
+        granted = situation.consents.get(code)
+        if granted is None:
+            closed[gate] = unknown
+        elif not granted:
+            closed[gate] = FIRST_CAUSE

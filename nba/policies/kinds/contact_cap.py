@@ -6,9 +6,10 @@ counts one second more rather than one contact too few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numba
@@ -23,6 +24,7 @@ from nba.policies.counting import (
     LONGEST_WINDOW,
     SHORTEST_WINDOW,
     Counted,
+    Selections,
     flat,
     groups,
     in_words,
@@ -143,33 +145,48 @@ def compile_caps(selected: Sequence[Selected[ContactCap]], surroundings: Surroun
             calendars.setdefault(cap.window, []).append(number)
     first = surroundings.first_gate
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        history = situation.history
-        now_s = situation.at_ms // MILLISECONDS_PER_SECOND
-        since_s = now_s - rolling_s
-        nowhere: list[int] = []
-        for window, numbers in calendars.items():
-            zone = window.zone_for(situation.time_zone)
-            if zone is None:
-                nowhere.extend(numbers)
-            else:
-                since_s[numbers] = window.start_s(now_s, zone)
-        _close_reached(
-            history.table,
-            history.complete_since_s,
-            now_s,
-            *selections,
-            since_s,
-            rules,
-            releases,
-            release_starts,
-            closed,
-            first,
-        )
-        for number in nowhere:
-            closed[first + number] = _THIRD_CAUSE
+    return Stage(
+        gates,
+        partial(_close, selections, rules, releases, release_starts, rolling_s, calendars, first),
+    )
 
-    return Stage(gates, close)
+
+def _close(
+    selections: Selections,
+    rules: NDArray[np.int64],
+    releases: NDArray[np.uint32],
+    release_starts: NDArray[np.int64],
+    rolling_s: NDArray[np.int64],
+    calendars: Mapping[CalendarWindow, Sequence[int]],
+    first: int,
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    history = situation.history
+    now_s = situation.at_ms // MILLISECONDS_PER_SECOND
+    since_s = now_s - rolling_s
+    nowhere: list[int] = []
+    for window, numbers in calendars.items():
+        zone = window.zone_for(situation.time_zone)
+        if zone is None:
+            nowhere.extend(numbers)
+        else:
+            since_s[numbers] = window.start_s(now_s, zone)
+    _close_reached(
+        history.table,
+        history.complete_since_s,
+        now_s,
+        *selections,
+        since_s,
+        rules,
+        releases,
+        release_starts,
+        closed,
+        first,
+    )
+    for number in nowhere:
+        closed[first + number] = _THIRD_CAUSE
 
 
 @numba.njit(cache=True)

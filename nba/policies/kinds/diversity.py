@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numba
@@ -82,25 +83,55 @@ def compile_diversity(selected: Sequence[Selected[Diversity]], surroundings: Sur
     n_branches = len(numbers)
     first = surroundings.first_shut
 
-    def close(situation: Situation, _: NDArray[np.uint8], shut: NDArray[np.uint8]) -> None:
-        table = situation.history.table
-        if situation.answer_from < len(table):
-            _shut_full(
-                table[situation.answer_from :],
-                *selections,
-                limits,
-                branches,
-                branch_starts,
-                n_branches,
-                rows,
-                starts,
-                row_branches,
-                row_starts,
-                shut,
-                first,
-            )
+    return Stage(
+        gates,
+        partial(
+            _close,
+            selections,
+            limits,
+            branches,
+            branch_starts,
+            n_branches,
+            rows,
+            starts,
+            row_branches,
+            row_starts,
+            first,
+        ),
+    )
 
-    return Stage(gates, close)
+
+def _close(
+    selections: Selections,
+    limits: NDArray[np.int64],
+    branches: NDArray[np.uint32],
+    branch_starts: NDArray[np.int64],
+    n_branches: int,
+    rows: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    row_branches: NDArray[np.uint32],
+    row_starts: NDArray[np.int64],
+    first: int,
+    situation: Situation,
+    _: NDArray[np.uint8],
+    shut: NDArray[np.uint8],
+) -> None:
+    table = situation.history.table
+    if situation.answer_from < len(table):
+        _shut_full(
+            table[situation.answer_from :],
+            *selections,
+            limits,
+            branches,
+            branch_starts,
+            n_branches,
+            rows,
+            starts,
+            row_branches,
+            row_starts,
+            shut,
+            first,
+        )
 
 
 def _branches(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numba
@@ -21,6 +22,7 @@ from nba.policies.counting import (
     LONGEST_WINDOW,
     SHORTEST_WINDOW,
     Counted,
+    Selections,
     flat,
     in_words,
     places,
@@ -87,24 +89,36 @@ def compile_exclusions(
     )
     first = surroundings.first_shut
 
-    def close(situation: Situation, _: NDArray[np.uint8], shut: NDArray[np.uint8]) -> None:
-        history = situation.history
-        _shut_others(
-            history.table,
-            history.complete_since_s,
-            situation.at_ms // MILLISECONDS_PER_SECOND,
-            situation.answer_from,
-            *selections,
-            windows_s,
-            column,
-            codes,
-            rows,
-            starts,
-            shut,
-            first,
-        )
+    return Stage(gates, partial(_close, selections, windows_s, column, codes, rows, starts, first))
 
-    return Stage(gates, close)
+
+def _close(
+    selections: Selections,
+    windows_s: NDArray[np.int64],
+    column: int,
+    codes: NDArray[np.uint32],
+    rows: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    first: int,
+    situation: Situation,
+    _: NDArray[np.uint8],
+    shut: NDArray[np.uint8],
+) -> None:
+    history = situation.history
+    _shut_others(
+        history.table,
+        history.complete_since_s,
+        situation.at_ms // MILLISECONDS_PER_SECOND,
+        situation.answer_from,
+        *selections,
+        windows_s,
+        column,
+        codes,
+        rows,
+        starts,
+        shut,
+        first,
+    )
 
 
 @numba.njit(cache=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -135,11 +136,17 @@ def compile_fairness(selected: Sequence[Selected[Fairness]], surroundings: Surro
         watched.append((gate, item.policy, symbol.column, codes))
         gates.append(Gate(item.index, item.rows))
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        for gate, policy, column, codes in watched:
-            closed[gate] = _cause(policy, situation, float(situation.symbols[column]), codes)
+    return Stage(tuple(gates), partial(_close, watched) if gates else None)
 
-    return Stage(tuple(gates), close if gates else None)
+
+def _close(
+    watched: Sequence[tuple[int, Fairness, int, Mapping[int, int]]],
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    for gate, policy, column, codes in watched:
+        closed[gate] = _cause(policy, situation, float(situation.symbols[column]), codes)
 
 
 def _cause(policy: Fairness, situation: Situation, value: float, codes: Mapping[int, int]) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.domain.ids import uniform_hash
-from nba.policies.audiences import compile_audiences
+from nba.policies.audiences import Among, compile_audiences
 from nba.policies.kind import Cause, PolicyKind, Problem
 from nba.policies.situation import Situation
 from nba.policies.stage import FIRST_CAUSE, Gate, Selected, Stage, Surroundings
@@ -69,12 +70,18 @@ def compile_holdouts(selected: Sequence[Selected[Holdout]], surroundings: Surrou
         for gate, item in enumerate(selected, start=surroundings.first_gate)
     ]
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        customer_id = situation.customer_id
-        for gate, policy, customers, audiences in groups:
-            if uniform_hash(policy.salt, customer_id) >= policy.share or customer_id in customers:
-                continue
-            if not audiences.holds(situation):
-                closed[gate] = FIRST_CAUSE
+    return Stage(gates, partial(_close, groups))
 
-    return Stage(gates, close)
+
+def _close(
+    groups: Sequence[tuple[int, Holdout, frozenset[str], Among]],
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    customer_id = situation.customer_id
+    for gate, policy, customers, audiences in groups:
+        if uniform_hash(policy.salt, customer_id) >= policy.share or customer_id in customers:
+            continue
+        if not audiences.holds(situation):
+            closed[gate] = FIRST_CAUSE

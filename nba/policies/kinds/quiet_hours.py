@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -215,22 +215,28 @@ def compile_quiet_hours(
         policy = item.policy
         by_zone.setdefault(policy.zone, []).append((gate, policy, timetable_of(policy)))
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        at_s = situation.at_ms // MILLISECONDS_PER_SECOND
-        for fixed, policies in by_zone.items():
-            zone = find_zone(fixed or situation.time_zone)
-            if zone is None:
-                for gate, policy, _table in policies:
-                    closed[gate] = SECOND_CAUSE if policy.missing is Missing.CLOSED else OPEN
-                continue
-            wall = wall_of(datetime.fromtimestamp(at_s, zone))
-            for gate, policy, timetable in policies:
-                if timetable.open_from(wall.minute) != wall.minute:
-                    closed[gate] = FIRST_CAUSE
-                elif policy.is_unknown_in(wall.year):
-                    closed[gate] = THIRD_CAUSE
+    return Stage(gates, partial(_close, by_zone))
 
-    return Stage(gates, close)
+
+def _close(
+    by_zone: Mapping[str, Sequence[tuple[int, QuietHours, Timetable]]],
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    at_s = situation.at_ms // MILLISECONDS_PER_SECOND
+    for fixed, policies in by_zone.items():
+        zone = find_zone(fixed or situation.time_zone)
+        if zone is None:
+            for gate, policy, _table in policies:
+                closed[gate] = SECOND_CAUSE if policy.missing is Missing.CLOSED else OPEN
+            continue
+        wall = wall_of(datetime.fromtimestamp(at_s, zone))
+        for gate, policy, timetable in policies:
+            if timetable.open_from(wall.minute) != wall.minute:
+                closed[gate] = FIRST_CAUSE
+            elif policy.is_unknown_in(wall.year):
+                closed[gate] = THIRD_CAUSE
 
 
 def not_before(rows: Iterable[Sequence[QuietHours]], situation: Situation) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numba
@@ -85,26 +86,34 @@ def compile_rotations(selected: Sequence[Selected[Rotation]], surroundings: Surr
     families = _families(contents)
     rules = [(item, *bounds_ms(item.policy.starts, item.policy.ends)) for item in selected]
 
-    def narrow(situation: Situation, dropped_by: NDArray[np.int16]) -> None:
-        now_s = situation.at_ms // MILLISECONDS_PER_SECOND
-        for item, starts_ms, ends_ms in rules:
-            if starts_ms is not None and situation.at_ms < starts_ms:
-                continue
-            if ends_ms is not None and situation.at_ms >= ends_ms:
-                continue
-            _drop_others(
-                situation.history.table,
-                now_s - item.policy.window_seconds,
-                item.policy.by is Turn.FEWEST,
-                sorted_codes,
-                places,
-                families,
-                item.rows,
-                item.index,
-                dropped_by,
-            )
+    return Stage((), narrow=partial(_narrow, rules, sorted_codes, places, families))
 
-    return Stage((), narrow=narrow)
+
+def _narrow(
+    rules: Sequence[tuple[Selected[Rotation], int | None, int | None]],
+    sorted_codes: NDArray[np.uint32],
+    places: NDArray[np.intp],
+    families: NDArray[np.int64],
+    situation: Situation,
+    dropped_by: NDArray[np.int16],
+) -> None:
+    now_s = situation.at_ms // MILLISECONDS_PER_SECOND
+    for item, starts_ms, ends_ms in rules:
+        if starts_ms is not None and situation.at_ms < starts_ms:
+            continue
+        if ends_ms is not None and situation.at_ms >= ends_ms:
+            continue
+        _drop_others(
+            situation.history.table,
+            now_s - item.policy.window_seconds,
+            item.policy.by is Turn.FEWEST,
+            sorted_codes,
+            places,
+            families,
+            item.rows,
+            item.index,
+            dropped_by,
+        )
 
 
 def _families(contents: Sequence[Content]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numba
@@ -23,6 +24,7 @@ from nba.policies.counting import (
     LONGEST_WINDOW,
     SHORTEST_WINDOW,
     Counted,
+    Selections,
     in_words,
     name_problems,
     places,
@@ -103,20 +105,28 @@ def compile_sequences(
     rules = np.array([_rule(policy) for policy in policies], dtype=np.int64)
     first = surroundings.first_gate
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        history = situation.history
-        # The answer's own contacts come with what is decided, not before it.
-        _close_waiting(
-            history.table[: situation.answer_from],
-            history.complete_since_s,
-            situation.at_ms // MILLISECONDS_PER_SECOND,
-            *selections,
-            rules,
-            closed,
-            first,
-        )
+    return Stage(gates, partial(_close, selections, rules, first))
 
-    return Stage(gates, close)
+
+def _close(
+    selections: Selections,
+    rules: NDArray[np.int64],
+    first: int,
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    history = situation.history
+    # The answer's own contacts come with what is decided, not before it.
+    _close_waiting(
+        history.table[: situation.answer_from],
+        history.complete_since_s,
+        situation.at_ms // MILLISECONDS_PER_SECOND,
+        *selections,
+        rules,
+        closed,
+        first,
+    )
 
 
 def _rule(policy: SequencePolicy) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numba
@@ -23,6 +24,7 @@ from nba.policies.counting import (
     LONGEST_WINDOW,
     SHORTEST_WINDOW,
     Counted,
+    Selections,
     flat,
     groups,
     in_words,
@@ -174,22 +176,33 @@ def compile_suppressions(
     codes, starts = flat([codes for policy in policies for codes in _lists(policy)])
     first = surroundings.first_gate
 
-    def close(situation: Situation, closed: NDArray[np.uint8], _: NDArray[np.uint8]) -> None:
-        history = situation.history
-        _close_paused(
-            history.table,
-            history.complete_since_s,
-            situation.at_ms // MILLISECONDS_PER_SECOND,
-            *selections,
-            rules,
-            unknown_causes,
-            codes,
-            starts,
-            closed,
-            first,
-        )
+    return Stage(gates, partial(_close, selections, rules, unknown_causes, codes, starts, first))
 
-    return Stage(gates, close)
+
+def _close(
+    selections: Selections,
+    rules: NDArray[np.int64],
+    unknown_causes: NDArray[np.uint8],
+    codes: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    first: int,
+    situation: Situation,
+    closed: NDArray[np.uint8],
+    _: NDArray[np.uint8],
+) -> None:
+    history = situation.history
+    _close_paused(
+        history.table,
+        history.complete_since_s,
+        situation.at_ms // MILLISECONDS_PER_SECOND,
+        *selections,
+        rules,
+        unknown_causes,
+        codes,
+        starts,
+        closed,
+        first,
+    )
 
 
 def _lists(policy: Suppression) -> tuple[list[int], ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -64,10 +65,21 @@ def compile_validity(selected: Sequence[Selected[Validity]], surroundings: Surro
     causes[:, [item.id in candidates.withheld for item in items]] = _STALE_CAUSE
     first = surroundings.first_shut
 
-    def close(situation: Situation, _closed: NDArray[np.uint8], shut: NDArray[np.uint8]) -> None:
-        shut[first] = causes[bisect_right(moments, situation.at_ms)]
+    return Stage(
+        (Gate(selected[0].index, selected[0].rows, by_row=True),),
+        partial(_close, causes, moments, first),
+    )
 
-    return Stage((Gate(selected[0].index, selected[0].rows, by_row=True),), close)
+
+def _close(
+    causes: NDArray[np.uint8],
+    moments: Sequence[int],
+    first: int,
+    situation: Situation,
+    _closed: NDArray[np.uint8],
+    shut: NDArray[np.uint8],
+) -> None:
+    shut[first] = causes[bisect_right(moments, situation.at_ms)]
 
 
 def _cause(bounds: tuple[int | None, int | None], at_ms: int | None) -> int:

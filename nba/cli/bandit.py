@@ -1,0 +1,147 @@
+"""Commands for the bandit: what it has learned, learning it again, forgetting some of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from nba.bootstrap import load_settings, open_control, open_log, system_clock
+from nba.cli.output import AsJson, console, print_json, progress_bar
+from nba.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from nba.bandits import CorrectionFitter
+    from nba.catalog.store import ControlStore
+    from nba.decision.plan import Plan
+
+_SHOWN = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group."""
+    group = typer.Typer(
+        help="What the bandit has learned; learning it again.", no_args_is_help=True
+    )
+    group.command()(status)
+    group.command()(rebuild)
+    group.command()(reset)
+    app.add_typer(group, name="bandit")
+
+
+def fitter_if_installed() -> CorrectionFitter | None:
+    """Return what fits the bandit's forests; ``None`` where LightGBM is not installed."""
+    if find_spec("lightgbm") is None:
+        return None
+    from nba.training.corrections import fit_correction
+
+    return fit_correction
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Show what the bandit has learned under the live plan, by action."""
+    from nba.decision.learned import LearnedStates
+    from nba.worker.pointing import state_key
+
+    control = open_control(load_settings())
+    plan = _live(control)
+    kept = control.latest_snapshot(state_key(plan.source))
+    if kept is None:
+        raise NotFoundError("nothing has been learned under the live models yet")
+    state, _ = LearnedStates(control).open(kept, plan.source.bandit)
+    found: dict[str, Any] = {
+        "plan": plan.digest,
+        "snapshot": kept.sequence,
+        "updates": state.updates,
+        "refits": state.refits,
+        "change_alarms": state.alarms,
+        "actions": {
+            name: {"observations": state.online.count(name), "forest": name in state.forests}
+            for name in state.online.actions
+        },
+    }
+    if as_json:
+        print_json(found)
+        return
+    console.print(
+        f"plan {plan.digest}, snapshot {kept.sequence}: learned from {state.updates:,} choices, "
+        f"{state.refits} refits, {state.alarms} change alarms"
+    )
+    table = Table(box=None)
+    table.add_column("action")
+    table.add_column("observations", justify="right")
+    table.add_column("forest")
+    seen = sorted(found["actions"].items(), key=lambda item: -item[1]["observations"])
+    for name, about in seen[:_SHOWN]:
+        table.add_row(name, f"{about['observations']:,.1f}", "yes" if about["forest"] else "")
+    console.print(table)
+    if len(seen) > _SHOWN:
+        console.print(f"and {len(seen) - _SHOWN} more; --json shows all")
+
+
+def rebuild(*, as_json: AsJson = False) -> None:
+    """Teach a fresh bandit from the log; the service goes on from it within seconds."""
+    from nba.worker.relearning import rebuild as rebuild_state
+
+    settings = load_settings()
+    control = open_control(settings)
+    plan = _live(control)
+    with progress_bar(quiet=as_json) as bar:
+        bar.add_task("learning from the log", total=None)
+        done = rebuild_state(
+            control,
+            open_log(settings),
+            plan,
+            partitions=settings.partitions,
+            clock=system_clock,
+            fitter=fitter_if_installed(),
+        )
+    if as_json:
+        print_json(asdict(done))
+        return
+    console.print(
+        f"learned from {done.updates:,} choices of {len(done.actions)} actions; "
+        f"snapshot {done.snapshot} is saved, and the worker goes on from it"
+    )
+
+
+def reset(
+    action: Annotated[list[str] | None, typer.Option(help="An action's id; repeatable.")] = None,
+    term: Annotated[
+        list[str] | None, typer.Option(help="All actions with this term or below; repeatable.")
+    ] = None,
+    *,
+    warm: Annotated[bool, typer.Option(help="Start where their kin have got to.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Forget what was learned of some actions, as after their offer has changed."""
+    from nba.worker.relearning import reset as reset_state
+
+    control = open_control(load_settings())
+    done = reset_state(
+        control,
+        _live(control),
+        actions=tuple(action or ()),
+        terms=tuple(term or ()),
+        warm=warm,
+        clock=system_clock,
+    )
+    if as_json:
+        print_json(asdict(done))
+        return
+    console.print(
+        f"forgot what was learned of {', '.join(done.actions)}; "
+        f"snapshot {done.snapshot} is saved, and the worker goes on from it"
+    )
+
+
+def _live(control: ControlStore) -> Plan:
+    from nba.decision.plans import PlanPointer, PlanRepository
+
+    current = control.current()
+    if current is None:
+        raise NotFoundError("no plan is live yet; `nba publish` makes a project's files live")
+    return PlanRepository(control).get(PlanPointer(current))

@@ -1,0 +1,125 @@
+"""What the bandit has learned, as snapshots in the control store.
+
+A snapshot is published every few seconds and stays small; forests change seldom and are snapshots
+of their own, under a key of their own, that later ones name by number. What a learner remembers of
+its observations is in neither: it is taught again from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from nba.bandits import BanditSettings, CorrectionFitter, HybridLearner
+from nba.catalog.store import ControlStore, Snapshot
+from nba.domain.clock import Clock
+from nba.errors import CorruptRecordError, NotFoundError
+
+FORMAT = 1
+"""Version of the bytes; raised with every change to their meaning."""
+
+
+class _Packed(msgspec.Struct, forbid_unknown_fields=True):
+    """A snapshot; ``forests`` is the number of the one that holds them, 0 where there are none."""
+
+    format: int
+    forests: int
+    state: bytes
+
+
+class SnapshotWriter:
+    """Saves what is learned; forests only where they have changed. For one thread at a time.
+
+    Numbers of snapshots are milliseconds since the epoch, and rise; ``sequence`` is the last one
+    known.
+    """
+
+    def __init__(self, control: ControlStore, clock: Clock) -> None:
+        self._control = control
+        self._clock = clock
+        self.sequence = 0
+        self._forests: tuple[str, int, int] = "", 0, 0
+
+    def pass_by(self, snapshot: Snapshot) -> None:
+        """Let what is saved from now on have higher numbers than a snapshot, readable or not."""
+        self.sequence = max(self.sequence, snapshot.sequence)
+
+    def continue_from(self, snapshot: Snapshot, learner: HybridLearner, forests: int) -> None:
+        """Note what is saved already: a snapshot that was opened, and the number of its forests."""
+        self.pass_by(snapshot)
+        self._forests = snapshot.key, learner.refits, forests
+
+    def save(self, key: str, learner: HybridLearner, positions: Mapping[str, str]) -> int:
+        """Save a state that has come as far as ``positions``; return the snapshot's number."""
+        saved, refits, number = self._forests
+        if (saved, refits) != (key, learner.refits):
+            number = 0
+            if learner.forests:
+                number = self._save(forests_key(key), learner.forests_to_bytes(), {})
+            self._forests = key, learner.refits, number
+        return self._save(key, pack_learned(learner, number), positions)
+
+    def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
+        at_ms = self._clock()
+        sequence = max(at_ms, self.sequence + 1)
+        self._control.save_snapshot(sequence, key, state, positions, at_ms)
+        self.sequence = sequence
+        return sequence
+
+
+def forests_key(key: str) -> str:
+    """Return the key that forests of a state are kept under."""
+    return f"{key}.forests"
+
+
+def pack_learned(learner: HybridLearner, forests: int) -> bytes:
+    """Return a snapshot's bytes; ``forests`` is the number of the one that holds its forests."""
+    state = learner.to_bytes(forests=False, memory=False)
+    return msgspec.msgpack.encode(_Packed(FORMAT, forests, state))
+
+
+class LearnedStates:
+    """Reads snapshots; forests that the last one had too are taken from it. For one thread."""
+
+    def __init__(self, control: ControlStore, fitter: CorrectionFitter | None = None) -> None:
+        self._control = control
+        self._fitter = fitter
+        self._last: tuple[int, HybridLearner] | None = None
+
+    def open(
+        self, snapshot: Snapshot, settings: BanditSettings | None = None
+    ) -> tuple[HybridLearner, int]:
+        """Return what a snapshot holds, and the number of the one that holds its forests.
+
+        Raises :class:`CorruptRecordError` where it cannot be read, :class:`NotFoundError` where its
+        forests are not kept, and :class:`~nba.errors.ConflictError` where it was learned on other
+        features than ``settings`` name.
+        """
+        try:
+            packed = msgspec.msgpack.decode(snapshot.state, type=_Packed)
+        except msgspec.MsgspecError as error:
+            raise CorruptRecordError(
+                f"snapshot {snapshot.sequence} cannot be read: {error}; `nba bandit rebuild` makes "
+                "another from the log"
+            ) from error
+        if packed.format != FORMAT:
+            raise CorruptRecordError(
+                f"snapshot {snapshot.sequence} has format {packed.format}; this version reads "
+                f"{FORMAT}; `nba bandit rebuild` makes another from the log"
+            )
+        learner = HybridLearner.from_bytes(packed.state, settings, self._fitter)
+        if packed.forests:
+            self._give_forests(learner, packed.forests)
+        return learner, packed.forests
+
+    def _give_forests(self, learner: HybridLearner, number: int) -> None:
+        last = self._last
+        if last is not None and last[0] == number:
+            learner.share_forests(last[1])
+        else:
+            held = self._control.snapshot(number)
+            if held is None:
+                raise NotFoundError(f"bandit snapshot {number} with the forests is not kept")
+            learner.take_forests(held.state)
+        self._last = number, learner

@@ -1,0 +1,116 @@
+"""Learning again: the whole state from the log, or some actions from nothing.
+
+Both save a snapshot, which the worker finds and goes on from, whether it runs or starts later; what
+the ledger holds beyond it is learned then, as after any restart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nba.bandits import CorrectionFitter
+from nba.catalog.store import ControlStore
+from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
+from nba.decision.plan import Plan
+from nba.domain.catalog import Action
+from nba.domain.clock import Clock
+from nba.errors import Fault, InputError, NotFoundError
+from nba.ledger.log import DecisionLog, LogTable
+from nba.worker.kinship import kin_of
+from nba.worker.learning import Learner
+from nba.worker.pointing import state_key
+from nba.worker.positions import position_at, writer_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relearned:
+    """A snapshot that was saved; ``actions`` are those that it concerns."""
+
+    snapshot: int
+    updates: int
+    actions: tuple[str, ...]
+
+
+def rebuild(
+    control: ControlStore,
+    log: DecisionLog,
+    plan: Plan,
+    *,
+    partitions: int,
+    clock: Clock,
+    fitter: CorrectionFitter | None,
+) -> Relearned:
+    """Teach a fresh bandit everything in the log that the live models were not trained on.
+
+    The same log gives the same state, to the byte.
+    """
+    learner = Learner(plan, None, {}, fitter)
+    positions = {
+        str(partition): position_at(log.position(LogTable.RESOLUTIONS, writer_of(partition)))
+        for partition in range(partitions)
+    }
+    learner.warm(log)
+    learner.state.refit_if_due()
+    learner.start_new()
+    number = _writer(control, learner.key, clock).save(learner.key, learner.state, positions)
+    return Relearned(
+        snapshot=number, updates=learner.state.updates, actions=learner.state.online.actions
+    )
+
+
+def reset(
+    control: ControlStore,
+    plan: Plan,
+    *,
+    actions: tuple[str, ...] = (),
+    terms: tuple[str, ...] = (),
+    warm: bool = True,
+    clock: Clock,
+) -> Relearned:
+    """Forget what was learned of some actions, named or by their terms.
+
+    With ``warm`` they start again where their kin have got to, else at what the models say.
+
+    Raises :class:`NotFoundError` where nothing was learned yet, and :class:`InputError` where
+    nothing of that name is in the plan.
+    """
+    chosen = _chosen(plan, actions, terms)
+    key = state_key(plan.source)
+    kept = control.latest_snapshot(key)
+    if kept is None:
+        raise NotFoundError("nothing has been learned under the live models yet")
+    state, forests = LearnedStates(control).open(kept, plan.source.bandit)
+    writer = _writer(control, key, clock)
+    writer.continue_from(kept, state, forests)
+    ids = tuple(action.id for action in chosen)
+    state.reset(ids)
+    if warm:
+        known = set(state.online.actions) - set(ids)
+        state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
+    number = writer.save(key, state, kept.positions)
+    return Relearned(snapshot=number, updates=state.updates, actions=ids)
+
+
+def _writer(control: ControlStore, key: str, clock: Clock) -> SnapshotWriter:
+    """Return a writer whose snapshots come after those of a key that are there."""
+    writer = SnapshotWriter(control, clock)
+    for kept in (control.latest_snapshot(key), control.latest_snapshot(forests_key(key))):
+        if kept is not None:
+            writer.pass_by(kept)
+    return writer
+
+
+def _chosen(plan: Plan, actions: tuple[str, ...], terms: tuple[str, ...]) -> list[Action]:
+    known = plan.catalog.actions
+    present = plan.catalog.taxonomy.present(terms)
+    chosen = [a for a in known if a.id in actions or any(a.has_term(term) for term in present)]
+    unknown = [name for name in actions if name not in {action.id for action in known}]
+    faults = [
+        Fault("/action", f"there is no action {name!r}", "one of the live plan's")
+        for name in unknown
+    ]
+    if not chosen and not faults:
+        faults.append(Fault("/term", "no action carries such a term", "name an action or a term"))
+    if faults:
+        raise InputError(faults)
+    return chosen

@@ -1,0 +1,190 @@
+"""Learning again: from the log to the byte, some actions from nothing, and the worker goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from shop import DAY_MS, GREEDY, Shop, ask, write_project
+from stumps import fit_stump
+
+from nba.bandits import HybridLearner
+from nba.decision.learned import LearnedStates, forests_key
+from nba.domain.ids import DecisionId
+from nba.errors import InputError, NotFoundError
+from nba.worker.pointing import state_key
+from nba.worker.relearning import rebuild, reset
+from nba.worker.runner import Worker
+
+ROUNDS = 100
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(write_project(tmp_path, **GREEDY), partitions=1)
+
+
+def started(shop: Shop) -> Worker:
+    return Worker(
+        shop.ledger,
+        shop.log,
+        shop.control,
+        shop.repository,
+        clock=shop.clock,
+        expiry_grace_ms=shop.grace_ms,
+        fitter=fit_stump,
+    )
+
+
+async def play(shop: Shop, worker: Worker, first: int, rounds: int) -> None:
+    """Offer coats; whoever is above forty clicks."""
+    for number in range(first, first + rounds):
+        age = 20.0 + (number * 7) % 41
+        customer = f"c{number}"
+        await shop.put(customer, age=age)
+        answer = json.loads(await shop.service().decide(ask(customer, actions=("coat",))))
+        if answer["choices"][0]["action"] == "coat":
+            kind = "click" if age > 40.0 else "reject"
+            await shop.report(answer["decision_id"], kind, outcome_id=f"o{number}")
+        shop.clock.advance(seconds=60)
+        while await worker.step():
+            pass
+    await worker.flush()
+    await worker.publish_snapshot()
+
+
+def latest(shop: Shop) -> tuple[HybridLearner, int]:
+    kept = shop.control.latest_snapshot(state_key(shop.plan.source))
+    assert kept is not None
+    return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+
+
+def relearned(shop: Shop) -> Any:
+    return rebuild(
+        shop.control, shop.log, shop.plan, partitions=1, clock=shop.clock, fitter=fit_stump
+    )
+
+
+def test_forests_are_fitted_saved_once_and_decide(shop: Shop) -> None:
+    """Those above forty score higher for it, by the record's own plan version and in replay."""
+
+    async def run() -> None:
+        worker = started(shop)
+        await worker.follow(shop.plan)
+        await play(shop, worker, 0, ROUNDS)
+        await play(shop, worker, ROUNDS, 5)
+
+    asyncio.run(run())
+    state, number = latest(shop)
+    assert state.refits > 0
+    assert set(state.forests) == {"coat"}
+    assert number == shop.control.latest_snapshot(forests_key(state_key(shop.plan.source))).sequence
+    plan = asyncio.run(shop.live())
+    slot = plan.placements["web.hero"]
+    at = slot.action_ids.index("coat")
+    young, old = (
+        slot.learner.logits(slot.prior_logits, np.array([age, 0.0]))[at] for age in (25.0, 55.0)
+    )
+    assert old > young + 1.0
+    answer = asyncio.run(shop.decide("late", actions=("coat",)))
+    (packed,) = asyncio.run(shop.ledger.records([DecisionId(answer["decision_id"])]))
+    assert packed is not None
+    assert answer["plan_version"] == plan.version
+
+
+def test_a_restarted_worker_knows_its_forests_and_what_they_were_fitted_to(shop: Shop) -> None:
+    """And then goes on as one that never stopped."""
+
+    async def run(*, restart: bool) -> bytes:
+        one = Shop(shop.project.root, partitions=1)
+        worker = started(one)
+        await worker.follow(one.plan)
+        await play(one, worker, 0, ROUNDS)
+        if restart:
+            worker = started(one)
+            await worker.follow(one.plan)
+        await play(one, worker, ROUNDS, ROUNDS)
+        state = worker.learning
+        assert state is not None
+        return state.to_bytes()
+
+    assert asyncio.run(run(restart=True)) == asyncio.run(run(restart=False))
+
+
+def test_rebuilding_twice_gives_the_same_bytes_and_the_worker_goes_on_from_them(
+    shop: Shop,
+) -> None:
+    async def run() -> None:
+        worker = started(shop)
+        await worker.follow(shop.plan)
+        await play(shop, worker, 0, ROUNDS)
+        taught = worker.learning
+        assert taught is not None
+        done = relearned(shop)
+        first, _ = latest(shop)
+        again = relearned(shop)
+        second, _ = latest(shop)
+        assert first.to_bytes() == second.to_bytes()
+        assert again.snapshot > done.snapshot
+        assert done.updates == taught.updates
+        assert first.online.to_bytes() == taught.online.to_bytes()
+        assert await worker.adopt_saved()
+        assert not await worker.adopt_saved()
+        assert (await shop.live()).snapshot == again.snapshot
+        await play(shop, worker, ROUNDS, 3)
+        assert worker.learning is not None
+        assert worker.learning.updates > taught.updates
+
+    asyncio.run(run())
+
+
+def test_what_was_not_in_the_log_yet_is_learned_after_a_rebuild(shop: Shop) -> None:
+    async def run() -> None:
+        worker = started(shop)
+        await worker.follow(shop.plan)
+        await play(shop, worker, 0, 3)
+        answer = await shop.decide("late", actions=("coat",))
+        await shop.report(answer["decision_id"], "click", outcome_id="late")
+        while await worker.step():
+            pass  # learned, and not yet written
+        learned = worker.learning.updates if worker.learning else 0
+        shop.clock.advance(seconds=60)
+        relearned(shop)
+        assert not await worker.publish_snapshot() or worker.learning is not None
+        while await worker.step():
+            pass
+        assert worker.learning is not None
+        assert worker.learning.updates == learned
+
+    asyncio.run(run())
+
+
+def test_a_reset_forgets_what_is_named_and_nothing_else(shop: Shop) -> None:
+    async def run() -> None:
+        worker = started(shop)
+        await worker.follow(shop.plan)
+        await play(shop, worker, 0, ROUNDS)
+        before, _ = latest(shop)
+        assert before.online.count("coat") > 0
+        shop.clock.advance(seconds=DAY_MS / 1_000)
+        done = reset(shop.control, shop.plan, terms=("product:fashion",), clock=shop.clock)
+        assert set(done.actions) == {"coat", "shirt"}
+        after, _ = latest(shop)
+        assert after.online.count("coat") == 0
+        assert not after.forests
+        assert await worker.adopt_saved()
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_reset_is_said(shop: Shop) -> None:
+    with pytest.raises(NotFoundError, match="nothing has been learned"):
+        reset(shop.control, shop.plan, actions=("coat",), clock=shop.clock)
+    with pytest.raises(InputError, match="there is no action 'cape'"):
+        reset(shop.control, shop.plan, actions=("cape",), clock=shop.clock)
+    with pytest.raises(InputError, match="no action carries such a term"):
+        reset(shop.control, shop.plan, terms=("product:boats",), clock=shop.clock)
