@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,6 +21,14 @@ ROWS = {
     "gittins": "#7d7d7d",
 }
 _Z = 1.96
+_STYLE = {
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "learning curves",
+    "xtick.minor.bottom": False,
+}
+_DECIMALS = re.compile(r"(\d\.\d)\d+")
 
 
 def draw(by_table: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> None:
@@ -28,7 +38,7 @@ def draw(by_table: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> None:
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    plt.rcParams.update({"svg.hashsalt": "learning curves", "font.size": 8})
+    plt.rcParams.update(_STYLE)
     figure, axes = plt.subplots(2, 3, figsize=(9, 5.2), layout="constrained")
     for axis, (table, losses) in zip(axes.flat, by_table.items(), strict=False):
         for name, colour in ROWS.items():
@@ -44,8 +54,17 @@ def draw(by_table: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> None:
         axis.set_ylabel("mean loss so far")
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     RESULTS.mkdir(exist_ok=True)
-    figure.savefig(RESULTS / NAME, metadata={"Date": None, "Creator": None})
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
+    (RESULTS / NAME).write_text(smaller(text.getvalue()), encoding="utf-8")
+
+
+def smaller(svg: str) -> str:
+    """Return a picture whose coordinates have one decimal and whose lines are not indented."""
+    head, body = svg.split("<g id=", maxsplit=1)
+    lines = (head + "<g id=" + _DECIMALS.sub(r"\1", body)).splitlines()
+    return "\n".join(line.strip() for line in lines) + "\n"
 
 
 def _curve(

@@ -332,8 +332,13 @@ class HybridLearner:
             parts = msgspec.msgpack.decode(data, type=dict[str, list[bytes]])
         except msgspec.MsgspecError as error:
             raise CorruptRecordError(f"the bandit's forests cannot be read: {error}") from error
-        refits = self.refits
-        self._take({name: CorrectionForest.from_parts(part) for name, part in parts.items()})
+        refits, inputs = self.refits, 1 + len(self.settings.features)
+        forests = {name: CorrectionForest.from_parts(part) for name, part in parts.items()}
+        for name, forest in forests.items():
+            if forest.feature.max(initial=0) >= inputs:
+                found = f"the forest of {name!r} asks for more than {inputs} inputs"
+                raise CorruptRecordError(found)
+        self._take(forests)
         self.refits = refits
 
     def share_forests(self, other: HybridLearner) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nba.bandits.hybrid import CorrectionFitter, HybridLearner
+from nba.bandits.observations import as_observations
 from nba.bandits.protocols import Estimate
 from nba.bandits.settings import BanditSettings
 from nba.errors import Fault, InputError
@@ -84,14 +85,8 @@ class HybridModel:
         self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
     ) -> None:
         """Learn from observations in order; see :class:`nba.bandits.ValueModel`."""
-        rows = np.asarray(X, dtype=np.float64)
-        taken = np.asarray(actions)
-        earned = np.asarray(rewards, dtype=np.float64)
-        counts = np.ones(len(taken)) if weights is None else np.asarray(weights, dtype=np.float64)
-        wrong = [action for action in taken.tolist() if not 0 <= action < self.n_actions]
-        if wrong:
-            expected = f"0 to {self.n_actions - 1} is expected"
-            raise InputError([Fault("/actions", f"found {wrong[0]}", expected)])
+        sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
+        rows, taken, earned, counts = as_observations(X, actions, rewards, weights, **sizes)
         ids = [self._ids[action] for action in taken.tolist()]
         priors = np.full(len(ids), self._prior_logit)
         self.learner.online.observations(ids, priors, rows, earned, counts)
