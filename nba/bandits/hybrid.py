@@ -51,8 +51,9 @@ LEAST_REFIT = 60
 REFIT_PER_ACTION = 15
 """Observations before the first refit for each action seen."""
 
+
 LEAST_ROWS = 20
-"""Observations of an action that a forest needs, with both outcomes among them."""
+"""Observations of an action that a forest needs; the settings say how many of each outcome."""
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -242,7 +243,9 @@ class HybridLearner:
         fitted = dict(self._forests)
         for action_id in self.online.actions:
             rows = self._memory.of(action_id)
-            if len(rows) >= LEAST_ROWS and rows.labels.min() < rows.labels.max():
+            good = float(rows.labels.sum())
+            fewer = min(good, len(rows) - good)
+            if len(rows) >= LEAST_ROWS and fewer >= self.settings.forest_outcomes:
                 fitted[action_id] = self._fitter(rows)
         self._take(fitted)
         seen = self.updates - self._since

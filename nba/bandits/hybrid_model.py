@@ -14,6 +14,9 @@ from nba.bandits.protocols import Estimate
 from nba.bandits.settings import BanditSettings
 from nba.errors import Fault, InputError
 
+ALONE = BanditSettings(forest_outcomes=1)
+"""Where no propensity model stands beneath, forests pay early."""
+
 
 class HybridModel:
     """:class:`HybridLearner` for actions numbered from 0 and rewards from 0 to 1.
@@ -29,7 +32,7 @@ class HybridModel:
         The reward to expect of an action before anything is known of it. Where rewards are rare,
         say so: a prior of one half makes everything untried look splendid.
     settings
-        How it learns; their ``features`` are replaced.
+        How it learns, :data:`ALONE` by default; their ``features`` are replaced.
 
     Raises :class:`InputError` where a number is out of range.
 
@@ -51,7 +54,7 @@ class HybridModel:
         self.n_actions = n_actions
         self.n_features = n_features
         names = tuple(f"x{column}" for column in range(n_features))
-        self.learner = HybridLearner(replace(settings or BanditSettings(), features=names), fitter)
+        self.learner = HybridLearner(replace(settings or ALONE, features=names), fitter)
         self._ids = [str(action) for action in range(n_actions)]
         self._prior_logit = math.log(base_rate / (1.0 - base_rate))
         self._priors = np.full(n_actions, self._prior_logit)

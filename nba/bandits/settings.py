@@ -36,12 +36,13 @@ class BanditSettings:
     how firmly the prior, "the propensity model is right", is held. ``forgetting`` is the factor
     that older observations of an action lose with each new one; 1 forgets nothing. ``forests`` says
     whether forests correct the online model; they are fitted anew when the number of observations
-    has grown by ``refit_growth``, to the latest ``memory_rows`` of each action. When expectations
-    fit worse than before by ``change_threshold`` standard errors, most of what was learned is given
-    up; ``None`` never does. A snapshot of what was learned is published every
-    ``snapshot_seconds``. Scores are divided by ``reward_scale``, in the project's currency, before
-    exploring; ``None`` is the largest action value. ``gamma`` and ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to
-    ``epsilon_greedy``, ``temperature`` to ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and
+    has grown by ``refit_growth``, to the latest ``memory_rows`` of each action, once it has
+    ``forest_outcomes`` of both kinds: with fewer, forests mostly add noise to a propensity model
+    that stands beneath. When expectations fit worse than before by ``change_threshold`` standard
+    errors, most of what was learned is given up; ``None`` never does. A snapshot of what was
+    learned is published every ``snapshot_seconds``. Scores are divided by ``reward_scale``, in the
+    project's currency, before exploring; ``None`` is the largest action value. ``gamma`` and
+    ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to ``epsilon_greedy``, ``temperature`` to ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and
     ``elimination`` to ``regcb``, ``deviation_scale`` to ``thompson``. The last three explore by how
     sure the online learner is of each candidate.
 
@@ -69,6 +70,7 @@ class BanditSettings:
     forests: bool = True
     refit_growth: float = 1.5
     memory_rows: int = 5_000
+    forest_outcomes: int = 40
     change_threshold: float | None = 4.0
     snapshot_seconds: float = 2.0
     reward_scale: float | None = None
@@ -99,18 +101,22 @@ class BanditSettings:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")
-        if not 0.0 < self.forgetting <= 1.0:
-            expected = "a number above 0 and up to 1 is expected"
-            yield Fault("/forgetting", f"found {self.forgetting}", expected)
-        if not (1.0 < self.refit_growth <= _MOST_GROWTH):
-            expected = f"a number above 1 and up to {_MOST_GROWTH:g} is expected"
-            yield Fault("/refit_growth", f"found {self.refit_growth}", expected)
-        if not 0 < self.memory_rows <= _MOST_ROWS:
-            expected = f"a number from 1 to {_MOST_ROWS:,} is expected"
-            yield Fault("/memory_rows", f"found {self.memory_rows}", expected)
+        yield from self._bound_faults()
         for index, feature in enumerate(self.features):
             if feature in self.features[:index]:
                 yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")
+
+    def _bound_faults(self) -> Iterator[Fault]:
+        if not 0.0 < self.forgetting <= 1.0:
+            expected = "a number above 0 and up to 1 is expected"
+            yield Fault("/forgetting", f"found {self.forgetting}", expected)
+        if not 1.0 < self.refit_growth <= _MOST_GROWTH:
+            expected = f"a number above 1 and up to {_MOST_GROWTH:g} is expected"
+            yield Fault("/refit_growth", f"found {self.refit_growth}", expected)
+        for name in ("memory_rows", "forest_outcomes"):
+            if not 0 < getattr(self, name) <= _MOST_ROWS:
+                expected = f"a number from 1 to {_MOST_ROWS:,} is expected"
+                yield Fault(f"/{name}", f"found {getattr(self, name)}", expected)
 
 
 _BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {

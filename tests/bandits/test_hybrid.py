@@ -1,5 +1,7 @@
 """The default learner: exact at the prior, exact in its bytes, quick to give up what is wrong."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from nba.bandits.trees import CorrectionForest
 from nba.errors import ConflictError, CorruptRecordError, InputError
 from nba.training.corrections import fit_correction
 
-SETTINGS = BanditSettings(features=("age", "spend"))
+SETTINGS = BanditSettings(features=("age", "spend"), forest_outcomes=1)
 
 
 def leaf(value):
@@ -68,7 +70,7 @@ def test_an_action_never_seen_stays_there_while_others_learn():
 
 
 def test_without_a_fitter_it_is_the_online_learner():
-    settings = BanditSettings(features=SETTINGS.features, change_threshold=None)
+    settings = replace(SETTINGS, change_threshold=None)
     rows = stream(300)
     learner, online = HybridLearner(settings), OnlineLogistic(settings)
     taught(learner, rows)
@@ -212,7 +214,7 @@ def test_actions_that_are_reset_are_as_never_seen():
 
 
 def test_settings_without_forests_have_none():
-    settings = BanditSettings(features=SETTINGS.features, forests=False)
+    settings = replace(SETTINGS, forests=False)
     learner = taught(HybridLearner(settings, fit_mean), stream(200))
     assert (dict(learner.forests), learner.refits) == ({}, 0)
 
@@ -315,7 +317,7 @@ def test_a_change_of_the_world_is_noticed_and_followed():
     rng = np.random.default_rng(6)
     rate = np.where(np.arange(1_300) < 1_000, 0.9, 0.1)
     labels = (rng.random(1_300) < rate).astype(float)
-    watching = HybridLearner(BanditSettings(), fit_mean)
+    watching = HybridLearner(BanditSettings(forest_outcomes=1), fit_mean)
     blind = HybridLearner(BanditSettings(forgetting=1.0, change_threshold=None))
     for learner in (watching, blind):
         for label in labels:
