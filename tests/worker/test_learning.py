@@ -138,4 +138,4 @@ def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
     live = asyncio.run(run())
     warmed = Learner(shop.plan, None, {})
     assert warmed.warm(shop.log) == 3
-    assert pack_learned(warmed.state, 0) == live
+    assert pack_learned(warmed.learned, 0) == live

@@ -60,7 +60,8 @@ async def play(shop: Shop, worker: Worker, first: int, rounds: int) -> None:
 def latest(shop: Shop) -> tuple[HybridLearner, int]:
     kept = shop.control.latest_snapshot(state_key(shop.plan.source))
     assert kept is not None
-    return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+    learned, number = LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+    return learned.actions, number
 
 
 def relearned(shop: Shop) -> Any:
