@@ -91,11 +91,17 @@ class Learner:
         z = self.plan.learner_inputs(row)
         expected = None
         if content in self._competing.get(slot.placement.id, ()):
-            expected = float(self.state.bind([action]).logits(np.array([logit]), z)[0])
+            expected = self._expected(action, logit, z)
         self.state.update(action, logit, z, label)
         if content is not None and expected is not None and np.isfinite(expected):
             self.learned.contents.update(content, expected, z, label)
         return True
+
+    def _expected(self, action: str, model_logit: float, z: NDArray[np.float64]) -> float:
+        """Return an action's own learned logit, as deciding would now."""
+        if action not in self.state.forests:
+            return self.state.online.predict(action, model_logit, z)[0]
+        return float(self.state.bind([action]).logits(np.array([model_logit]), z)[0])
 
     def start_new(self) -> int:
         """Start what is new where its kin have got to; return how many actions and contents."""

@@ -19,6 +19,7 @@ from nba.decision.recording import read_record
 from nba.domain.ids import DecisionId
 from nba.ledger.log import LogTable
 from nba.ledger.records import DecisionRecord
+from nba.measurement.timeline import logged_timeline
 from nba.worker.pointing import state_key
 from nba.worker.relearning import rebuild
 from nba.worker.runner import Worker
@@ -131,6 +132,8 @@ def test_what_clicks_for_some_customers_is_shown_to_them_more_often(shop: Shop) 
         for record in records
     }
     assert dict(logged.select("decision_id", "content_probability").iter_rows()) == answered
+    (decision,) = (e for e in logged_timeline(shop.log, "c7") if e["type"] == "decision")
+    assert decision["choices"][0]["content_probability"] == answered[decision["id"]]
 
 
 def test_by_rules_nothing_is_learned_of_contents_and_they_take_turns(shop: Shop) -> None:

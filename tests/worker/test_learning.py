@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shop import DAY_MS, NOW_MS, Shop, stump, write_project
+from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
 from nba.decision.learned import pack_learned
@@ -96,6 +97,25 @@ def test_of_a_content_it_learns_what_that_changes_about_its_actions_own_logit(sh
         expected.update(content, logit, z, label)
     assert learner.learned.contents.to_bytes() == expected.to_bytes()
     assert learner.state.updates == 3
+
+
+def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> None:
+    learner = Learner(shop.plan, None, {}, fit_stump)
+    for number in range(100):
+        age = 20.0 + (number * 7) % 41
+        row = learner.row_of({"age": age, "orders_30d": 0.0})
+        learner.learn(row, "web.hero", "shirt", float(age > 40.0))
+    learner.state.refit()
+    row = learner.row_of({"age": 55.0, "orders_30d": 0.0})
+    z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
+    alone, _ = learner.state.online.predict("shirt", prior, z)
+    corrected = float(learner.state.bind(["shirt"]).logits(np.array([prior]), z)[0])
+    assert corrected > alone + 0.1
+    expected = OnlineLogistic(shop.project.bandit)
+    expected.ensure(["shirt.en.a", "shirt.en.b"])
+    expected.update("shirt.en.a", corrected, z, 1.0)
+    learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
+    assert learner.learned.contents.to_bytes() == expected.to_bytes()
 
 
 @pytest.mark.parametrize(
