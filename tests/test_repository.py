@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
 
 from nba.catalog.reference import REFERENCE_FOLDERS
 from nba.decision.outcomes import OutcomeStatus
@@ -19,6 +19,7 @@ from nba.features import ItemStatus
 from nba.serving.metrics import STAGES, Metrics
 from nba.serving.openapi import openapi_document
 from nba.settings import Settings
+from nba.worker.metrics import WorkerMetrics
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVING = ROOT / "serving"
@@ -187,17 +188,21 @@ def test_the_chart_runs_one_worker():
 
 
 def exported() -> dict[str, set[str]]:
-    """Return the samples the API exports and the labels of each."""
-    metrics = Metrics()
+    """Return the samples the API and the worker export and the labels of each."""
+    return sampled(Metrics().registry) | sampled(WorkerMetrics().registry)
+
+
+def sampled(registry: CollectorRegistry) -> dict[str, set[str]]:
+    """Return the samples of a registry and the labels of each."""
     found: dict[str, set[str]] = {}
-    for family in metrics.registry.collect():
+    for family in registry.collect():
         assert isinstance(family, Metric)
         suffixes = {
             "counter": ["_total"],
             "gauge": [""],
             "histogram": ["_bucket", "_sum", "_count"],
         }
-        labels = set(getattr(metrics.registry, "_names_to_collectors")[family.name]._labelnames)  # noqa: B009
+        labels = set(getattr(registry, "_names_to_collectors")[family.name]._labelnames)  # noqa: B009
         for suffix in suffixes[family.type]:
             found[family.name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
     return found

@@ -100,6 +100,15 @@ class BoundLogistic:
         """Return the posterior variance of every candidate's logit, ``(n,) float64``."""
         return self.estimate(model_logits, z)[1]
 
+    def among(self, rows: NDArray[np.intp]) -> BoundLogistic:
+        """Return the same about some of the candidates alone, ``rows`` ``(m,)`` in that order."""
+        return BoundLogistic(
+            np.take(self._correction, rows, axis=1),
+            np.take(self._covariance, rows, axis=1),
+            self._shift,
+            self._scale,
+        )
+
     def refresh(
         self,
         index: int,

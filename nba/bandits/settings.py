@@ -45,7 +45,8 @@ class BanditSettings:
     ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to ``epsilon_greedy``, ``temperature`` to
     ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and ``elimination`` to ``regcb``,
     ``deviation_scale`` to ``thompson``. The last three explore by how sure the online learner is of
-    each candidate.
+    each candidate. Among the variants of a chosen action, the share ``content_floor`` of the
+    probability is spread evenly: each has at least its part of it.
 
     Raises :class:`InputError` naming every field out of range.
     """
@@ -75,6 +76,7 @@ class BanditSettings:
     change_threshold: float | None = 4.0
     snapshot_seconds: float = 2.0
     reward_scale: float | None = None
+    content_floor: float = 0.1
 
     def __post_init__(self) -> None:
         faults = tuple(self._faults())
@@ -98,7 +100,7 @@ class BanditSettings:
             value = getattr(self, name)
             if value is not None and not (value > 0.0 and math.isfinite(value)):
                 yield Fault(f"/{name}", f"found {value}", "a number above 0 is expected")
-        for name in ("gamma_exponent", "epsilon"):
+        for name in ("gamma_exponent", "epsilon", "content_floor"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")

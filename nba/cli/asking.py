@@ -120,6 +120,11 @@ def print_explanation(explained: dict[str, Any]) -> None:
                 style="bold" if one["action"] in chosen else ("dim" if dropped else ""),
             )
         console.print(table)
+        for one in placement["candidates"]:
+            drawn = [variant for variant in one["contents"] if variant["probability"]]
+            if len(drawn) > 1:
+                shares = ", ".join(f"{v['content']} {v['probability']:.3f}" for v in drawn)
+                console.print(f"contents of {one['action']}, with the chance of each: {shares}")
 
 
 def _order(candidate: dict[str, Any]) -> tuple[bool, float]:

@@ -51,7 +51,8 @@ def status(*, as_json: AsJson = False) -> None:
     kept = control.latest_snapshot(state_key(plan.source))
     if kept is None:
         raise NotFoundError("nothing has been learned under the live models yet")
-    state, _ = LearnedStates(control).open(kept, plan.source.bandit)
+    learned, _ = LearnedStates(control).open(kept, plan.source.bandit)
+    state = learned.actions
     found: dict[str, Any] = {
         "plan": plan.digest,
         "snapshot": kept.sequence,
@@ -61,6 +62,10 @@ def status(*, as_json: AsJson = False) -> None:
         "actions": {
             name: {"observations": state.online.count(name), "forest": name in state.forests}
             for name in state.online.actions
+        },
+        "contents": {
+            name: {"observations": learned.contents.count(name)}
+            for name in learned.contents.actions
         },
     }
     if as_json:
@@ -80,6 +85,15 @@ def status(*, as_json: AsJson = False) -> None:
     console.print(table)
     if len(seen) > _SHOWN:
         console.print(f"and {len(seen) - _SHOWN} more; --json shows all")
+    contents = sorted(found["contents"].items(), key=lambda item: -item[1]["observations"])
+    if not contents:
+        return
+    table = Table(box=None)
+    table.add_column("content")
+    table.add_column("observations", justify="right")
+    for name, about in contents[:_SHOWN]:
+        table.add_row(name, f"{about['observations']:,.1f}")
+    console.print(table)
 
 
 def rebuild(*, as_json: AsJson = False) -> None:

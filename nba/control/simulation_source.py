@@ -108,8 +108,8 @@ def as_learned(control: ControlStore, plan: Plan) -> Plan:
     kept = control.latest_snapshot(state_key(plan.source))
     if kept is None:
         return plan
-    learner, _ = LearnedStates(control).open(kept, plan.source.bandit)
-    return plan.with_learner(learner, kept.sequence)
+    learned, _ = LearnedStates(control).open(kept, plan.source.bandit)
+    return plan.with_learner(learned, kept.sequence)
 
 
 def _check(size: int, since_ms: int | None, until_ms: int | None) -> None:

@@ -44,5 +44,6 @@ def _choice(choice: Choice) -> dict[str, Any]:
         "value": choice.value,
         "score": choice.score,
         "probability": choice.probability,
+        "content_probability": choice.content_probability,
         "reasons": choice.reasons,
     }

@@ -33,6 +33,12 @@ class PlacementContents:
     default_locale: str
     guards: GuardStack | None
 
+    @property
+    def competing(self) -> tuple[int, ...]:
+        """Rows of contents that stand beside another of the same action and locale, ascending."""
+        among = (rows for by_locale in self.by_action for rows in by_locale.values())
+        return tuple(sorted(row for rows in among if len(rows) > 1 for row in rows.tolist()))
+
     def variants(self, candidate: int, locale: str | None) -> NDArray[np.intp]:
         """Return the rows of a candidate's variants in the closest locale, ``(n_variants,)``.
 

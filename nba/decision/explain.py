@@ -19,7 +19,7 @@ from nba.decision.pipeline import (
     situation_of,
 )
 from nba.decision.plan import PlacementPlan, Plan
-from nba.decision.recording import named_features, recorded_inputs
+from nba.decision.recording import named_features, recorded_inputs, recorded_variants
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.history import Entry, contact_tag
 from nba.domain.ids import NO_ACTION, hash32
@@ -53,7 +53,7 @@ def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
         before = {earlier.id for earlier in inputs.request.placements[:position]}
         contacts = [contact for placement, contact in said if placement in before]
         slot = plan.placements[request.id]
-        placements.append(_placement(plan, slot, inputs, contacts, record))
+        placements.append(_placement(plan, slot, inputs, contacts, record, answer["choices"]))
     return {
         "decision_id": record.decision_id,
         "customer_id": record.customer_id,
@@ -98,13 +98,15 @@ def _placement(
     inputs: DecisionInputs,
     contacts: Sequence[Entry],
     record: DecisionRecord,
+    choices: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
+    drawn_contents = _drawn_contents(slot, record, choices)
     history = extended_history(plan, inputs, contacts) if contacts else inputs.history
     situation = situation_of(inputs, history, answered=len(contacts))
     weights = slot.guards.weights(situation)
     scored = score(slot, plan, inputs.features, weights)
     dropped = slot.guards.explain(situation)
-    shown = _contents(slot, situation, inputs.request.locale or inputs.locale)
+    shown = _contents(slot, situation, inputs.request.locale or inputs.locale, drawn_contents)
     left = asked_for(plan, slot, inputs.request)
     drawn = next(
         (d for d in record.draws if d.placement == slot.placement.id and d.rank == 1), None
@@ -144,23 +146,48 @@ def _placement(
     }
 
 
+def _drawn_contents(
+    slot: PlacementPlan, record: DecisionRecord, choices: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """Return for every action chosen the recorded chance of each content that was left."""
+    found: dict[str, dict[str, float]] = {}
+    for choice, drawn in zip(choices, record.draws, strict=True):
+        if drawn.placement != slot.placement.id or choice["content"] is None:
+            continue
+        chances = recorded_variants(drawn)
+        named: dict[str, float] = {
+            slot.contents.rows[row].id: chance for row, chance in chances.items()
+        }
+        found[choice["action"]] = named or {choice["content"]: 1.0}
+    return found
+
+
 def _contents(
-    slot: PlacementPlan, situation: Situation, locale: str | None
+    slot: PlacementPlan,
+    situation: Situation,
+    locale: str | None,
+    drawn: Mapping[str, Mapping[str, float]],
 ) -> list[list[dict[str, Any]]]:
-    """Return for every candidate its variants in the locale, and what drops each of them."""
+    """Return for every candidate its variants in the locale, and what drops each of them.
+
+    The chance of a variant is that with which it was drawn, given the action; ``None`` for actions
+    that were not chosen, as nothing was drawn among theirs.
+    """
     guards = slot.contents.guards
     drops = None if guards is None else guards.explain(situation)
+
+    def variant(row: int, chances: Mapping[str, float] | None) -> dict[str, Any]:
+        name = slot.contents.rows[row].id
+        dropped = [] if guards is None or drops is None else map(guards.reason, drops[row])
+        return {
+            "content": name,
+            "dropped_by": [asdict(reason) for reason in dropped],
+            "probability": None if chances is None else chances.get(name, 0.0),
+        }
+
     return [
-        [
-            {
-                "content": slot.contents.rows[variant].id,
-                "dropped_by": []
-                if guards is None or drops is None
-                else [asdict(guards.reason(drop)) for drop in drops[variant]],
-            }
-            for variant in slot.contents.variants(row, locale).tolist()
-        ]
-        for row in range(len(slot.actions))
+        [variant(row, drawn.get(action)) for row in slot.contents.variants(at, locale).tolist()]
+        for at, action in enumerate(slot.action_ids)
     ]
 
 

@@ -29,3 +29,25 @@ def expected_values(
         scores[row] = propensity * values[row] * weights[row] - costs[row]
         finite = finite and math.isfinite(logits[row]) and math.isfinite(scores[row])
     return propensities, scores, finite
+
+
+@numba.njit(cache=True)
+def content_values(
+    logits: FloatArray, variances: FloatArray, scale: float
+) -> tuple[FloatArray, FloatArray, FloatArray, bool]:
+    """Return propensities, their expected values, those' deviations, and whether all are finite.
+
+    All are ``(n,)``; the expected value is propensity x scale, its standard deviation by the delta
+    method.
+    """
+    propensities = np.empty_like(logits)
+    values = np.empty_like(logits)
+    deviations = np.empty_like(logits)
+    finite = True
+    for row in range(logits.shape[0]):
+        propensity = 1.0 / (1.0 + math.exp(-logits[row]))
+        propensities[row] = propensity
+        values[row] = propensity * scale
+        deviations[row] = propensity * (1.0 - propensity) * math.sqrt(variances[row]) * abs(scale)
+        finite = finite and math.isfinite(logits[row]) and math.isfinite(deviations[row])
+    return propensities, values, deviations, finite

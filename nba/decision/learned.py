@@ -3,15 +3,19 @@
 A snapshot is published every few seconds and stays small; forests change seldom and are snapshots
 of their own, under a key of their own, that later ones name by number. What a learner remembers of
 its observations is in neither: it is taught again from the log.
+
+Of contents there is one more posterior each, of what a content changes about its action's own
+logit. They are few, so they are in every snapshot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 
-from nba.bandits import BanditSettings, CorrectionFitter, HybridLearner
+from nba.bandits import BanditSettings, CorrectionFitter, HybridLearner, OnlineLogistic
 from nba.catalog.store import ControlStore, Snapshot
 from nba.domain.clock import Clock
 from nba.errors import CorruptRecordError, NotFoundError
@@ -21,11 +25,37 @@ FORMAT = 1
 
 
 class _Packed(msgspec.Struct, forbid_unknown_fields=True):
-    """A snapshot; ``forests`` is the number of the one that holds them, 0 where there are none."""
+    """A snapshot; ``forests`` is the number of the one that holds them, 0 where there are none.
+
+    ``contents`` is empty in snapshots made before contents were learned.
+    """
 
     format: int
     forests: int
     state: bytes
+    contents: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the bandit has learned: of actions, and of contents beside their actions.
+
+    A content's input is its action's own learned logit, so one that nobody has seen corrects
+    nothing.
+    """
+
+    actions: HybridLearner
+    contents: OnlineLogistic
+
+    @classmethod
+    def nothing(cls, settings: BanditSettings, fitter: CorrectionFitter | None = None) -> Learned:
+        """Return a state that has seen nothing."""
+        return cls(HybridLearner(settings, fitter), OnlineLogistic(settings))
+
+    @property
+    def updates(self) -> int:
+        """How many resolved choices it has learned from."""
+        return self.actions.updates
 
 
 class SnapshotWriter:
@@ -45,20 +75,21 @@ class SnapshotWriter:
         """Let what is saved from now on have higher numbers than a snapshot, readable or not."""
         self.sequence = max(self.sequence, snapshot.sequence)
 
-    def continue_from(self, snapshot: Snapshot, learner: HybridLearner, forests: int) -> None:
+    def continue_from(self, snapshot: Snapshot, learned: Learned, forests: int) -> None:
         """Note what is saved already: a snapshot that was opened, and the number of its forests."""
         self.pass_by(snapshot)
-        self._forests = snapshot.key, learner.refits, forests
+        self._forests = snapshot.key, learned.actions.refits, forests
 
-    def save(self, key: str, learner: HybridLearner, positions: Mapping[str, str]) -> int:
+    def save(self, key: str, learned: Learned, positions: Mapping[str, str]) -> int:
         """Save a state that has come as far as ``positions``; return the snapshot's number."""
+        learner = learned.actions
         saved, refits, number = self._forests
         if (saved, refits) != (key, learner.refits):
             number = 0
             if learner.forests:
                 number = self._save(forests_key(key), learner.forests_to_bytes(), {})
             self._forests = key, learner.refits, number
-        return self._save(key, pack_learned(learner, number), positions)
+        return self._save(key, pack_learned(learned, number), positions)
 
     def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
         at_ms = self._clock()
@@ -73,10 +104,10 @@ def forests_key(key: str) -> str:
     return f"{key}.forests"
 
 
-def pack_learned(learner: HybridLearner, forests: int) -> bytes:
+def pack_learned(learned: Learned, forests: int) -> bytes:
     """Return a snapshot's bytes; ``forests`` is the number of the one that holds its forests."""
-    state = learner.to_bytes(forests=False, memory=False)
-    return msgspec.msgpack.encode(_Packed(FORMAT, forests, state))
+    state = learned.actions.to_bytes(forests=False, memory=False)
+    return msgspec.msgpack.encode(_Packed(FORMAT, forests, state, learned.contents.to_bytes()))
 
 
 class LearnedStates:
@@ -89,7 +120,7 @@ class LearnedStates:
 
     def open(
         self, snapshot: Snapshot, settings: BanditSettings | None = None
-    ) -> tuple[HybridLearner, int]:
+    ) -> tuple[Learned, int]:
         """Return what a snapshot holds, and the number of the one that holds its forests.
 
         Raises :class:`CorruptRecordError` where it cannot be read, :class:`NotFoundError` where its
@@ -111,7 +142,10 @@ class LearnedStates:
         learner = HybridLearner.from_bytes(packed.state, settings, self._fitter)
         if packed.forests:
             self._give_forests(learner, packed.forests)
-        return learner, packed.forests
+        contents = OnlineLogistic(learner.settings)
+        if packed.contents:
+            contents = OnlineLogistic.from_bytes(packed.contents, settings)
+        return Learned(learner, contents), packed.forests
 
     def _give_forests(self, learner: HybridLearner, number: int) -> None:
         last = self._last

@@ -8,16 +8,17 @@ and explain rest on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits.draw import draw, uniform
 from nba.decision.arbitration import Arbiter, ArbiterInput
+from nba.decision.content_arbitration import probabilities_or_even
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
-from nba.domain.catalog import Autonomy, Content, Direction
+from nba.domain.catalog import Autonomy, Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.decision import Choice, Decision, DecisionRequest, PlacementRequest
 from nba.domain.history import ContactHistory, Entry, contact_tag
@@ -30,6 +31,7 @@ ANSWER_VALID_MS = 3_600_000
 
 _SLOTS_PER_PLACEMENT = 1 << 16
 _CONTENT_STREAM = 1 << 32
+_CERTAIN = np.ones(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,16 @@ class DecisionInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnContent:
+    """The draw behind one content: variants left for the action, and their chances, ``(n,)``."""
+
+    row: int
+    variants: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnChoice:
     """The draw behind one choice: rows left for it, and their action probabilities."""
 
@@ -61,6 +73,7 @@ class DrawnChoice:
     row: int
     kept: NDArray[np.intp]
     probabilities: NDArray[np.float64]
+    content: DrawnContent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +93,13 @@ class Decided:
 class Scores:
     """Scores of one placement's candidates, all ``(n,)``; ``degraded`` names what failed.
 
+    ``logits`` are those of the propensities, ``weights`` what each value counts for.
     ``deviations`` are the scores' standard deviations in currency, where exploration asks for them
     and the learner did not fail.
     """
 
+    logits: NDArray[np.float64]
+    weights: NDArray[np.float64]
     propensities: NDArray[np.float64]
     scores: NDArray[np.float64]
     degraded: tuple[str, ...]
@@ -107,14 +123,15 @@ def score(
         degraded, variances = ("bandit",), None
     propensities, scores, finite = _valued(slot, logits, weights)
     if not finite:
-        propensities, scores, _ = _valued(slot, slot.prior_logits, weights)
+        logits = slot.prior_logits
+        propensities, scores, _ = _valued(slot, logits, weights)
         degraded, variances = ("propensity",), None
     deviations = None
     if variances is not None and slot.arbitration.uses_deviations:
         deviations = _deviations(slot, propensities, variances, weights)
         if not np.isfinite(deviations).all():
             degraded, deviations = ("bandit",), None
-    return Scores(propensities, scores, degraded, deviations)
+    return Scores(logits, weights, propensities, scores, degraded, deviations)
 
 
 def _deviations(
@@ -243,7 +260,9 @@ class _Answering:
             lever = float(slot.guards.era(self._inputs.at_ms).levers[drawn.row])
             boosted = float(weights[drawn.row]) != lever
             reasons = _reasons(drawn, reason, holdout=held_out, lever=lever, boosted=boosted)
-            self._add(drawn, float(probabilities[index]), scored, counter, reasons, contents)
+            content = self._content(drawn, scored, counter, contents)
+            drawn = replace(drawn, content=content)
+            self._add(drawn, float(probabilities[index]), scored, reasons)
             if nothing:
                 return
             left[drawn.row] = False
@@ -319,26 +338,48 @@ class _Answering:
     def _locale(self) -> str | None:
         return self._inputs.request.locale or self._inputs.locale
 
+    def _content(
+        self,
+        drawn: DrawnChoice,
+        scored: Scores,
+        counter: int,
+        contents: NDArray[np.bool_] | None,
+    ) -> DrawnContent | None:
+        """Draw a content of the action drawn; ``contents`` says which are open."""
+        slot, row = drawn.slot, drawn.row
+        variants = slot.contents.variants(row, self._locale)
+        if contents is not None:
+            variants = variants[contents[variants]]
+        if not len(variants):
+            return None
+        if len(variants) == 1:
+            return DrawnContent(int(variants[0]), variants, _CERTAIN, 1.0)
+        probabilities, usable = probabilities_or_even(
+            slot.content_arbitration if self._arbiter is None else None,
+            variants,
+            float(scored.logits[row]),
+            self._plan.learner_inputs(self._inputs.features),
+            float(slot.values[row] * scored.weights[row]),
+        )
+        if not usable:
+            self._degraded.add("content")
+        index = draw(probabilities, uniform(self._inputs.seed, counter + _CONTENT_STREAM))
+        chosen = int(variants[index])
+        return DrawnContent(chosen, variants, probabilities, float(probabilities[index]))
+
     def _add(
         self,
         drawn: DrawnChoice,
         probability: float,
         scored: Scores,
-        counter: int,
         reasons: tuple[str, ...],
-        contents: NDArray[np.bool_] | None,
     ) -> None:
-        slot, row = drawn.slot, drawn.row
-        variants = slot.contents.variants(row, self._locale)
-        if contents is not None:
-            variants = variants[contents[variants]]
-        content: Content | None = None
+        slot, row, shown = drawn.slot, drawn.row, drawn.content
+        content = None if shown is None else slot.contents.rows[shown.row]
         slots: Mapping[str, str] = {}
-        if len(variants):
-            chance = uniform(self._inputs.seed, counter + _CONTENT_STREAM)
-            variant = int(variants[int(chance * len(variants))])
-            content = slot.contents.rows[variant]
-            slots = slot.contents.slots(variant, self._inputs.features, self._inputs.decision_id)
+        if shown is not None:
+            inputs = self._inputs
+            slots = slot.contents.slots(shown.row, inputs.features, inputs.decision_id)
         if row != 0:
             self._contacts.append(
                 Entry(
@@ -362,6 +403,7 @@ class _Answering:
                 value=float(slot.values[row]),
                 score=float(scored.scores[row]),
                 probability=probability,
+                content_probability=None if shown is None else shown.probability,
                 reasons=reasons,
             )
         )

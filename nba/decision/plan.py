@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import BanditSettings, BoundHybrid, HybridLearner, build_explorer
+from nba.bandits import BanditSettings, BoundHybrid, build_explorer
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
+from nba.decision.content_arbitration import ContentArbitration, compile_content_arbitration
 from nba.decision.contents import PlacementContents, compile_contents
+from nba.decision.learned import Learned
 from nba.domain.catalog import Action, Catalog, Placement
 from nba.domain.ids import NO_ACTION, ActionId, PlacementId, PlanVersion, hash32
 from nba.domain.policy import Policy
@@ -42,6 +44,7 @@ class PlacementPlan:
     """One placement, compiled; arrays run over its candidates, row 0 being ``no_action``.
 
     ``weights`` are context weights; levers come from ``guards``, since they may end.
+    ``content_arbitration`` is ``None`` where nothing is learned of contents.
     """
 
     placement: Placement
@@ -60,12 +63,22 @@ class PlacementPlan:
     costs: NDArray[np.float64]
     contents: PlacementContents
     learner: BoundHybrid
+    content_arbitration: ContentArbitration | None
 
     @property
     def stacks(self) -> tuple[GuardStack, ...]:
         """All guardrails here: of actions, and of contents where there are any."""
         guards = self.contents.guards
         return (self.guards,) if guards is None else (self.guards, guards)
+
+    def taught(self, learned: Learned) -> PlacementPlan:
+        """Return the same with another state of what was learned."""
+        chooses = self.content_arbitration
+        return replace(
+            self,
+            learner=learned.actions.bind(self.action_ids),
+            content_arbitration=None if chooses is None else chooses.taught(learned.contents),
+        )
 
     def model_logits(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return calibrated logits, ``(n,)``; the prior of the action where no model applies.
@@ -146,23 +159,20 @@ class Plan:
         """Return the situation features the online learner looks at, ``(k,)``."""
         return row[self.bandit_columns].astype(np.float64)
 
-    def with_learner(self, learner: HybridLearner, snapshot: int) -> Plan:
+    def with_learner(self, learned: Learned, snapshot: int) -> Plan:
         """Return the same plan with another snapshot of the bandit's state."""
-        placements = {
-            name: replace(slot, learner=learner.bind(slot.action_ids))
-            for name, slot in self.placements.items()
-        }
-        return replace(self, placements=placements, updates=learner.updates, snapshot=snapshot)
+        placements = {name: slot.taught(learned) for name, slot in self.placements.items()}
+        return replace(self, placements=placements, updates=learned.updates, snapshot=snapshot)
 
 
 def compile_plan(
-    source: PlanSource, *, digest: str, learner: HybridLearner | None = None, snapshot: int = 0
+    source: PlanSource, *, digest: str, learned: Learned | None = None, snapshot: int = 0
 ) -> Plan:
     """Compile a plan; off the request path.
 
     Raises :class:`~nba.errors.DefinitionError` where definitions and models do not fit together.
     """
-    learner = learner or new_learner(source.bandit)
+    learned = learned or new_learner(source.bandit)
     names: list[str] = list(source.features.names)
     schema = source.features.candidate_schema(
         source.catalog.actions,
@@ -170,7 +180,7 @@ def compile_plan(
         terms=source.catalog.taxonomy.terms(),
     )
     placements = {
-        placement.id: _compile_placement(source, placement, schema, learner)
+        placement.id: _compile_placement(source, placement, schema, learned)
         for placement in source.catalog.placements
     }
     stacks = [stack for slot in placements.values() for stack in slot.stacks]
@@ -181,20 +191,20 @@ def compile_plan(
         source=source,
         placements=placements,
         bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
-        updates=learner.updates,
+        updates=learned.updates,
         history_seconds=max(*windows, source.features.contact_seconds, 0),
         noted=Noted.by(source.policies),
         action_ids=frozenset(action.id for action in source.catalog.actions),
     )
 
 
-def new_learner(settings: BanditSettings) -> HybridLearner:
-    """Return an online learner that has seen nothing: it believes the propensity model."""
-    return HybridLearner(settings)
+def new_learner(settings: BanditSettings) -> Learned:
+    """Return a state that has seen nothing: it believes the propensity model."""
+    return Learned.nothing(settings)
 
 
 def _compile_placement(
-    source: PlanSource, placement: Placement, candidates: Schema, learner: HybridLearner
+    source: PlanSource, placement: Placement, candidates: Schema, learned: Learned
 ) -> PlacementPlan:
     catalog = source.catalog
     here = [content for content in catalog.contents if placement.id in content.placements]
@@ -210,6 +220,8 @@ def _compile_placement(
         catalog=catalog,
     )
     action_ids = tuple(action.id for action in actions)
+    arbitration = _arbitration(source, placement, actions)
+    contents = compile_contents(source, placement, actions, here, table.symbols, schema)
     base_rates = np.array([action.base_rate for action in actions])
     return PlacementPlan(
         placement=placement,
@@ -220,14 +232,22 @@ def _compile_placement(
         horizons_ms=tuple(round(a.horizon.total_seconds() * 1_000) for a in actions),
         table=table,
         guards=guards,
-        arbitration=_arbitration(source, placement, actions),
+        arbitration=arbitration,
         models=_bind_models(source, placement, actions, table),
         prior_logits=np.log(base_rates / (1.0 - base_rates)),
         values=np.array([action.value for action in actions]),
         weights=np.where(np.arange(len(actions)) == 0, 1.0, placement.context_weight),
         costs=np.array([action.cost for action in actions]),
-        contents=compile_contents(source, placement, actions, here, table.symbols, schema),
-        learner=learner.bind(action_ids),
+        contents=contents,
+        learner=learned.actions.bind(action_ids),
+        content_arbitration=compile_content_arbitration(
+            placement,
+            contents,
+            source.bandit,
+            explorer=arbitration.explorer,
+            reward_scale=arbitration.reward_scale,
+            learned=learned.contents,
+        ),
     )
 
 

@@ -79,8 +79,8 @@ class PlanRepository:
         if snapshot is None:
             raise NotFoundError(f"bandit snapshot {pointer.snapshot} is not kept any more")
         with self._opening:
-            learner, _ = self._states.open(snapshot)
-        return base.with_learner(learner, pointer.snapshot)
+            learned, _ = self._states.open(snapshot)
+        return base.with_learner(learned, pointer.snapshot)
 
     def compiled(self, artifact: bytes, digest: str) -> Plan:
         """Return the plan of an artifact that is not in the store yet, compiled and kept."""

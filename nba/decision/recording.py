@@ -101,10 +101,21 @@ def named_features(features: FeatureSet, row: NDArray[np.float32]) -> dict[str, 
     return named
 
 
+def recorded_variants(drawn: Draw) -> dict[int, float]:
+    """Return the chance of each variant a content was drawn from, by row; none where certain."""
+    rows = np.frombuffer(drawn.variants, dtype="<u4").tolist()
+    chances = np.frombuffer(drawn.variant_probabilities, dtype="<f4").tolist()
+    return dict(zip(rows, chances, strict=True))
+
+
 def _draw(drawn: DrawnChoice) -> Draw:
+    content = drawn.content
+    competed = content is not None and len(content.variants) > 1
     return Draw(
         drawn.slot.placement.id,
         drawn.rank,
         drawn.kept.astype("<u2").tobytes(),
         drawn.probabilities.astype("<f4").tobytes(),
+        content.variants.astype("<u4").tobytes() if content and competed else b"",
+        content.probabilities.astype("<f4").tobytes() if content and competed else b"",
     )

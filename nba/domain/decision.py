@@ -45,8 +45,9 @@ class Choice:
     """One ranked answer for a placement.
 
     ``propensity`` is P(desired outcome | customer, action, context); ``probability`` is the chance
-    with which this choice was drawn at its rank, given the ranks above it. ``value`` and ``score``
-    are in the project's currency.
+    with which this choice was drawn at its rank, given the ranks above it, and
+    ``content_probability`` the chance with which its content was, given the action; ``None`` where
+    it has none. ``value`` and ``score`` are in the project's currency.
     """
 
     placement: PlacementId
@@ -58,6 +59,7 @@ class Choice:
     value: float
     score: float
     probability: float
+    content_probability: float | None
     reasons: tuple[str, ...]
 
 

@@ -44,6 +44,7 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "cost": pl.Float64(),
             "score": pl.Float64(),
             "probability": pl.Float64(),
+            "content_probability": pl.Float64(),
             "candidates": pl.List(pl.String()),
             "probabilities": pl.List(pl.Float32()),
             "holdout": pl.Boolean(),

@@ -24,13 +24,17 @@ class Draw(msgspec.Struct, array_like=True, frozen=True):
     """The draw behind one choice: who was left after the guardrails, and with what chance.
 
     ``kept`` are rows of the plan's candidates for the placement, ``<u2``; ``probabilities`` the
-    action probabilities they were drawn with, ``<f4``, in the same order.
+    action probabilities they were drawn with, ``<f4``, in the same order. ``variants`` are rows of
+    the placement's contents that the content was drawn from, ``<u4``, and ``variant_probabilities``
+    their chances, ``<f4``; both are empty where there was nothing to choose.
     """
 
     placement: str
     rank: int
     kept: bytes
     probabilities: bytes
+    variants: bytes = b""
+    variant_probabilities: bytes = b""
 
 
 class DecisionRecord(msgspec.Struct, array_like=True, frozen=True):

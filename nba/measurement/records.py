@@ -15,6 +15,7 @@ _OF_DECISION = ("decision_id", "at", "plan_version", "source", "holdout", "fallb
 _OF_CHOICE = (
     *("choice", "placement", "channel", "rank", "action", "content", "horizon_at"),
     *("propensity", "value", "cost", "score", "probability", "candidates", "probabilities"),
+    "content_probability",
 )
 _FEATURE_PREFIX = "f_"
 _CANDIDATE_PREFIXES = ("a_", "x_")

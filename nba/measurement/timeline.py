@@ -11,7 +11,7 @@ from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import hide_sealed
 
 _AT = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").alias("at")
-_CHOICE = ("placement", "rank", "action", "content", "propensity", "score")
+_CHOICE = ("placement", "rank", "action", "content", "propensity", "score", "content_probability")
 
 
 def logged_timeline(log: DecisionLog, customer_id: str) -> list[dict[str, Any]]:

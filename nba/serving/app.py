@@ -21,6 +21,7 @@ from nba.bootstrap import Runtime, key_service, open_gate, open_log, open_runtim
 from nba.control.opening import open_changes
 from nba.decision.budgeting import Spending
 from nba.decision.compiling import ChildCompiler
+from nba.decision.content_arbitration import probabilities_or_even
 from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
 from nba.decision.pipeline import DecisionInputs, decide
@@ -278,8 +279,8 @@ def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
 
 def warm(plan: Plan) -> None:
     """Decide once in every placement, so that no request pays for a first time."""
-    features = plan.features.read(None, at_ms=0).features
-    for placement in plan.placements:
+    features = plan.features.read(None, at_ms=0).features.astype(np.float32)
+    for placement, slot in plan.placements.items():
         request = DecisionRequest(
             customer_id=CustomerId("warm-up"), placements=(PlacementRequest(id=placement),)
         )
@@ -288,10 +289,14 @@ def warm(plan: Plan) -> None:
             at_ms=0,
             seed=0,
             request=request,
-            features=features.astype(np.float32),
+            features=features,
             consents={},
             time_zone=None,
             locale=None,
             history=EMPTY_HISTORY,
         )
         decide(plan, inputs)
+        contents = slot.content_arbitration
+        if contents is not None:  # what was just decided may have had one variant alone
+            competing = np.flatnonzero(contents.columns >= 0)
+            probabilities_or_even(contents, competing, 0.0, plan.learner_inputs(features), 1.0)

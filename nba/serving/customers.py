@@ -188,9 +188,16 @@ def _recent(tail: Tail) -> list[dict[str, Any]]:
 def _decision(record: DecisionRecord) -> dict[str, Any]:
     choices = msgspec.json.decode(record.answer)["choices"]
     kept = ("placement", "rank", "action", "content", "propensity", "score", "reasons")
+    # Records made before contents were chosen by what was learned do not say with what chance.
     return {
         "type": "decision",
         "id": record.decision_id,
         "at": to_rfc3339(record.at_ms),
-        "choices": [{name: choice[name] for name in kept} for choice in choices],
+        "choices": [
+            {
+                **{name: choice[name] for name in kept},
+                "content_probability": choice.get("content_probability"),
+            }
+            for choice in choices
+        ],
     }

@@ -83,8 +83,9 @@ _ANSWERS: dict[str, Any] = {
         "type": "object",
         "description": (
             "One ranked choice. `propensity` is P(desired outcome); `probability` is the chance "
-            "with which it was drawn at its rank. `value` and `score` are in the project's "
-            "currency."
+            "with which it was drawn at its rank, and `content_probability` the chance with which "
+            "its content was drawn for the action, null without content. `value` and `score` are "
+            "in the project's currency."
         ),
         "properties": {
             "placement": ID,
@@ -96,6 +97,7 @@ _ANSWERS: dict[str, Any] = {
             "value": NUMBER,
             "score": NUMBER,
             "probability": NUMBER,
+            "content_probability": {"anyOf": [NUMBER, {"type": "null"}]},
             "reasons": {"type": "array", "items": TEXT},
         },
     },

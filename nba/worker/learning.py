@@ -2,6 +2,9 @@
 
 The state is a correction of the live propensity models, so it starts afresh when a model is
 promoted, and is taught at once what resolved after the data that model was trained on.
+
+Of a content it learns what that changes about its action's own learned logit, as that was before
+the label was known; and only where another could have been shown, as else nothing comes of it.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, HybridLearner
+from nba.decision.learned import Learned
 from nba.decision.plan import Plan
 from nba.domain.catalog import Autonomy
-from nba.domain.ids import PlacementId
+from nba.domain.ids import ContentId, PlacementId
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
 from nba.ledger.store import START
-from nba.worker.kinship import kin_of
+from nba.worker.kinship import content_kin_of, kin_of
 from nba.worker.pointing import state_key
 from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
@@ -38,19 +42,38 @@ class Learner:
     def __init__(
         self,
         plan: Plan,
-        state: HybridLearner | None,
+        learned: Learned | None,
         positions: Mapping[str, str],
         fitter: CorrectionFitter | None = None,
     ) -> None:
         self.plan = plan
         self.key = state_key(plan.source)
-        if state is None:
-            state = HybridLearner(plan.source.bandit, fitter)
-            state.online.ensure(action.id for action in plan.catalog.actions)
-        self.state = state
+        self._competing = _competing(plan)
+        if learned is None:
+            learned = Learned.nothing(plan.source.bandit, fitter)
+            learned.actions.online.ensure(action.id for action in plan.catalog.actions)
+            learned.contents.ensure(self._contents())
+        self.learned = learned
         self.positions = dict(positions)
 
-    def learn(self, row: NDArray[np.float32], placement: str, action: str, label: float) -> bool:
+    @property
+    def state(self) -> HybridLearner:
+        """What was learned of actions."""
+        return self.learned.actions
+
+    def _contents(self) -> list[ContentId]:
+        """Return every content that something is learned of, in the catalog's order."""
+        wanted = frozenset[str]().union(*self._competing.values())
+        return [content.id for content in self.plan.catalog.contents if content.id in wanted]
+
+    def learn(
+        self,
+        row: NDArray[np.float32],
+        placement: str,
+        action: str,
+        label: float,
+        content: str | None = None,
+    ) -> bool:
         """Learn one resolved choice; ``False`` where there is nothing to learn.
 
         That is where the plan no longer knows the action there, or the placement goes by rules,
@@ -66,15 +89,38 @@ class Learner:
         if not np.isfinite(logit):
             return False
         z = self.plan.learner_inputs(row)
+        expected = None
+        if content in self._competing.get(slot.placement.id, ()):
+            expected = self._expected(action, logit, z)
         self.state.update(action, logit, z, label)
+        if content is not None and expected is not None and np.isfinite(expected):
+            self.learned.contents.update(content, expected, z, label)
         return True
 
+    def _expected(self, action: str, model_logit: float, z: NDArray[np.float64]) -> float:
+        """Return an action's own learned logit, as deciding would now."""
+        if action not in self.state.forests:
+            return self.state.online.predict(action, model_logit, z)[0]
+        return float(self.state.bind([action]).logits(np.array([model_logit]), z)[0])
+
     def start_new(self) -> int:
-        """Start every action that is new where its kin have got to; return how many there are."""
+        """Start what is new where its kin have got to; return how many actions and contents."""
         known = set(self.state.online.actions)
         actions = self.plan.catalog.actions
         new = [action for action in actions if action.id not in known]
-        return sum(self.state.start(a.id, kin_of(a, actions, known)) for a in new)
+        started = sum(self.state.start(a.id, kin_of(a, actions, known)) for a in new)
+        return started + self._start_contents()
+
+    def _start_contents(self) -> int:
+        learned = self.learned.contents
+        known = frozenset(learned.actions)
+        wanted = frozenset(self._contents()) - known
+        catalog = self.plan.catalog
+        return sum(
+            learned.start(content.id, content_kin_of(content, catalog.contents, known))
+            for content in catalog.contents
+            if content.id in wanted
+        )
 
     def warm(self, log: DecisionLog) -> int:
         """Teach a fresh state what the log holds that the live models were not trained on.
@@ -92,7 +138,8 @@ class Learner:
             named: dict[str, float | str | None] = {
                 name: row.get(SITUATION_PREFIX + name) for name in self.plan.features.names
             }
-            taught += self.learn(self.row_of(named), row["placement"], row["action"], row["label"])
+            about = row["placement"], row["action"], row["label"], row["content"]
+            taught += self.learn(self.row_of(named), *about)
         return taught
 
     def knows(self, partition: int, position: str) -> bool:
@@ -116,6 +163,15 @@ class Learner:
             elif isinstance(value, int | float):
                 values[position] = value
         return values
+
+
+def _competing(plan: Plan) -> dict[PlacementId, frozenset[str]]:
+    """Return the contents of each placement that something is learned of there."""
+    return {
+        name: frozenset(slot.content_arbitration.competing)
+        for name, slot in plan.placements.items()
+        if slot.content_arbitration is not None
+    }
 
 
 def _resolved_since(log: DecisionLog, since: datetime) -> pl.DataFrame:

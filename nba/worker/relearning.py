@@ -6,17 +6,18 @@ the ledger holds beyond it is learned then, as after any restart.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from nba.bandits import CorrectionFitter
+from nba.bandits import CorrectionFitter, OnlineLogistic
 from nba.catalog.store import ControlStore
 from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
-from nba.domain.catalog import Action
+from nba.domain.catalog import Action, Catalog
 from nba.domain.clock import Clock
 from nba.errors import Fault, InputError, NotFoundError
 from nba.ledger.log import DecisionLog, LogTable
-from nba.worker.kinship import kin_of
+from nba.worker.kinship import content_kin_of, kin_of
 from nba.worker.learning import Learner
 from nba.worker.pointing import state_key
 from nba.worker.positions import position_at, writer_of
@@ -52,7 +53,7 @@ def rebuild(
     learner.warm(log)
     learner.state.refit_if_due()
     learner.start_new()
-    number = _writer(control, learner.key, clock).save(learner.key, learner.state, positions)
+    number = _writer(control, learner.key, clock).save(learner.key, learner.learned, positions)
     return Relearned(
         snapshot=number, updates=learner.state.updates, actions=learner.state.online.actions
     )
@@ -67,7 +68,7 @@ def reset(
     warm: bool = True,
     clock: Clock,
 ) -> Relearned:
-    """Forget what was learned of some actions, named or by their terms.
+    """Forget what was learned of some actions and their contents, named or by their terms.
 
     With ``warm`` they start again where their kin have got to, else at what the models say.
 
@@ -79,16 +80,31 @@ def reset(
     kept = control.latest_snapshot(key)
     if kept is None:
         raise NotFoundError("nothing has been learned under the live models yet")
-    state, forests = LearnedStates(control).open(kept, plan.source.bandit)
+    learned, forests = LearnedStates(control).open(kept, plan.source.bandit)
+    state = learned.actions
     writer = _writer(control, key, clock)
-    writer.continue_from(kept, state, forests)
+    writer.continue_from(kept, learned, forests)
     ids = tuple(action.id for action in chosen)
     state.reset(ids)
     if warm:
         known = set(state.online.actions) - set(ids)
         state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
-    number = writer.save(key, state, kept.positions)
+    _reset_contents(learned.contents, plan.catalog, ids, warm=warm)
+    number = writer.save(key, learned, kept.positions)
     return Relearned(snapshot=number, updates=state.updates, actions=ids)
+
+
+def _reset_contents(
+    learned: OnlineLogistic, catalog: Catalog, actions: Collection[str], *, warm: bool
+) -> None:
+    known = frozenset(learned.actions)
+    theirs = [c for c in catalog.contents if c.action in actions and c.id in known]
+    learned.forget(content.id for content in theirs)
+    if not warm:
+        return
+    kept = known.difference(content.id for content in theirs)
+    for content in theirs:
+        learned.inherit(content.id, content_kin_of(content, catalog.contents, kept))
 
 
 def _writer(control: ControlStore, key: str, clock: Clock) -> SnapshotWriter:

@@ -81,6 +81,7 @@ def _choice_row(
         "cost": float(slot.costs[row]),
         "score": choice["score"],
         "probability": choice["probability"],
+        "content_probability": choice.get("content_probability"),
         "candidates": [slot.action_ids[other] for other in kept],
         "probabilities": np.frombuffer(draw.probabilities, dtype="<f4").tolist(),
         "plan_version": record.plan_version,

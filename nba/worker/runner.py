@@ -154,7 +154,7 @@ class Worker:
         current = self._learner
         fresh = Learner(plan, None, {}, self._fitter)
         if current is not None and current.key == fresh.key:
-            self._learner = Learner(plan, current.state, current.positions)
+            self._learner = Learner(plan, current.learned, current.positions)
         else:
             self._learner = await self._opened(fresh)
         self._changed |= bool(self._learner.start_new())
@@ -183,18 +183,18 @@ class Worker:
         if kept is not None:
             self._snapshots.pass_by(kept)
             try:
-                state, forests = self._states.open(kept, fresh.plan.source.bandit)
+                learned, forests = self._states.open(kept, fresh.plan.source.bandit)
             except UNREADABLE as error:
                 leave_out(f"snapshot {kept.sequence}", error)
             else:
-                self._snapshot, self._taught = kept.sequence, state.updates
-                self._snapshots.continue_from(kept, state, forests)
+                self._snapshot, self._taught = kept.sequence, learned.updates
+                self._snapshots.continue_from(kept, learned, forests)
                 self._saved = kept.positions
                 if self._fitter is not None:
                     await asyncio.to_thread(fresh.warm, self._log)
-                    state.remember(fresh.state)
+                    learned.actions.remember(fresh.state)
                 self._go_back(kept.positions)
-                return Learner(fresh.plan, state, kept.positions)
+                return Learner(fresh.plan, learned, kept.positions)
         await self._point(fresh.plan, 0)
         await self.flush()
         warmed = await asyncio.to_thread(fresh.warm, self._log)
@@ -270,7 +270,7 @@ class Worker:
             return True
         updates, positions = learner.state.updates, dict(learner.positions)
         sequence = await asyncio.to_thread(
-            self._snapshots.save, learner.key, learner.state, positions
+            self._snapshots.save, learner.key, learner.learned, positions
         )
         await self._point(learner.plan, sequence)
         self._snapshot, self._taught, self._saved = sequence, updates, positions
@@ -350,7 +350,8 @@ class Worker:
         if plan.digest != learner.plan.digest:
             row = learner.row_of(named_features(plan.features, row))
         choice = msgspec.json.decode(record.answer)["choices"][resolution.choice]
-        learner.learn(row, choice["placement"], choice["action"], resolution.label)
+        about = choice["placement"], choice["action"], resolution.label, choice["content"]
+        learner.learn(row, *about)
 
     async def _trim(self) -> None:
         """Forget entries that the log and the saved state of the bandit are both past."""

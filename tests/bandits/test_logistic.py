@@ -355,3 +355,17 @@ def test_ten_thousand_actions_are_bound_and_scored():
     logits = learner.bind(names).logits(np.zeros(10_000), [1.0, 1.0])
     assert logits[:-1].tolist() == [0.0] * 9_999
     assert logits[-1] > 0.0
+
+
+def test_about_some_candidates_it_knows_what_it_knows_of_all():
+    rng = np.random.default_rng(5)
+    learner = OnlineLogistic(BanditSettings(features=("age", "orders")))
+    names = ["a", "b", "c", "d"]
+    for _ in range(60):
+        learner.update(names[rng.integers(3)], -1.0, rng.normal(size=2), float(rng.random() < 0.4))
+    logits, z = np.array([-1.0, 0.5, 0.0, -2.0]), [0.3, np.nan]
+    rows = np.array([3, 0, 2])
+    every, some = learner.bind(names), learner.bind(names).among(rows)
+    found, expected = some.estimate(logits[rows], z), every.estimate(logits, z)
+    assert found[0].tolist() == expected[0][rows].tolist()
+    assert found[1].tolist() == expected[1][rows].tolist()

@@ -37,7 +37,7 @@ def test_a_file_is_read(project):
     settings, faults = load(
         project,
         "bandit:\n  features: [age, spend_30d]\n  explorer: softmax\n  temperature: 1\n"
-        "  prior_precision_weights: 2.5\n  reward_scale: 40\n",
+        "  prior_precision_weights: 2.5\n  reward_scale: 40\n  content_floor: 0.2\n",
     )
     assert faults == []
     assert settings == BanditSettings(
@@ -46,6 +46,7 @@ def test_a_file_is_read(project):
         temperature=1.0,
         prior_precision_weights=2.5,
         reward_scale=40.0,
+        content_floor=0.2,
     )
 
 

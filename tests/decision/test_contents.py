@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
-from shop import DAY_MS, NOW_MS, ask
+from shop import DAY_MS, GREEDY, NOW_MS, ask
 
 from nba.decision.answer import encode_answer
 from nba.decision.explain import explain, replay
 from nba.decision.pipeline import decide
 from nba.decision.recording import read_record
 from nba.domain.ids import NO_ACTION, DecisionId
+from nba.worker.learning import Learner
 
-RULES = "web.rules"
+RULES, HERO = "web.rules", "web.hero"
+
+MORE_FLOOR = ("gamma: 20", "gamma: 20\n  content_floor: 0.4")
 
 NO_SHIRT_A = """
   - id: not_the_first_shirt
@@ -174,3 +179,112 @@ def test_a_template_is_filled_in_from_what_the_record_keeps(make_shop):
         assert replay(shop.plan, record) == answer
     assert texts <= {"For 41", "For you", "Your shirt", "held out"}
     assert "For 41" in texts
+
+
+def chances_of(decided):
+    (draw,) = decided.draws
+    rows = draw.slot.contents.rows
+    content = draw.content
+    return dict(zip((rows[row].id for row in content.variants), content.probabilities, strict=True))
+
+
+def fond_of_b(shop):
+    """Return the plan after those above forty have clicked the second shirt, the others the first.
+
+    Any wording of a shirt is worth showing; which one is what was learned.
+    """
+    learner = Learner(shop.plan, None, {})
+    for number in range(200):
+        age = 20.0 + (number * 7) % 41
+        for content in ("shirt.en.a", "shirt.en.b"):
+            label = float((content == "shirt.en.b") == (age > 40.0))
+            learner.learn(learner.row_of({"age": age}), HERO, "shirt", label, content)
+    return shop.plan.with_learner(learner.learned, 1)
+
+
+def test_the_variant_that_brings_more_for_a_customer_is_likelier_for_them(make_shop, inputs):
+    plan = fond_of_b(make_shop(**GREEDY))
+    for age, best in ((25.0, "shirt.en.a"), (55.0, "shirt.en.b")):
+        decided = decide(plan, inputs(plan, actions=("shirt",), age=age))
+        assert chances_of(decided) == {
+            "shirt.en.a": 0.95 if best == "shirt.en.a" else pytest.approx(0.05, abs=1e-15),
+            "shirt.en.b": 0.95 if best == "shirt.en.b" else pytest.approx(0.05, abs=1e-15),
+        }
+
+
+def test_a_content_is_drawn_as_often_as_its_recorded_chance_says(make_shop, inputs):
+    plan = fond_of_b(make_shop(**GREEDY, **{"models/bandit.yaml": MORE_FLOOR}))
+    counts: Counter[str] = Counter()
+    for seed in range(2_000):
+        (choice,) = decide(plan, inputs(plan, actions=("shirt",), seed=seed)).decision.choices
+        assert choice.content_probability == pytest.approx(
+            0.8 if choice.content == "shirt.en.a" else 0.2
+        )
+        counts[choice.content] += 1
+    deviation = (0.8 * 0.2 * 2_000) ** 0.5
+    assert abs(counts["shirt.en.a"] - 1_600) < 5 * deviation
+
+
+def test_by_rules_variants_take_turns_whatever_was_learned(make_shop, inputs):
+    plan = fond_of_b(make_shop(**GREEDY))
+    for seed in range(20):
+        decided = decide(plan, inputs(plan, RULES, seed=seed, actions=("shirt",)))
+        assert chances_of(decided) == {"shirt.en.a": 0.5, "shirt.en.b": 0.5}
+        assert decided.decision.choices[0].content_probability == 0.5
+
+
+def test_an_arbiter_leaves_variants_to_take_turns(make_shop, inputs):
+    plan = fond_of_b(make_shop(**GREEDY))
+    given = inputs(plan, actions=("shirt",))
+    decided = decide(plan, given, lambda seen: np.eye(len(seen.actions))[-1])
+    assert chances_of(decided) == {"shirt.en.a": 0.5, "shirt.en.b": 0.5}
+
+
+def test_what_is_certain_has_chance_one_and_saying_nothing_has_none(make_shop, inputs):
+    shop = make_shop(**GREEDY, policies=with_policy(NO_SHIRT_A))
+    (only,) = decide(shop.plan, inputs(shop.plan, actions=("coat",))).decision.choices
+    assert (only.content, only.content_probability) == ("coat.en", 1.0)
+    (left,) = decide(shop.plan, inputs(shop.plan, actions=("shirt",))).decision.choices
+    assert (left.content, left.content_probability) == ("shirt.en.b", 1.0)
+    (none,) = decide(shop.plan, inputs(shop.plan, terms=("channel:email",))).decision.choices
+    assert (none.content, none.content_probability) == (None, None)
+
+
+def test_a_broken_learner_of_contents_degrades_to_turns_and_says_so(make_shop, inputs):
+    shop = make_shop(**GREEDY)
+    learner = Learner(shop.plan, None, {})
+    learner.learned.contents._mean[:] = np.nan
+    plan = shop.plan.with_learner(learner.learned, 1)
+    decided = decide(plan, inputs(plan, actions=("shirt",)))
+    assert decided.decision.degraded == ("content",)
+    assert not decided.decision.fallback
+    assert chances_of(decided) == {"shirt.en.a": 0.5, "shirt.en.b": 0.5}
+    alone = decide(plan, inputs(plan, actions=("coat",)))
+    assert alone.decision.degraded == (), "where there is one variant nothing is computed"
+
+
+def test_explain_says_with_what_chance_each_variant_was_drawn(make_shop):
+    """Those of the action chosen, from the record; among those of others nothing was drawn."""
+    shop = make_shop(**GREEDY)
+    shop.plan = fond_of_b(shop)
+
+    async def main():
+        await shop.put("anna", age=55.0)
+        answer = await shop.decide("anna", actions=("shirt", "card"))
+        (packed,) = await shop.ledger.records([DecisionId(answer["decision_id"])])
+        return answer, read_record(packed)
+
+    answer, record = asyncio.run(main())
+    assert replay(shop.plan, record) == record.answer
+    explained = explain(shop.plan, record)
+    said = {
+        one["content"]: one["probability"]
+        for candidate in explained["placements"][0]["candidates"]
+        for one in candidate["contents"]
+    }
+    (choice,) = answer["choices"]
+    assert choice["action"] == "shirt"
+    assert said.pop("shirt.en.a") == pytest.approx(0.05, abs=1e-7)
+    assert said.pop("shirt.en.b") == pytest.approx(0.95, abs=1e-7)
+    assert set(said) >= {"card.en", "coat.en"}
+    assert set(said.values()) == {None}

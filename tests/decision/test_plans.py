@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shop import NOW_MS, Shop, stump
 
-from nba.bandits import HybridLearner
-from nba.decision.learned import pack_learned
+from nba.bandits import HybridLearner, OnlineLogistic
+from nba.decision.learned import Learned, pack_learned
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version, read_pointer
 from nba.errors import CorruptRecordError, NotFoundError
 
@@ -57,7 +57,9 @@ def test_a_snapshot_changes_what_was_learned_and_nothing_else(shop: Shop) -> Non
     learner = HybridLearner(shop.project.bandit)
     for _ in range(50):
         learner.update("coat", -3.0, [30.0, 0.0], 1.0)
-    shop.control.save_snapshot(7, "key", pack_learned(learner, 0), {}, NOW_MS)
+    shop.control.save_snapshot(
+        7, "key", pack_learned(Learned(learner, OnlineLogistic(shop.project.bandit)), 0), {}, NOW_MS
+    )
     base = shop.repository.get(PlanPointer(shop.plan.digest))
     taught = shop.repository.get(PlanPointer(shop.plan.digest, 7))
     assert (taught.version, taught.updates) == (f"{shop.plan.digest}.7", 50)

@@ -60,6 +60,7 @@ def test_a_decision_answers_all_it_says_it_does(api: httpx.Client) -> None:
     (choice,) = answer["choices"]
     assert (choice["placement"], choice["rank"]) == ("web.home.hero", 1)
     assert 0 < choice["probability"] <= 1
+    assert (choice["content"] is None) == (choice["content_probability"] is None)
     assert re.fullmatch(r"[0-9a-f]{24}", answer["decision_id"])
     assert answer["plan_version"] == api.get("/readyz").json()["plan_version"]
 
@@ -279,6 +280,7 @@ def test_a_timeline_is_newest_first_and_only_of_its_customer(api: httpx.Client) 
         ("outcome", "line-o"),
         ("decision", decision),
     ]
+    assert entries[-1]["choices"][0]["content_probability"] is None
     assert timeline(api, "line", limit=1) == entries[:1]
     export = api.get("/v1/customers/line/export").json()
     assert [entry["message_id"] for entry in export["events"]] == ["line-e"]

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shop import DAY_MS, NOW_MS, Shop, stump, write_project
+from stumps import fit_stump
 
+from nba.bandits import OnlineLogistic
 from nba.decision.learned import pack_learned
 from nba.decision.project import load_project
 from nba.worker.learning import Learner
@@ -82,6 +84,86 @@ def test_a_placement_that_goes_by_rules_teaches_nothing(shop: Shop) -> None:
     assert learner.learn(row, "desk.screen", "coat", 1.0)
 
 
+def test_of_a_content_it_learns_what_that_changes_about_its_actions_own_logit(shop: Shop) -> None:
+    """As the action was before the label was known, or the content would be told it twice."""
+    learner = Learner(shop.plan, None, {})
+    row = learner.row_of({"age": 30.0, "orders_30d": 1.0})
+    z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
+    expected = OnlineLogistic(shop.project.bandit)
+    expected.ensure(["shirt.en.a", "shirt.en.b"])
+    for label, content in ((1.0, "shirt.en.a"), (1.0, "shirt.en.b"), (0.0, "shirt.en.a")):
+        logit = float(learner.state.bind(["shirt"]).logits(np.array([prior]), z)[0])
+        assert learner.learn(row, "web.hero", "shirt", label, content)
+        expected.update(content, logit, z, label)
+    assert learner.learned.contents.to_bytes() == expected.to_bytes()
+    assert learner.state.updates == 3
+
+
+def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> None:
+    learner = Learner(shop.plan, None, {}, fit_stump)
+    for number in range(100):
+        age = 20.0 + (number * 7) % 41
+        row = learner.row_of({"age": age, "orders_30d": 0.0})
+        learner.learn(row, "web.hero", "shirt", float(age > 40.0))
+    learner.state.refit()
+    row = learner.row_of({"age": 55.0, "orders_30d": 0.0})
+    z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
+    alone, _ = learner.state.online.predict("shirt", prior, z)
+    corrected = float(learner.state.bind(["shirt"]).logits(np.array([prior]), z)[0])
+    assert corrected > alone + 0.1
+    expected = OnlineLogistic(shop.project.bandit)
+    expected.ensure(["shirt.en.a", "shirt.en.b"])
+    expected.update("shirt.en.a", corrected, z, 1.0)
+    learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
+    assert learner.learned.contents.to_bytes() == expected.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("placement", "action", "content"),
+    [
+        ("web.hero", "coat", "coat.en"),
+        ("web.hero", "shirt", None),
+        ("web.hero", "shirt", "gone"),
+        ("web.rules", "shirt", "shirt.en.a"),
+        ("web.gone", "shirt", "shirt.en.a"),
+    ],
+    ids=str,
+)
+def test_of_a_content_that_nothing_is_chosen_against_it_learns_nothing(
+    shop: Shop, placement: str, action: str, content: str | None
+) -> None:
+    learner = Learner(shop.plan, None, {})
+    learner.learn(learner.row_of({"age": 30.0}), placement, action, 1.0, content)
+    assert learner.learned.contents.updates == 0
+    assert learner.learned.contents.actions == ("shirt.en.a", "shirt.en.b")
+
+
+def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Path) -> None:
+    learner = Learner(shop.plan, None, {})
+    row = learner.row_of({"age": 30.0})
+    for _ in range(50):
+        learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
+        learner.learn(row, "web.hero", "shirt", 0.0, "shirt.en.b")
+    second = "slots: {title: Your shirt}}\n"
+    third = (
+        f"{second}  - {{id: shirt.en.c, action: shirt, group: shirt, locale: en, "
+        "placements: *all, slots: {title: Shirts}}\n"
+    )
+    wider = load_project(write_project(tmp_path / "wider", catalog=(second, third)))
+    plan = shop.publisher.publish(wider, note="", author="test")
+    later = Learner(plan, learner.learned, {})
+    assert later.start_new() == 1
+    assert later.start_new() == 0
+    contents = later.learned.contents
+    prior = np.eye(4)[1]
+    moved = [contents.mean(name) - prior for name in ("shirt.en.a", "shirt.en.b", "shirt.en.c")]
+    shares = [contents.count(name) for name in ("shirt.en.a", "shirt.en.b")]
+    believed = [move * n / (n + 50) for move, n in zip(moved, shares, strict=False)]
+    assert moved[2] == pytest.approx((believed[0] + believed[1]) / 2)
+    assert moved[0][0] > 0.0 > moved[1][0]
+    assert contents.count("shirt.en.c") == 0.0
+
+
 def test_positions_only_go_forward(shop: Shop) -> None:
     learner = Learner(shop.plan, None, {})
     assert not learner.knows(3, "1-0")
@@ -138,4 +220,4 @@ def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
     live = asyncio.run(run())
     warmed = Learner(shop.plan, None, {})
     assert warmed.warm(shop.log) == 3
-    assert pack_learned(warmed.state, 0) == live
+    assert pack_learned(warmed.learned, 0) == live

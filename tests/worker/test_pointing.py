@@ -14,6 +14,7 @@ from shop import Shop, write_project
 
 from nba.catalog.audit import AuditEntry
 from nba.catalog.publications import Publication, PublicationDraft, Source
+from nba.decision.learned import pack_learned
 from nba.decision.plan import new_learner
 from nba.decision.plans import PlanPointer, read_pointer
 from nba.errors import CorruptRecordError
@@ -70,7 +71,7 @@ class Place:
     async def learn(self) -> None:
         """Let the worker publish a snapshot under what it teaches."""
         self.learned += 1
-        state = new_learner(self.shop.plan.source.bandit).to_bytes()
+        state = pack_learned(new_learner(self.shop.plan.source.bandit), 0)
         key = state_key(self.shop.plan.source)
         self.shop.control.save_snapshot(self.learned, key, state, {}, at_ms=self.learned)
         await self.pointing.at(PlanPointer(self.taught.version, self.learned, self.taught.id))

@@ -12,10 +12,11 @@ import pytest
 from shop import DAY_MS, GREEDY, Shop, ask, write_project
 from stumps import fit_stump
 
-from nba.bandits import HybridLearner
-from nba.decision.learned import LearnedStates, forests_key
+from nba.bandits import HybridLearner, OnlineLogistic
+from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
 from nba.domain.ids import DecisionId
 from nba.errors import InputError, NotFoundError
+from nba.worker.learning import Learner
 from nba.worker.pointing import state_key
 from nba.worker.relearning import rebuild, reset
 from nba.worker.runner import Worker
@@ -60,7 +61,14 @@ async def play(shop: Shop, worker: Worker, first: int, rounds: int) -> None:
 def latest(shop: Shop) -> tuple[HybridLearner, int]:
     kept = shop.control.latest_snapshot(state_key(shop.plan.source))
     assert kept is not None
-    return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+    learned, number = LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+    return learned.actions, number
+
+
+def contents_of(shop: Shop) -> OnlineLogistic:
+    kept = shop.control.latest_snapshot(state_key(shop.plan.source))
+    assert kept is not None
+    return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)[0].contents
 
 
 def relearned(shop: Shop) -> Any:
@@ -179,6 +187,23 @@ def test_a_reset_forgets_what_is_named_and_nothing_else(shop: Shop) -> None:
         assert await worker.adopt_saved()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_reset_of_an_action_forgets_its_contents_too(shop: Shop, *, warm: bool) -> None:
+    learner = Learner(shop.plan, None, {})
+    row = learner.row_of({"age": 30.0})
+    for _ in range(20):
+        learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
+    writer = SnapshotWriter(shop.control, shop.clock)
+    writer.save(learner.key, learner.learned, {})
+    assert contents_of(shop).count("shirt.en.a") > 0
+    reset(shop.control, shop.plan, actions=("coat",), warm=warm, clock=shop.clock)
+    assert contents_of(shop).to_bytes() == learner.learned.contents.to_bytes()
+    reset(shop.control, shop.plan, actions=("shirt",), warm=warm, clock=shop.clock)
+    after = contents_of(shop)
+    assert after.count("shirt.en.a") == 0
+    assert after.mean("shirt.en.a").tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
 def test_what_cannot_be_reset_is_said(shop: Shop) -> None:

@@ -59,6 +59,7 @@ def test_a_decision_has_one_row_for_each_choice(shop: Shop) -> None:
         assert row["source"] == "live"
         assert row["plan_version"] == shop.plan.version == answer["plan_version"]
         assert row["probability"] == choice["probability"]
+        assert row["content_probability"] == choice["content_probability"]
         chosen = row["candidates"].index(row["action"])
         assert row["probabilities"][chosen] == pytest.approx(row["probability"], abs=1e-7)
         assert sum(row["probabilities"]) == pytest.approx(1.0, abs=1e-6)

@@ -143,9 +143,9 @@ def test_what_a_live_model_may_see_is_opened_to_warm_the_bandit(
     seen: list[dict[str, float]] = []
 
     class Watching(Learner):
-        def learn(self, row: Any, placement: str, action: str, label: float) -> bool:
+        def learn(self, row: Any, *about: Any) -> bool:
             seen.append(dict(zip(self.plan.features.names, row.tolist(), strict=True)))
-            return super().learn(row, placement, action, label)
+            return super().learn(row, *about)
 
     async def run() -> None:
         await shop.put(age=44.0)
