@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from shop import Shop, stump
 
-from nba.bandits import OnlineLogistic, Thompson
+from nba.bandits import Thompson
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbitration
+from nba.decision.learned import Learned
 from nba.decision.pipeline import decide, score
 from nba.domain.catalog import Autonomy
 from nba.policies import Era
@@ -44,11 +45,11 @@ def arbitration(autonomy=Autonomy.AUTONOMOUS, branches=(0, 1, 1)):
 
 def learned(shop):
     """Return the shop's plan with a learner that has seen a little of everything."""
-    learner = OnlineLogistic(shop.plan.source.bandit)
+    state = Learned.nothing(shop.plan.source.bandit)
     for number in range(40):
         for action in ("no_action", "coat", "shirt"):
-            learner.update(action, -1.0, [20.0 + number, number % 3], float(number % 4 == 0))
-    return shop.plan.with_learner(learner, 1)
+            state.actions.update(action, -1.0, [20.0 + number, number % 3], float(number % 4 == 0))
+    return shop.plan.with_learner(state, 1)
 
 
 def test_scores_and_deviations_are_scaled_alike():
