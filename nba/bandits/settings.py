@@ -40,10 +40,10 @@ class BanditSettings:
     fit worse than before by ``change_threshold`` standard errors, most of what was learned is given
     up; ``None`` never does. A snapshot of what was learned is published every
     ``snapshot_seconds``. Scores are divided by ``reward_scale``, in the project's currency, before
-    exploring; ``None`` is the largest action value. ``gamma`` and ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to
-    ``epsilon_greedy``, ``temperature`` to ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and
-    ``elimination`` to ``regcb``, ``deviation_scale`` to ``thompson``. The last three explore by how
-    sure the online learner is of each candidate.
+    exploring; ``None`` is the largest action value. ``gamma`` and ``gamma_exponent`` belong to
+    ``squarecb``, ``epsilon`` to ``epsilon_greedy``, ``temperature`` to ``softmax``, ``alpha`` to
+    ``ucb``, ``mellowness`` and ``elimination`` to ``regcb``, ``deviation_scale`` to ``thompson``.
+    The last three explore by how sure the online learner is of each candidate.
 
     Raises :class:`InputError` naming every field out of range.
     """
