@@ -27,6 +27,7 @@ import yaml
 
 from nba.domain.catalog import Action, Catalog, MessageClass
 from nba.domain.customer import Consent
+from nba.ledger.log import SHADOW
 from nba.measurement.conditions import compile_condition, names_read
 from nba.measurement.evidence import Evidence, Violation
 from nba.measurement.recounted_history import (
@@ -93,6 +94,7 @@ def count_violations(
 ) -> list[Violation]:
     """Return every choice in the log that a guardrail should have stopped.
 
+    What another system took in shadow counts as said, and is not against our guardrails.
     ``decisions``, ``outcomes`` and ``events`` are frames of the log's tables; without the latter
     two, nothing came of what was said. ``feature_types`` tells booleans from numbers, which the log
     keeps alike. Raises :class:`EvaluationRefusedError` where the log
@@ -100,6 +102,7 @@ def count_violations(
     """
     contacts = contacts_of(decisions, catalog)
     context = _Context(decisions, evidence, feature_types, log_of(contacts, outcomes, events))
+    taken = _taken_elsewhere(decisions)
     found: list[Violation] = []
     for policy in policies:
         recount = _RECOUNTS.get(policy["kind"])
@@ -108,7 +111,9 @@ def count_violations(
         selected = [c for c in contacts if selects(policy.get("applies_to") or {}, c)]
         for contact, text in recount(policy, selected, context):
             # What was said before a policy began counts too, but is not against it.
-            if not _holds(policy, contact.at_ms) or not _concerns(policy, contact.action):
+            if contact.decision_id in taken or not _holds(policy, contact.at_ms):
+                continue
+            if not _concerns(policy, contact.action):
                 continue
             found.append(
                 Violation(
@@ -123,6 +128,12 @@ def count_violations(
                 )
             )
     return found
+
+
+def _taken_elsewhere(decisions: pl.DataFrame) -> frozenset[str]:
+    if "source" not in decisions.columns:
+        return frozenset()
+    return frozenset(decisions.filter(pl.col("source") == SHADOW)["decision_id"])
 
 
 @dataclass(frozen=True, slots=True)

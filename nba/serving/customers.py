@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from nba.decision.plans import PlanRepository
+from nba.decision.recording import is_shadow
 from nba.domain.clock import Clock, to_rfc3339
 from nba.domain.consent import consent_history
 from nba.domain.ids import CustomerId, DecisionId
@@ -186,8 +187,13 @@ def _recent(tail: Tail) -> list[dict[str, Any]]:
 
 
 def _decision(record: DecisionRecord) -> dict[str, Any]:
-    choices = msgspec.json.decode(record.answer)["choices"]
+    answer = msgspec.json.decode(record.answer)
+    choices = answer["choices"]
     kept = ("placement", "rank", "action", "content", "propensity", "score", "reasons")
+    if is_shadow(record):
+        pairs = zip(answer["taken"], choices, strict=True)
+        choices = [{**taken, "shadow_action": ours["action"]} for taken, ours in pairs]
+        kept = (*kept[:-1], "shadow_action")
     return {
         "type": "decision",
         "id": record.decision_id,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nba.access import Permission
+from nba.domain.decision import Mode
 from nba.ingestion.segment import TYPES, SegmentBody
 from nba.serving.openapi_answers import MANAGEMENT_ANSWERS
 from nba.serving.openapi_management import MANAGEMENT_BODIES, management_paths
@@ -119,7 +120,29 @@ _ANSWERS: dict[str, Any] = {
                     "then."
                 ),
             },
-            "mode": {"enum": ["live", "dry_run"]},
+            "mode": {"enum": [mode.value for mode in Mode]},
+            "taken": {"type": "array", "items": {"$ref": "#/components/schemas/TakenChoice"}},
+        },
+    },
+    "TakenChoice": {
+        "type": "object",
+        "description": (
+            "In shadow: what another system took in a placement. `probability` is the one it "
+            "reported; `propensity`, `value`, `score` and `shadow_probability` are of the same "
+            "action here. `would_have_been_dropped` has reason codes."
+        ),
+        "properties": {
+            "placement": ID,
+            "rank": {"const": 1},
+            "action": ID,
+            "content": {"anyOf": [ID, {"type": "null"}]},
+            "propensity": NUMBER,
+            "value": NUMBER,
+            "score": NUMBER,
+            "probability": {"anyOf": [NUMBER, {"type": "null"}]},
+            "agrees": {"type": "boolean"},
+            "shadow_probability": NUMBER,
+            "would_have_been_dropped": {"type": "array", "items": TEXT},
         },
     },
     "Problem": {

@@ -16,6 +16,7 @@ from enum import StrEnum
 import msgspec
 import numpy as np
 
+from nba.decision.answer import said_choices
 from nba.ledger.records import DecisionRecord, OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import EntryType, LedgerEntry
 from nba.worker.records import UNREADABLE, Held
@@ -113,7 +114,7 @@ class ChoiceWatcher:
         record = held.get(resolution.decision_id)
         if record is None or resolution.kind not in ("rewarded", "expired"):
             return
-        choice = msgspec.json.decode(record.answer)["choices"][resolution.choice]
+        choice = said_choices(record.answer)[resolution.choice]
         seen = self._seen.get(choice["placement"])
         if seen is not None:
             seen.resolved.append((float(choice["propensity"]), resolution.label))

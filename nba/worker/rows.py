@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from nba.decision.answer import said_choices
 from nba.decision.plan import PlacementPlan, Plan
-from nba.decision.recording import named_features, recorded_features
+from nba.decision.recording import is_shadow, named_features, recorded_features
 from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.decision import DecisionRequest
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.delta import moment
-from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.log import SCHEMAS, SHADOW, LogTable
 from nba.ledger.records import DecisionRecord, Draw, OutcomeEntry, ResolutionEntry
 from nba.ledger.sealing import SEALED_COLUMN, Sealer
 
@@ -41,14 +42,16 @@ def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[di
         for name, value in named.items()
         if name not in plan.features.hidden
     }
-    choices = zip(answer["choices"], record.draws, strict=True)
+    ours = answer["choices"] if is_shadow(record) else None
+    choices = zip(said_choices(record.answer), record.draws, strict=True)
     return [
         {
             **_choice_row(record, plan, choice, draw, row),
+            **({} if ours is None else _shadow_row(choice, ours[position], draw)),
             "choice": position,
             "holdout": answer["holdout"],
             "fallback": answer["fallback"],
-            "source": source,
+            "source": source if ours is None else SHADOW,
             "given": sorted(request.attributes),
             **features,
         }
@@ -89,6 +92,17 @@ def _choice_row(
             CROSS_PREFIX + name: _gathered(features, gather[kept])
             for name, gather in slot.table.crosses.items()
         },
+    }
+
+
+def _shadow_row(taken: Mapping[str, Any], ours: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
+    """Return what else is to be said of what another system took, beside our own choice."""
+    return {
+        "probabilities": None,
+        "shadow_action": ours["action"],
+        "shadow_probability": taken["shadow_probability"],
+        "shadow_probabilities": np.frombuffer(draw.probabilities, dtype="<f4").tolist(),
+        "would_have_been_dropped": taken["would_have_been_dropped"],
     }
 
 
