@@ -33,7 +33,7 @@ from nba.bandits.ope import (
 )
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
-from nba.ledger.log import SHADOW
+from nba.ledger.log import SHADOW, DecisionLog, LogTable
 from nba.measurement.lift import KEY, Interval, settled
 
 ESTIMATED = "shadow:estimated"
@@ -42,6 +42,10 @@ ESTIMATED = "shadow:estimated"
 OTHERS = "the other system"
 OURS = "this system"
 
+_COLUMNS = (
+    *(*KEY, "customer_id", "at", "placement", "action", "cost", "probability", "candidates"),
+    *("source", "shadow_action", "shadow_probabilities", "would_have_been_dropped"),
+)
 _FOLDS = 5
 _MISSING = "nothing that was decided here has resolved yet"
 
@@ -119,6 +123,14 @@ def measure_shadow(
         for (name,), rows in sorted(taken.group_by("placement"), key=lambda pair: str(pair[0][0]))
     ]
     return ShadowReport(tuple(found))
+
+
+def report_shadow(log: DecisionLog) -> ShadowReport:
+    """Report on what a log holds; see :func:`measure_shadow`."""
+    decisions = log.scan(LogTable.DECISIONS).filter(pl.col("source") == SHADOW)
+    ours = decisions.select("decision_id").unique()
+    resolutions = log.scan(LogTable.RESOLUTIONS).join(ours, on="decision_id", how="semi")
+    return measure_shadow(decisions.select(*_COLUMNS).collect(), resolutions.collect())
 
 
 def _placement(name: str, rows: pl.DataFrame, final: pl.DataFrame, seed: int) -> ShadowPlacement:

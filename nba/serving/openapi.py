@@ -24,6 +24,7 @@ from nba.serving.openapi_parts import (
     operation,
     ref,
 )
+from nba.serving.openapi_reports import SHADOW_REPORT
 from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody
 
 
@@ -145,6 +146,7 @@ _ANSWERS: dict[str, Any] = {
             "would_have_been_dropped": {"type": "array", "items": TEXT},
         },
     },
+    **SHADOW_REPORT,
     "Problem": {
         "type": "object",
         "description": "RFC 9457 problem; `errors` has a JSON pointer to each fault.",
@@ -171,6 +173,7 @@ def _paths() -> dict[str, Any]:
         **_decision_paths(),
         **_customer_paths(),
         **management_paths(),
+        **_report_paths(),
         **_operation_paths(),
     }
 
@@ -199,6 +202,12 @@ def _decision_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _report_paths() -> dict[str, Any]:
+    about = partial(operation, tag="reports", needs=Permission.READ_DECISIONS)
+    said = "What another system earned in shadow, and what ours would have"
+    return {"/v1/reports/shadow": {"get": about(said, ref("ShadowReport"))}}
 
 
 def _customer_paths() -> dict[str, Any]:

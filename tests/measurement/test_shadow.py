@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import SCHEMAS, LogTable
-from nba.measurement.shadow import ESTIMATED, OTHERS, OURS, measure_shadow
+from nba.ledger.memory_log import MemoryLog
+from nba.measurement.shadow import ESTIMATED, OTHERS, OURS, measure_shadow, report_shadow
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 RATES = {"no_action": 0.1, "a": 0.3, "b": 0.6}
@@ -197,3 +198,13 @@ def test_ips_is_the_plain_sum_over_rows(rows):
     named = by_name(report_on(listed))
     for name, value in total.items():
         assert named[name].ips.value == pytest.approx(value, rel=1e-6)
+
+
+def test_a_log_is_read_as_its_frames_are():
+    log = MemoryLog()
+    ours = {"no_action": 0.2, "a": 0.8}
+    rows = drawn(300, {"no_action": 0.5, "a": 0.5}, ours)
+    decisions, resolutions = frames([*rows, row(300, "a", 0.5, ours, 9.0, source="live")])
+    log.append(LogTable.DECISIONS, decisions)
+    log.append(LogTable.RESOLUTIONS, resolutions)
+    assert report_shadow(log) == measure_shadow(decisions, resolutions)
