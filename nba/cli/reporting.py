@@ -71,7 +71,7 @@ def shadow(dataset: Dataset = LIVE, project: ProjectDir = None, *, as_json: AsJs
 
 def _print_shadow(found: ShadowPlacement, currency: str) -> None:
     console.print(
-        f"{found.placement}: {found.decisions:,} decisions, {found.resolved:,} resolved; both "
+        f"{found.placement}: decisions {found.decisions:,}, resolved {found.resolved:,}; both "
         f"agree on {found.agreement:.1%}; guardrails would have dropped {found.dropped:.1%} of "
         "what was taken"
     )
