@@ -80,13 +80,17 @@ def _print_shadow(found: ShadowPlacement, currency: str) -> None:
     if found.note:
         console.print(found.note)
         return
-    table = Table(box=None, title=f"{currency} per decision", title_justify="left")
-    for heading in ("", "IPS", "SNIPS", "DR", "effective sample", ""):
-        table.add_column(heading, justify="right" if heading else "left")
+    table = Table(box=None)
+    for heading in ("", "by", f"{currency} per decision", "effective sample", ""):
+        table.add_column(heading, justify="right" if " " in heading else "left")
     for row in found.rows:
-        estimates = [_interval(one) for one in (row.ips, row.snips, row.dr)]
-        verdict = "measured" if row.measured else "refused" if row.refused else "estimated"
-        table.add_row(row.name, *estimates, f"{row.effective_sample_size:,.0f}", verdict)
+        said = f"{row.effective_sample_size:,.0f}", "refused" if row.refused else "estimated"
+        if row.measured:
+            table.add_row(row.name, "mean", _interval(row.dr), said[0], "measured")
+            continue
+        table.add_row(row.name, "IPS", _interval(row.ips), *said)
+        table.add_row("", "SNIPS", _interval(row.snips))
+        table.add_row("", "DR", _interval(row.dr))
     console.print(table)
     for row in found.rows:
         for reason in row.refused:

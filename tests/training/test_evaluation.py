@@ -140,3 +140,14 @@ def test_a_probability_of_zero_is_refused_not_divided_by(rows):
 def test_estimated_probabilities_are_noted(rows):
     some = rows.head(500).with_columns(pl.lit("import:estimated").alias("source"))
     assert any("estimated from frequencies" in note for note in evaluate(some).notes)
+
+
+def test_what_another_system_took_in_shadow_is_left_out(rows):
+    few = rows.head(300)
+    taken = few.head(20).with_columns(
+        decision_id="s" + pl.col("decision_id"),
+        source=pl.lit("shadow"),
+        action=pl.lit("never"),
+        probability=pl.lit(None, dtype=pl.Float64),
+    )
+    assert evaluate(pl.concat([few, taken])) == evaluate(few)
