@@ -3,8 +3,9 @@
 By placement. What was taken is measured; what would have been chosen is estimated from it, by
 weighting each decision with how probable its action was here over how probable it was there. Where
 the other system reported no probability it is estimated from how often that system took the action
-in the placement, which is right only if it did so regardless of the customer; such a placement is
-labelled, and its estimates are to be read as a first impression. Customers are what is resampled.
+in the placement, which is right only if it did so regardless of the customer. Such a placement is
+labelled; where its choices visibly depend on a feature (:mod:`nba.measurement.dependence`), its
+estimates are refused. Customers are what is resampled.
 
 The best constant action is picked by the same log, which flatters it. A constant action is taken
 where the guardrails leave it, ``no_action`` elsewhere.
@@ -13,6 +14,7 @@ where the guardrails leave it, ``no_action`` elsewhere.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,6 +36,7 @@ from nba.bandits.ope import (
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import SHADOW, DecisionLog, LogTable
+from nba.measurement.dependence import depends_on
 from nba.measurement.lift import KEY, Interval, settled
 
 ESTIMATED = "shadow:estimated"
@@ -46,7 +49,9 @@ _COLUMNS = (
     *(*KEY, "customer_id", "at", "placement", "action", "cost", "probability", "candidates"),
     *("source", "shadow_action", "shadow_probabilities", "would_have_been_dropped"),
 )
+_FEATURE = "f_"
 _FOLDS = 5
+_NAMED = 5
 _MISSING = "nothing that was decided here has resolved yet"
 
 
@@ -130,7 +135,8 @@ def report_shadow(log: DecisionLog) -> ShadowReport:
     decisions = log.scan(LogTable.DECISIONS).filter(pl.col("source") == SHADOW)
     ours = decisions.select("decision_id").unique()
     resolutions = log.scan(LogTable.RESOLUTIONS).join(ours, on="decision_id", how="semi")
-    return measure_shadow(decisions.select(*_COLUMNS).collect(), resolutions.collect())
+    read = decisions.select(*_COLUMNS, pl.col(f"^{_FEATURE}.*$"))
+    return measure_shadow(read.collect(), resolutions.collect())
 
 
 def _placement(name: str, rows: pl.DataFrame, final: pl.DataFrame, seed: int) -> ShadowPlacement:
@@ -140,7 +146,9 @@ def _placement(name: str, rows: pl.DataFrame, final: pl.DataFrame, seed: int) ->
     rows = rows.with_columns(used=_probabilities(rows))
     resolved = rows.join(final, on=KEY, how="inner", maintain_order="left")
     estimated = resolved["probability"].null_count()
-    best, valued = ("", ()) if resolved.is_empty() else _Past(resolved, seed).rows()
+    depends = depends_on(rows.filter(pl.col("probability").is_null()), prefix=_FEATURE)
+    reasons = [_confounded(depends)] if estimated and depends else []
+    best, valued = ("", ()) if resolved.is_empty() else _Past(resolved, seed, reasons).rows()
     return ShadowPlacement(
         placement=name,
         decisions=rows.height,
@@ -154,6 +162,14 @@ def _placement(name: str, rows: pl.DataFrame, final: pl.DataFrame, seed: int) ->
         best_constant=best,
         rows=valued,
         note=_MISSING if resolved.is_empty() else "",
+    )
+
+
+def _confounded(features: Sequence[str]) -> str:
+    return (
+        f"what the other system takes depends on {', '.join(features[:_NAMED])}: how often it took "
+        "an action is not the probability with which it chose it for a customer; probabilities "
+        "that it reports would be enough"
     )
 
 
@@ -171,10 +187,14 @@ def _probabilities(rows: pl.DataFrame) -> pl.Series:
 
 
 class _Past:
-    """The resolved decisions of a placement, and what any policy would have earned on them."""
+    """The resolved decisions of a placement, and what any policy would have earned on them.
 
-    def __init__(self, rows: pl.DataFrame, seed: int) -> None:
+    ``reasons`` not to believe any estimate are given with every one.
+    """
+
+    def __init__(self, rows: pl.DataFrame, seed: int, reasons: Sequence[str]) -> None:
         self._seed = seed
+        self._reasons = tuple(reasons)
         self._clusters = rows["customer_id"].rank("dense").to_numpy().astype(np.int64)
         value = (rows["reward"] - rows["cost"]).to_numpy().astype(np.float64)
         candidates = rows["candidates"].to_list()
@@ -237,7 +257,7 @@ class _Past:
             dr=self._interval(DR(), target),
             effective_sample_size=covered.effective_sample_size,
             measured=False,
-            refused=verdict(covered).reasons,
+            refused=(*self._reasons, *verdict(covered).reasons),
         )
 
     def _interval(self, estimator: Estimator, target: Target) -> Interval:

@@ -149,6 +149,28 @@ def test_missing_probabilities_are_estimated_from_frequencies_and_said_to_be():
     assert by_name(found)[OURS].refused == ()
 
 
+def test_frequencies_are_refused_where_the_other_system_looks_at_the_customer():
+    ours = {"no_action": 0.5, "a": 0.5}
+    rng = np.random.default_rng(5)
+    rows = []
+    for number in range(1_000):
+        is_old, noise = bool(rng.random() < 0.5), float(rng.normal())
+        action = "a" if rng.random() < (0.8 if is_old else 0.2) else "no_action"
+        features = {"f_age": 40.0 + 20.0 * is_old, "f_noise": noise}
+        rows.append(row(number, action, None, ours, float(is_old), **features))
+    decisions, resolutions = frames(rows)
+    decisions = decisions.with_columns(
+        **{name: pl.Series([one[name] for one in rows]) for name in ("f_age", "f_noise")}
+    )
+    (found,) = measure_shadow(decisions, resolutions).placements
+    for one in found.rows:
+        assert bool(one.refused) != one.measured
+    assert "depends on age:" in by_name(found)[OURS].refused[0]
+    half = decisions.with_columns(probability=pl.lit(0.5))
+    (told,) = measure_shadow(half, resolutions).placements
+    assert by_name(told)[OURS].refused == ()
+
+
 def test_another_system_that_never_tries_what_ours_would_cannot_carry_an_estimate():
     found = report_on(drawn(1_000, {"a": 1.0}, {"no_action": 0.1, "a": 0.2, "b": 0.7}))
     (reason,) = by_name(found)[OURS].refused
