@@ -72,6 +72,7 @@ def _taken(choice: TakenChoice) -> dict[str, Any]:
         "score": choice.score,
         "probability": taken.probability,
         "agrees": choice.agrees,
+        "shadow_action": choice.shadow_action,
         "shadow_probability": choice.shadow_probability,
         "would_have_been_dropped": choice.would_have_been_dropped,
     }

@@ -110,6 +110,7 @@ def _compared(
         value=float(slot.values[row]),
         score=scored,
         agrees=agrees,
+        shadow_action=choice.action,
         shadow_probability=float(drawn.probabilities[is_kept].sum()),
         would_have_been_dropped=dropped,
     )

@@ -85,9 +85,9 @@ class TakenChoice:
     """What another system took, as this one sees it; in the order of the placements asked for.
 
     ``propensity``, ``value`` and ``score`` are this system's own, as in :class:`Choice`.
-    ``agrees`` says whether it would have chosen the same action, ``shadow_probability`` with which
-    chance it would have, and ``would_have_been_dropped`` has the reason code of everything that
-    would not have let it.
+    ``shadow_action`` is the action it would have chosen, and ``agrees`` says whether that is the
+    same. ``shadow_probability`` is the chance with which it would have chosen what was taken, and
+    ``would_have_been_dropped`` has the reason code of everything that would not have let it.
     """
 
     taken: TakenAction
@@ -95,6 +95,7 @@ class TakenChoice:
     value: float
     score: float
     agrees: bool
+    shadow_action: ActionId
     shadow_probability: float
     would_have_been_dropped: tuple[str, ...]
 

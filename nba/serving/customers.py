@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
+from nba.decision.answer import said_choices
 from nba.decision.plans import PlanRepository
 from nba.decision.recording import is_shadow
 from nba.domain.clock import Clock, to_rfc3339
@@ -187,16 +186,13 @@ def _recent(tail: Tail) -> list[dict[str, Any]]:
 
 
 def _decision(record: DecisionRecord) -> dict[str, Any]:
-    answer = msgspec.json.decode(record.answer)
-    choices = answer["choices"]
-    kept = ("placement", "rank", "action", "content", "propensity", "score", "reasons")
-    if is_shadow(record):
-        pairs = zip(answer["taken"], choices, strict=True)
-        choices = [{**taken, "shadow_action": ours["action"]} for taken, ours in pairs]
-        kept = (*kept[:-1], "shadow_action")
+    last = "shadow_action" if is_shadow(record) else "reasons"
+    kept = ("placement", "rank", "action", "content", "propensity", "score", last)
     return {
         "type": "decision",
         "id": record.decision_id,
         "at": to_rfc3339(record.at_ms),
-        "choices": [{name: choice[name] for name in kept} for choice in choices],
+        "choices": [
+            {name: choice[name] for name in kept} for choice in said_choices(record.answer)
+        ],
     }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nba.decision.answer import said_choices
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version
-from nba.decision.recording import is_shadow, named_features, recorded_features, recorded_inputs
+from nba.decision.recording import named_features, recorded_features, recorded_inputs
 from nba.domain.clock import to_rfc3339
 from nba.domain.customer import EventEntry
 from nba.domain.ids import DecisionId
@@ -90,8 +91,7 @@ def _decision(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
         "at": to_rfc3339(record.at_ms),
         **{name: answer[name] for name in _IN_ANSWER},
         "features": {name: value for name, value in named.items() if value is not None},
-        "choices": answer["choices"],
-        **({"taken": answer["taken"]} if is_shadow(record) else {}),
+        "choices": said_choices(record.answer),
     }
 
 

@@ -142,6 +142,7 @@ _ANSWERS: dict[str, Any] = {
             "score": NUMBER,
             "probability": {"anyOf": [NUMBER, {"type": "null"}]},
             "agrees": {"type": "boolean"},
+            "shadow_action": ID,
             "shadow_probability": NUMBER,
             "would_have_been_dropped": {"type": "array", "items": TEXT},
         },

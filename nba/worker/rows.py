@@ -42,16 +42,16 @@ def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[di
         for name, value in named.items()
         if name not in plan.features.hidden
     }
-    ours = answer["choices"] if is_shadow(record) else None
+    beside = is_shadow(record)
     choices = zip(said_choices(record.answer), record.draws, strict=True)
     return [
         {
             **_choice_row(record, plan, choice, draw, row),
-            **({} if ours is None else _shadow_row(choice, ours[position], draw)),
+            **(_shadow_row(choice, draw) if beside else {}),
             "choice": position,
             "holdout": answer["holdout"],
             "fallback": answer["fallback"],
-            "source": source if ours is None else SHADOW,
+            "source": SHADOW if beside else source,
             "given": sorted(request.attributes),
             **features,
         }
@@ -95,11 +95,11 @@ def _choice_row(
     }
 
 
-def _shadow_row(taken: Mapping[str, Any], ours: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
-    """Return what else is to be said of what another system took, beside our own choice."""
+def _shadow_row(taken: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
+    """Return what a row says differently of what another system took."""
     return {
         "probabilities": None,
-        "shadow_action": ours["action"],
+        "shadow_action": taken["shadow_action"],
         "shadow_probability": taken["shadow_probability"],
         "shadow_probabilities": np.frombuffer(draw.probabilities, dtype="<f4").tolist(),
         "would_have_been_dropped": taken["would_have_been_dropped"],

@@ -77,6 +77,7 @@ def test_the_answer_says_what_would_have_been_chosen_beside_what_was_taken(shop)
     assert ours["reasons"]
     assert (taken["placement"], taken["action"]) == ("web.hero", "shirt")
     assert (taken["content"], taken["probability"]) == ("shirt.en.a", 0.25)
+    assert taken["shadow_action"] == ours["action"]
     assert taken["agrees"] == (ours["action"] == "shirt")
     assert taken["propensity"] == pytest.approx(0.1)
     assert taken["score"] == pytest.approx(0.8)  # 0.1 x 8, and it costs nothing

@@ -453,6 +453,7 @@ def test_what_another_system_took_is_kept_replayed_and_forgotten(api: httpx.Clie
     assert entry["choices"][0]["action"] == "no_action"
     assert entry["choices"][0]["shadow_action"] == ours["action"]
     (exported,) = api.get("/v1/customers/shadowed/export").json()["decisions"]
+    assert exported["choices"][0]["shadow_action"] == ours["action"]
     assert exported["asked"]["taken"][0]["action"] == "no_action"
     assert api.delete("/v1/customers/shadowed").status_code in {200, 202}
     assert api.get(path).status_code == 404
