@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,10 @@ from nba.bandits import (
     Uniform,
     ValueModel,
 )
+from nba.bandits.hybrid_model import ALONE
 from nba.training.corrections import fit_correction
 
-DEFAULT_FLOOR = 0.02
+DEFAULT_FLOOR = 0.025
 """Share of the choices spread over all actions alike where evaluation is to stay possible."""
 
 
@@ -41,7 +42,6 @@ class Run:
     alarms: int = 0
 
 
-_SETTINGS = BanditSettings()
 _SQUARE_CB = SquareCB()
 
 
@@ -50,7 +50,7 @@ class Setup:
     """How a bandit is made; ``floor`` is a share of all choices."""
 
     forests: bool = True
-    settings: BanditSettings = _SETTINGS
+    settings: BanditSettings = ALONE
     explorer: Explorer = _SQUARE_CB
     floor: float = 0.0
     base_rate: float = 0.5
@@ -68,9 +68,10 @@ class Setup:
 
 
 HYBRID = Setup()
+UNFORGETTING = Setup(settings=replace(ALONE, forgetting=1.0, change_threshold=None))
 OURS: Mapping[str, Setup] = {
     "hybrid (default)": HYBRID,
-    "hybrid, floor .02": Setup(floor=DEFAULT_FLOOR),
+    "hybrid, floor .02": Setup(floor=0.02),
     "online logistic": Setup(forests=False),
     "logistic Thompson": Setup(forests=False, explorer=Thompson()),
     "logistic greedy": Setup(forests=False, explorer=Greedy()),

@@ -21,12 +21,19 @@ that runs can be interleaved::
         rewards, seconds = running.run("vw_squarecb", order=0)
         running.time("gittins", first=0, rounds=100)  # seconds of each round, (100,)
 
+What a peer earns is a function of the job, its parameters and its version alone, so an order once
+run is kept under ``benchmarks/.peers/kept`` and read back; remove the folder to run it again.
+Seconds are then those of the first time; :meth:`Peers.time` always measures.
+
 The first call installs ``benchmarks/peers/bandit_constraints.txt`` (a minute). Names and what they
 stand for are :data:`PEERS`. Every peer runs on one thread.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +44,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.peer_process import PeerProcess, peer_process
+from benchmarks.peer_process import ENVIRONMENTS, PeerProcess, peer_process
+from benchmarks.peer_process import PEERS as SCRIPTS
 
 PEERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "vw_squarecb": ("vw", {"arguments": "--squarecb"}),
@@ -57,6 +65,9 @@ PEERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 Cover does without mixing in uniform choices, which cost it 2 to 12 points of loss on the tables
 tried. Vowpal Wabbit's own default costs are minus the rewards; ``shift`` makes them 0 and more.
 """
+
+
+_KEPT = ENVIRONMENTS / "kept"
 
 
 @dataclass(frozen=True)
@@ -91,14 +102,35 @@ class Result:
 class Peers:
     """The peers' process with one job loaded."""
 
-    def __init__(self, process: PeerProcess) -> None:
+    def __init__(self, process: PeerProcess, job: Job) -> None:
         self._process = process
+        self._job = job
 
     def run(self, name: str, order: int) -> tuple[NDArray[np.float64], float]:
         """Return one order's rewards, ``(rounds,)``, and its processor seconds."""
         library, parameters = PEERS[name]
+        path = _KEPT / f"{self._fingerprint(name, order)}.npz"
+        if path.exists():
+            with np.load(path) as kept:
+                return kept["rewards"], float(kept["seconds"])
         answer = self._process.ask("run", learner=library, order=order, parameters=parameters)
-        return np.array(answer["rewards"]), float(answer["seconds"])
+        rewards, seconds = np.array(answer["rewards"]), float(answer["seconds"])
+        _KEPT.mkdir(parents=True, exist_ok=True)
+        whole = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(whole, rewards=rewards, seconds=seconds)
+        whole.replace(path)
+        return rewards, seconds
+
+    def _fingerprint(self, name: str, order: int) -> str:
+        """Return what stands for everything that one order's rewards follow from."""
+        job = self._job
+        digest = hashlib.sha256(json.dumps([PEERS[name], order, job.seed]).encode())
+        for script in ("bandit_peer.py", "bandit_constraints.txt"):
+            digest.update((SCRIPTS / script).read_bytes())
+        for array in (job.X, job.rewards, job.orders[order]):
+            digest.update(repr((array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return f"{name}-{digest.hexdigest()[:32]}"
 
     def time(self, name: str, first: int, rounds: int) -> NDArray[np.float64]:
         """Go on with order 0 from its ``first`` round; return the seconds of each, (rounds,)."""
@@ -116,7 +148,7 @@ def peers(job: Job) -> Iterator[Peers]:
         path = Path(directory) / "job.npz"
         np.savez(path, X=job.X, rewards=job.rewards, orders=job.orders, seed=job.seed)
         process.ask("load", path=str(path))
-        yield Peers(process)
+        yield Peers(process, job)
 
 
 def run_peer(name: str, job: Job) -> Result:

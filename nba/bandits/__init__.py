@@ -16,11 +16,15 @@ from nba.bandits.hybrid import BoundHybrid, CorrectionFitter, HybridLearner
 from nba.bandits.hybrid_model import HybridModel
 from nba.bandits.linear import LinearModel
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.logistic_model import LogisticModel
 from nba.bandits.merging import merge
+from nba.bandits.positions import PositionEffects, estimate_positions
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.bandits.regcb import RegCB
+from nba.bandits.rewards import BinaryReward, MoneyReward, WeightedGoals, median_of_means
 from nba.bandits.settings import BanditSettings, build_explorer, load_bandit
+from nba.bandits.slates import Slate, chance_in_slot, draw_slate
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
 from nba.bandits.thompson import Thompson
@@ -32,6 +36,7 @@ __all__ = [
     "UCB",
     "BaggedModel",
     "BanditSettings",
+    "BinaryReward",
     "BoundHybrid",
     "BoundLogistic",
     "ContextualBandit",
@@ -44,17 +49,26 @@ __all__ = [
     "HybridLearner",
     "HybridModel",
     "LinearModel",
+    "LogisticModel",
+    "MoneyReward",
     "OnlineLogistic",
+    "PositionEffects",
     "RegCB",
+    "Slate",
     "Softmax",
     "SquareCB",
     "Thompson",
     "Uniform",
     "ValueModel",
     "Votes",
+    "WeightedGoals",
     "build_explorer",
+    "chance_in_slot",
     "draw",
+    "draw_slate",
+    "estimate_positions",
     "load_bandit",
+    "median_of_means",
     "merge",
     "project",
     "uniform",

@@ -51,8 +51,9 @@ LEAST_REFIT = 60
 REFIT_PER_ACTION = 15
 """Observations before the first refit for each action seen."""
 
+
 LEAST_ROWS = 20
-"""Observations of an action that a forest needs, with both outcomes among them."""
+"""Observations of an action that a forest needs; the settings say how many of each outcome."""
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -192,8 +193,7 @@ class HybridLearner:
         expected = offset
         forest = self._forests.get(action_id)
         if forest is not None:
-            alone = BoundForests(self._table, [action_id])
-            correction = float(alone.corrections(np.array([model_logit]), z)[0])
+            correction = forest.value(model_logit, z)
             expected = self.stacker.combine_one(offset, correction)
             self.stacker.learn(offset, correction, label, weight)
         if not self.settings.change_threshold:
@@ -243,7 +243,9 @@ class HybridLearner:
         fitted = dict(self._forests)
         for action_id in self.online.actions:
             rows = self._memory.of(action_id)
-            if len(rows) >= LEAST_ROWS and rows.labels.min() < rows.labels.max():
+            good = float(rows.labels.sum())
+            fewer = min(good, len(rows) - good)
+            if len(rows) >= LEAST_ROWS and fewer >= self.settings.forest_outcomes:
                 fitted[action_id] = self._fitter(rows)
         self._take(fitted)
         seen = self.updates - self._since
@@ -333,8 +335,13 @@ class HybridLearner:
             parts = msgspec.msgpack.decode(data, type=dict[str, list[bytes]])
         except msgspec.MsgspecError as error:
             raise CorruptRecordError(f"the bandit's forests cannot be read: {error}") from error
-        refits = self.refits
-        self._take({name: CorrectionForest.from_parts(part) for name, part in parts.items()})
+        refits, inputs = self.refits, 1 + len(self.settings.features)
+        forests = {name: CorrectionForest.from_parts(part) for name, part in parts.items()}
+        for name, forest in forests.items():
+            if forest.feature.max(initial=0) >= inputs:
+                found = f"the forest of {name!r} asks for more than {inputs} inputs"
+                raise CorruptRecordError(found)
+        self._take(forests)
         self.refits = refits
 
     def share_forests(self, other: HybridLearner) -> None:

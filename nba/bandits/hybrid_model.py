@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nba.bandits.hybrid import CorrectionFitter, HybridLearner
+from nba.bandits.observations import as_observations
 from nba.bandits.protocols import Estimate
 from nba.bandits.settings import BanditSettings
 from nba.errors import Fault, InputError
+
+ALONE = BanditSettings(forest_outcomes=1)
+"""Where no propensity model stands beneath, forests pay early."""
 
 
 class HybridModel:
@@ -28,7 +32,7 @@ class HybridModel:
         The reward to expect of an action before anything is known of it. Where rewards are rare,
         say so: a prior of one half makes everything untried look splendid.
     settings
-        How it learns; their ``features`` are replaced.
+        How it learns, :data:`ALONE` by default; their ``features`` are replaced.
 
     Raises :class:`InputError` where a number is out of range.
 
@@ -50,7 +54,7 @@ class HybridModel:
         self.n_actions = n_actions
         self.n_features = n_features
         names = tuple(f"x{column}" for column in range(n_features))
-        self.learner = HybridLearner(replace(settings or BanditSettings(), features=names), fitter)
+        self.learner = HybridLearner(replace(settings or ALONE, features=names), fitter)
         self._ids = [str(action) for action in range(n_actions)]
         self._prior_logit = math.log(base_rate / (1.0 - base_rate))
         self._priors = np.full(n_actions, self._prior_logit)
@@ -84,14 +88,8 @@ class HybridModel:
         self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
     ) -> None:
         """Learn from observations in order; see :class:`nba.bandits.ValueModel`."""
-        rows = np.asarray(X, dtype=np.float64)
-        taken = np.asarray(actions)
-        earned = np.asarray(rewards, dtype=np.float64)
-        counts = np.ones(len(taken)) if weights is None else np.asarray(weights, dtype=np.float64)
-        wrong = [action for action in taken.tolist() if not 0 <= action < self.n_actions]
-        if wrong:
-            expected = f"0 to {self.n_actions - 1} is expected"
-            raise InputError([Fault("/actions", f"found {wrong[0]}", expected)])
+        sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
+        rows, taken, earned, counts = as_observations(X, actions, rewards, weights, **sizes)
         ids = [self._ids[action] for action in taken.tolist()]
         priors = np.full(len(ids), self._prior_logit)
         self.learner.online.observations(ids, priors, rows, earned, counts)

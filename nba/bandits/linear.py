@@ -74,13 +74,13 @@ class LinearModel:
     ) -> None:
         described = np.zeros((n_actions, 0)) if action_features is None else action_features
         self.action_features = np.ascontiguousarray(described, dtype=np.float64)
-        self.n_actions = n_actions
-        self.n_features = n_features
+        self.n_actions = int(n_actions)
+        self.n_features = int(n_features)
         self.sharing: Sharing = sharing
-        self.ridge = ridge
-        self.forgetting = forgetting
-        self.base_rate = base_rate
-        self.noise_variance = noise_variance
+        self.ridge = float(ridge)
+        self.forgetting = float(forgetting)
+        self.base_rate = float(base_rate)
+        self.noise_variance = float(noise_variance)
         self._require_parameters()
         self.updates = 0
         self.earned = np.zeros(2)  # sums of weights, and of weight times reward
@@ -168,7 +168,10 @@ class LinearModel:
         return float((self.base_rate + self.earned[1]) / (1.0 + self.earned[0]))
 
     def noise(self) -> float:
-        """Return the variance of the noise that the residuals show."""
+        """Return the variance of the noise that the residuals show.
+
+        An action's residual is computed when it is observed, and all of them on settling.
+        """
         counts = self.own.counts if len(self.own.counts) else self.pooled.counts
         return float((self.noise_variance + self.residuals.sum()) / (1.0 + counts.sum()))
 

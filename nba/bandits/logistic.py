@@ -170,7 +170,8 @@ class OnlineLogistic:
 
     def mean(self, action_id: str) -> NDArray[np.float64]:
         """Return the posterior mean of a known action, ``(2 + k,) float64``."""
-        return self._mean[self._slots[action_id]].copy()
+        mean: NDArray[np.float64] = self._mean[self._slots[action_id]].copy()
+        return mean
 
     def ensure(self, action_ids: Iterable[str]) -> None:
         """Register actions at the prior; those known keep what was learned."""

@@ -43,8 +43,8 @@ class Memory:
         """Keep one row ``(width + 3,)``: inputs, offset, label, weight."""
         ring = self._rings.get(action_id)
         if ring is None:
-            ring = self._rings[action_id] = _Ring(self._width + 3)
-        ring.add(row, self._most)
+            ring = self._rings[action_id] = _Ring(self._width + 3, self._most)
+        ring.add(row)
 
     def of(self, action_id: str) -> Remembered:
         """Return what is kept of an action."""
@@ -78,22 +78,23 @@ class Memory:
         for action_id in list(self._rings):
             kept = counts.get(action_id, 0)
             rows = self._rings[action_id].rows()
-            self._rings[action_id] = ring = _Ring(self._width + 3)
+            self._rings[action_id] = ring = _Ring(self._width + 3, self._most)
             for row in rows[len(rows) - min(kept, len(rows)) :]:
-                ring.add(row, self._most)
+                ring.add(row)
 
 
 class _Ring:
     """Rows in a buffer that grows to its bound and then turns."""
 
-    def __init__(self, width: int) -> None:
-        self._rows = np.zeros((_FIRST, width))
+    def __init__(self, width: int, most: int) -> None:
+        self._rows = np.zeros((min(_FIRST, most), width))
+        self._most = most
         self._seen = 0
 
-    def add(self, row: NDArray[np.float64], most: int) -> None:
+    def add(self, row: NDArray[np.float64]) -> None:
         size = len(self._rows)
-        if self._seen == size and size < most:
-            more = min(size, most - size)
+        if self._seen == size and size < self._most:
+            more = min(size, self._most - size)
             self._rows = np.concatenate([self._rows, np.zeros((more, row.shape[0]))])
             size += more
         self._rows[self._seen % size] = row

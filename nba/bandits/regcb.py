@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits.scores import as_deviations, as_scores, best_of
+from nba.bandits.scores import as_deviations, as_scores, best_of, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class RegCB:
         best_of(scores)
         n = len(scores)
         radius = math.sqrt(self.mellowness * math.log(n * (updates + 1)))
-        widths = radius * as_deviations(deviations, n)
-        upper = scores + widths
+        spread = as_deviations(deviations, n)
+        upper = moved(scores, spread, radius)
         best, ties = best_of(upper)
         if not self.elimination:
             return np.where(upper == best, 1.0 / ties, 0.0)
-        plausible = upper >= (scores - widths).max()
+        plausible = upper >= moved(scores, spread, -radius).max()
         result: NDArray[np.float64] = plausible / np.count_nonzero(plausible)
         return result

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.errors import Fault, InputError
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 
 def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
     """Return scores as a contiguous ``(n,) float64`` array with at least one candidate.
@@ -41,6 +43,15 @@ def as_deviations(deviations: ArrayLike | None, n: int) -> NDArray[np.float64]:
             if not 0.0 <= one < math.inf
         )
     return array
+
+
+def moved(
+    scores: NDArray[np.float64], deviations: NDArray[np.float64], factor: float
+) -> NDArray[np.float64]:
+    """Return scores + factor · deviations, at most as far as floats go."""
+    with np.errstate(over="ignore"):
+        far: NDArray[np.float64] = scores + factor * deviations
+    return np.clip(far, -_LARGEST, _LARGEST)
 
 
 @numba.njit(cache=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,8 +12,11 @@ from nba import documents
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
 from nba.bandits.protocols import Explorer
+from nba.bandits.regcb import RegCB
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
+from nba.bandits.thompson import Thompson
+from nba.bandits.ucb import UCB
 from nba.bandits.uniform_random import Uniform
 from nba.errors import DefinitionError, Fault, InputError
 
@@ -33,13 +36,16 @@ class BanditSettings:
     how firmly the prior, "the propensity model is right", is held. ``forgetting`` is the factor
     that older observations of an action lose with each new one; 1 forgets nothing. ``forests`` says
     whether forests correct the online model; they are fitted anew when the number of observations
-    has grown by ``refit_growth``, to the latest ``memory_rows`` of each action. When expectations
-    fit worse than before by ``change_threshold`` standard errors, most of what was learned is given
-    up; ``None`` never does. A snapshot of
-    what was learned is published every ``snapshot_seconds``. Scores are divided by
-    ``reward_scale``, in the project's currency, before exploring; ``None`` is the largest action
-    value. ``gamma`` and ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to
-    ``epsilon_greedy``, ``temperature`` to ``softmax``.
+    has grown by ``refit_growth``, to the latest ``memory_rows`` of each action, once it has
+    ``forest_outcomes`` of both kinds: with fewer, forests mostly add noise to a propensity model
+    that stands beneath. When expectations fit worse than before by ``change_threshold`` standard
+    errors, most of what was learned is given up; ``None`` never does. A snapshot of what was
+    learned is published every ``snapshot_seconds``. Scores are divided by ``reward_scale``, in the
+    project's currency, before exploring; ``None`` is the largest action value. ``gamma`` and
+    ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to ``epsilon_greedy``, ``temperature`` to
+    ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and ``elimination`` to ``regcb``,
+    ``deviation_scale`` to ``thompson``. The last three explore by how sure the online learner is of
+    each candidate.
 
     Raises :class:`InputError` naming every field out of range.
     """
@@ -47,11 +53,17 @@ class BanditSettings:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     features: tuple[str, ...] = ()
-    explorer: Literal["squarecb", "epsilon_greedy", "greedy", "softmax", "uniform"] = "squarecb"
+    explorer: Literal[
+        "squarecb", "epsilon_greedy", "greedy", "softmax", "uniform", "ucb", "regcb", "thompson"
+    ] = "squarecb"
     gamma: float = 300.0
     gamma_exponent: float = 0.5
     epsilon: float = 0.05
     temperature: float = 0.1
+    alpha: float = 0.25
+    mellowness: float = 0.1
+    elimination: bool = False
+    deviation_scale: float = 1.0
     prior_precision_bias: float = 1.0
     prior_precision_slope: float = 20.0
     prior_precision_weights: float | None = None
@@ -59,6 +71,7 @@ class BanditSettings:
     forests: bool = True
     refit_growth: float = 1.5
     memory_rows: int = 5_000
+    forest_outcomes: int = 40
     change_threshold: float | None = 4.0
     snapshot_seconds: float = 2.0
     reward_scale: float | None = None
@@ -72,6 +85,9 @@ class BanditSettings:
         for name in (
             "gamma",
             "temperature",
+            "alpha",
+            "mellowness",
+            "deviation_scale",
             "prior_precision_bias",
             "prior_precision_slope",
             "prior_precision_weights",
@@ -86,33 +102,39 @@ class BanditSettings:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")
-        if not 0.0 < self.forgetting <= 1.0:
-            expected = "a number above 0 and up to 1 is expected"
-            yield Fault("/forgetting", f"found {self.forgetting}", expected)
-        if not (1.0 < self.refit_growth <= _MOST_GROWTH):
-            expected = f"a number above 1 and up to {_MOST_GROWTH:g} is expected"
-            yield Fault("/refit_growth", f"found {self.refit_growth}", expected)
-        if not 0 < self.memory_rows <= _MOST_ROWS:
-            expected = f"a number from 1 to {_MOST_ROWS:,} is expected"
-            yield Fault("/memory_rows", f"found {self.memory_rows}", expected)
+        yield from self._bound_faults()
         for index, feature in enumerate(self.features):
             if feature in self.features[:index]:
                 yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")
 
+    def _bound_faults(self) -> Iterator[Fault]:
+        if not 0.0 < self.forgetting <= 1.0:
+            expected = "a number above 0 and up to 1 is expected"
+            yield Fault("/forgetting", f"found {self.forgetting}", expected)
+        if not 1.0 < self.refit_growth <= _MOST_GROWTH:
+            expected = f"a number above 1 and up to {_MOST_GROWTH:g} is expected"
+            yield Fault("/refit_growth", f"found {self.refit_growth}", expected)
+        for name in ("memory_rows", "forest_outcomes"):
+            if not 0 < getattr(self, name) <= _MOST_ROWS:
+                expected = f"a number from 1 to {_MOST_ROWS:,} is expected"
+                yield Fault(f"/{name}", f"found {getattr(self, name)}", expected)
+
+
+_BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {
+    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent),
+    "epsilon_greedy": lambda settings: EpsilonGreedy(settings.epsilon),
+    "greedy": lambda _: Greedy(),
+    "softmax": lambda settings: Softmax(settings.temperature),
+    "uniform": lambda _: Uniform(),
+    "ucb": lambda settings: UCB(settings.alpha),
+    "regcb": lambda settings: RegCB(settings.mellowness, settings.elimination),
+    "thompson": lambda settings: Thompson(settings.deviation_scale),
+}
+
 
 def build_explorer(settings: BanditSettings) -> Explorer:
     """Return the explorer that settings name."""
-    match settings.explorer:
-        case "squarecb":
-            return SquareCB(settings.gamma, settings.gamma_exponent)
-        case "epsilon_greedy":
-            return EpsilonGreedy(settings.epsilon)
-        case "greedy":
-            return Greedy()
-        case "softmax":
-            return Softmax(settings.temperature)
-        case "uniform":
-            return Uniform()
+    return _BUILDERS[settings.explorer](settings)
 
 
 def load_bandit(directory: Path, *, root: Path, faults: list[Fault]) -> BanditSettings:

@@ -87,8 +87,23 @@ class CorrectionForest:
 
     def value(self, model_logit: float, z: NDArray[np.float64]) -> float:
         """Return the correction for one situation; see :meth:`BoundForests.corrections`."""
-        alone = BoundForests(ForestTable({"": self}), [""])
-        return float(alone.corrections(np.array([model_logit]), z)[0])
+        result = np.zeros(1)
+        _correct(
+            np.array([model_logit]),
+            z,
+            np.array([0]),
+            np.array([len(self.tree_start) - 1]),
+            self.tree_start,
+            self.leaf_start,
+            self.feature,
+            self.threshold,
+            self.missing_left,
+            self.left,
+            self.right,
+            self.leaf_value,
+            result,
+        )
+        return float(result[0])
 
     def to_parts(self) -> list[bytes]:
         """Return the arrays as bytes, little-endian, in the order of the fields."""
@@ -174,13 +189,13 @@ def _correct(
     z: NDArray[np.float64],
     first_tree: NDArray[np.int64],
     last_tree: NDArray[np.int64],
-    tree_start: NDArray[np.int64],
-    leaf_start: NDArray[np.int64],
-    feature: NDArray[np.int32],
+    tree_start: Integers,
+    leaf_start: Integers,
+    feature: Integers,
     threshold: NDArray[np.float64],
     missing_left: NDArray[np.bool_],
-    left: NDArray[np.int32],
-    right: NDArray[np.int32],
+    left: Integers,
+    right: Integers,
     leaf_value: NDArray[np.float64],
     result: NDArray[np.float64],
 ) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits.scores import as_deviations, as_scores, best_of
+from nba.bandits.scores import as_deviations, as_scores, best_of, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,6 @@ class UCB:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)
         best_of(scores)
-        bounds = scores + self.alpha * as_deviations(deviations, len(scores))
+        bounds = moved(scores, as_deviations(deviations, len(scores)), self.alpha)
         best, ties = best_of(bounds)
         return np.where(bounds == best, 1.0 / ties, 0.0)

@@ -29,6 +29,7 @@ Definition = TypeVar("Definition", bound="DataclassInstance")
 _CHANNEL = "channel"
 _CARRIERS = ("action", "content", "placement", "policy")
 _PROSE = frozenset({"id", "name", "description", "owner", "slots"})
+_TERMS = "terms"
 _CONDITION = "condition"
 _QUOTED = re.compile(r"""(["'])((?:(?!\1)[^\\])*)\1""")
 
@@ -116,9 +117,10 @@ def merge_terms(
 
 
 def presently(definition: Definition, taxonomy: Taxonomy) -> Definition:
-    """Return a policy or model spec with the terms of its selectors and conditions as they are now.
+    """Return a policy or model spec with its terms as they are now.
 
-    What is no term, and never was one, stays as it is.
+    They are its own, and those of its selectors and conditions. What is no term, and never was
+    one, stays as it is.
     """
     changed: dict[str, Any] = {}
     for item in fields(definition):
@@ -130,6 +132,8 @@ def presently(definition: Definition, taxonomy: Taxonomy) -> Definition:
                 terms=taxonomy.present(value.terms),
                 except_terms=taxonomy.present(value.except_terms),
             )
+        elif item.name == _TERMS:
+            present = taxonomy.present(value)
         elif item.name == _CONDITION and isinstance(value, str):
             present = _QUOTED.sub(
                 lambda found: f"{found[1]}{taxonomy.resolve(found[2]) or found[2]}{found[1]}", value

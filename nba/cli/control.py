@@ -149,7 +149,7 @@ def simulate(
 ) -> None:
     """Replay recorded decisions as if a change set were live, beside what is live."""
     settings = with_running_store(load_settings(data_dir=data))
-    report, sampled = asyncio.run(_simulated(settings, change, decisions, branches, depth, author))
+    report, sampled = asyncio.run(simulated(settings, change, decisions, branches, depth, author))
     if as_json:
         print_json({**sampled, **report.to_builtins()})
         return
@@ -163,9 +163,10 @@ def simulate(
         console.print(table)
 
 
-async def _simulated(
+async def simulated(
     settings: Settings, change: str, decisions: int, branches: str, depth: int, author: str
 ) -> tuple[SimulationReport, dict[str, int]]:
+    """Replay a sample of recorded decisions; return what was found, and how many there were."""
     from nba.control.opening import open_changes
     from nba.control.simulation import Branches
     from nba.control.simulation_source import sample_decisions

@@ -44,7 +44,12 @@ from nba.domain.clock import ManualClock
 from nba.domain.ids import NO_ACTION, ActionId
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
-from nba.measurement.violations import count_violations, read_feature_types, read_policies
+from nba.measurement.violations import (
+    count_violations,
+    read_feature_types,
+    read_policies,
+    read_segments,
+)
 from nba.serving.supervisor import Supervisor
 from nba.settings import DAY_MS, Settings
 from nba.simulator.baselines import constant, no_action, oracle, random
@@ -219,6 +224,7 @@ class Demonstration:
             catalog=project.catalog,
             evidence=played.memory.evidence(),
             feature_types=read_feature_types(project.root / "features"),
+            segments=read_segments(project.root / "features"),
             outcomes=log.scan(LogTable.OUTCOMES).collect(),
             events=log.scan(LogTable.EVENTS).collect(),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,12 @@ from nba.bootstrap import (
 )
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
+from nba.cli.valuing import (
+    asked_models,
+    print_change_sets,
+    simulate_change_sets,
+    terms_of_actions,
+)
 from nba.errors import Fault, InputError, NotFoundError
 from nba.settings import Settings
 
@@ -151,16 +157,31 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(help="NAME/VERSION of a registered model to value.")
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another policy to value: greedy, epsilon_greedy=0.1, squarecb, softmax, uniform, "
+            "no_action, always:ACTION, model:NAME@VERSION, lever:TERM_OR_ACTION=2.0, "
+            "changeset:ID. Repeatable."
+        ),
+    ] = None,
+    project: ProjectDir = None,
     *,
     every_constant: Annotated[bool, typer.Option(help="A row for every action.")] = False,
+    estimate_probabilities: Annotated[
+        bool, typer.Option(help="Where the log has none; every verdict then says so.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
+    from nba.training.asked import parse_policy
     from nba.training.dataset import resolved_choices
     from nba.training.encoding import recorded_inputs
     from nba.training.evaluation import evaluate
 
-    settings = load_settings()
+    settings = load_settings(project_dir=project)
+    every = [parse_policy(said) for said in policy or ()]
+    asked = [one for one in every if one.kind != "changeset"]
     if metric not in {"label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
     log = open_log(settings, dataset)
@@ -170,21 +191,35 @@ def evaluate(
     if model is not None:
         name, _, version = model.partition("/")
         loaded = open_registry(settings).load(name, version)
-        # What the model was allowed to see is opened for it, and for nothing else.
-        rows = resolved_choices(log, sensitive=[entry.name for entry in loaded.inputs])
+    named = asked_models(settings, asked)
+    asked = [
+        replace(one, version=named[one.said].version) if one.said in named else one for one in asked
+    ]
+    changes = simulate_change_sets(settings, every, dataset)
+    seeing = [*([] if loaded is None else [loaded]), *named.values()]
+    if seeing:
+        # What the models were allowed to see is opened for them, and for nothing else.
+        sensitive = {entry.name for one in seeing for entry in one.inputs}
+        rows = resolved_choices(log, sensitive=sorted(sensitive))
     with progress_bar(quiet=as_json) as bar:
         evaluation = evaluate(
             rows,
             metric=metric,  # type: ignore[arg-type]  # checked above
             model=loaded,
             inputs=inputs,
+            policies=asked,
+            models=named,
+            terms=terms_of_actions(settings) if any(one.kind == "lever" for one in asked) else {},
+            estimate_probabilities=estimate_probabilities,
             every_constant=every_constant,
             progress=StageBar(bar),
         )
     if as_json:
-        print_json(asdict(evaluation))
+        replayed = {said: report.to_builtins()["off_policy"] for said, report in changes.items()}
+        print_json(asdict(evaluation) | ({"change_sets": replayed} if replayed else {}))
         return
     _print_evaluation(evaluation)
+    print_change_sets(settings, changes)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
@@ -194,7 +229,8 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     )
     table = Table(box=None)
     for heading in ("policy", "IPS", "SNIPS", "DR", "effective sample", "verdict"):
-        table.add_column(heading, justify="left" if heading in {"policy", "verdict"} else "right")
+        is_words = heading in {"policy", "verdict"}
+        table.add_column(heading, justify="left" if is_words else "right", overflow="fold")
     for row in evaluation.policies:
         figures = ["-"] * 3 if row.refused else [_figure(e) for e in (row.ips, row.snips, row.dr)]
         verdict = "; ".join(row.refused) if row.refused else row.verdict

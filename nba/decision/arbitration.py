@@ -66,17 +66,28 @@ class Arbitration:
     order: IntArray
     branches: IntArray
 
+    @property
+    def uses_deviations(self) -> bool:
+        """Whether probabilities depend on how sure the scores are."""
+        return self.autonomy is not Autonomy.RULES and self.explorer.uses_deviations
+
     def probabilities(
-        self, kept: NDArray[np.intp], scores: FloatArray, updates: int, bounds: Era
+        self,
+        kept: NDArray[np.intp],
+        scores: FloatArray,
+        updates: int,
+        bounds: Era,
+        deviations: FloatArray | None = None,
     ) -> FloatArray:
         """Return action probabilities over ``kept`` rows, given their scores, both ``(n_kept,)``.
 
-        ``bounds`` says what each may at least and at most be.
+        ``bounds`` says what each may at least and at most be; ``deviations`` ``(n_kept,)`` are the
+        scores' standard deviations in currency, ``None`` where unknown.
         """
         if len(kept) == 1:
             return np.ones(1)
         if self.autonomy is Autonomy.AUTONOMOUS:
-            return self._explored(kept, scores, updates, bounds)
+            return self._explored(kept, scores, updates, bounds, deviations)
         probabilities = np.zeros(len(kept))
         foremost = int(np.argmin(self.order[kept]))
         if self.autonomy is Autonomy.RULES:
@@ -85,16 +96,29 @@ class Arbitration:
         branches = self.branches[kept]
         competing = (branches == branches[foremost]) | (kept == 0)
         probabilities[competing] = self._explored(
-            kept[competing], scores[competing], updates, bounds
+            kept[competing],
+            scores[competing],
+            updates,
+            bounds,
+            None if deviations is None else deviations[competing],
         )
         return probabilities
 
     def _explored(
-        self, kept: NDArray[np.intp], scores: FloatArray, updates: int, bounds: Era
+        self,
+        kept: NDArray[np.intp],
+        scores: FloatArray,
+        updates: int,
+        bounds: Era,
+        deviations: FloatArray | None,
     ) -> FloatArray:
         if len(kept) == 1:
             return np.ones(1)
-        chances = self.explorer.probabilities(scores / self.reward_scale, updates=updates)
+        chances = self.explorer.probabilities(
+            scores / self.reward_scale,
+            updates=updates,
+            deviations=None if deviations is None else deviations / self.reward_scale,
+        )
         if not bounds.bounded:
             return chances
         return project(chances, bounds.floors[kept], bounds.ceilings[kept])

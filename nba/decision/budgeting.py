@@ -60,7 +60,7 @@ NOTHING_TAKEN = Taken()
 def account_of(policy: Budget, at_ms: int) -> Account:
     """Return the account that a budget spends from at a moment."""
     period = policy.period_of(at_ms)
-    return Account(policy.id, policy.terms, period.start_s, period.end_s)
+    return Account(policy.id, policy.added_up_by, period.start_s, period.end_s)
 
 
 async def read_shared(

@@ -127,6 +127,7 @@ def _placement(
             "lever": float(weights[row]),
             "cost": float(slot.costs[row]),
             "score": float(scored.scores[row]),
+            "deviation": None if scored.deviations is None else float(scored.deviations[row]),
             "probability": chances.get(row, 0.0),
             "contents": shown[row],
         }

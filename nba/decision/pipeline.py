@@ -78,11 +78,16 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of one placement's candidates, all ``(n,)``; ``degraded`` names what failed."""
+    """Scores of one placement's candidates, all ``(n,)``; ``degraded`` names what failed.
+
+    ``deviations`` are the scores' standard deviations in currency, where exploration asks for them
+    and the learner did not fail.
+    """
 
     propensities: NDArray[np.float64]
     scores: NDArray[np.float64]
     degraded: tuple[str, ...]
+    deviations: NDArray[np.float64] | None = None
 
 
 def score(
@@ -95,15 +100,34 @@ def score(
     weights = slot.weights * weights
     logits = slot.model_logits(row)
     degraded: tuple[str, ...] = ()
+    variances: NDArray[np.float64] | None = None
     try:
-        logits = slot.learner.logits(logits, plan.learner_inputs(row))
+        logits, variances = slot.learner.estimate(logits, plan.learner_inputs(row))
     except InputError:
-        degraded = ("bandit",)
+        degraded, variances = ("bandit",), None
     propensities, scores, finite = _valued(slot, logits, weights)
     if not finite:
         propensities, scores, _ = _valued(slot, slot.prior_logits, weights)
-        degraded = ("propensity",)
-    return Scores(propensities, scores, degraded)
+        degraded, variances = ("propensity",), None
+    deviations = None
+    if variances is not None and slot.arbitration.uses_deviations:
+        deviations = _deviations(slot, propensities, variances, weights)
+        if not np.isfinite(deviations).all():
+            degraded, deviations = ("bandit",), None
+    return Scores(propensities, scores, degraded, deviations)
+
+
+def _deviations(
+    slot: PlacementPlan,
+    propensities: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the scores' deviations from their logits' variances, by the delta method."""
+    slopes = slot.values * weights * propensities * (1.0 - propensities)
+    with np.errstate(invalid="ignore"):  # a learner that answers nonsense is told from the result
+        deviations: NDArray[np.float64] = np.abs(slopes) * np.sqrt(variances)
+    return deviations
 
 
 def _valued(
@@ -201,7 +225,7 @@ class _Answering:
                 among = left & slot.contents.shown(contents, self._locale)
             kept = np.flatnonzero(among & (verdicts.dropped_by < 0))
             scores = scored.scores[kept]
-            probabilities = self._probabilities(slot, kept, scores)
+            probabilities = self._probabilities(slot, kept, scored)
             counter = position * _SLOTS_PER_PLACEMENT + rank
             index = draw(probabilities, uniform(self._inputs.seed, counter))
             drawn = DrawnChoice(slot, rank, int(kept[index]), kept, probabilities)
@@ -257,11 +281,15 @@ class _Answering:
         return extended_history(self._plan, self._inputs, self._contacts)
 
     def _probabilities(
-        self, slot: PlacementPlan, kept: NDArray[np.intp], scores: NDArray[np.float64]
+        self, slot: PlacementPlan, kept: NDArray[np.intp], scored: Scores
     ) -> NDArray[np.float64]:
+        scores = scored.scores[kept]
         if self._arbiter is None:
             bounds = slot.guards.era(self._inputs.at_ms)
-            return slot.arbitration.probabilities(kept, scores, self._plan.updates, bounds)
+            deviations = None if scored.deviations is None else scored.deviations[kept]
+            return slot.arbitration.probabilities(
+                kept, scores, self._plan.updates, bounds, deviations
+            )
         return self._arbiter(
             ArbiterInput(
                 actions=tuple(slot.action_ids[row] for row in kept),

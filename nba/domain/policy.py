@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from nba.domain.catalog import Action, Content, Placement
-from nba.domain.ids import PolicyId
+from nba.domain.ids import PolicyId, Term
 
 
 class Missing(StrEnum):
@@ -70,7 +70,8 @@ class Selector:
 class Policy:
     """Base of all policy kinds; each kind is one file in ``nba.policies.kinds``.
 
-    It holds from ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
+    ``terms`` say what it belongs to (a campaign, a journey), not what it selects. It holds from
+    ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -80,4 +81,5 @@ class Policy:
     owner: str = ""
     starts: str = ""
     ends: str = ""
+    terms: tuple[Term, ...] = ()
     applies_to: Selector = field(default_factory=Selector)

@@ -40,6 +40,7 @@ class Carrier(StrEnum):
     ACTION = "action"
     CONTENT = "content"
     PLACEMENT = "placement"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from typing import Any
 Facts = Mapping[str, Mapping[str, float | str | bool | None]]
 """``{"customer": {"age": 41.0}, "request": {...}, "action": {...}, "placement": {...}}``."""
 
+_ROOTS = ("customer", "request", "action", "placement", "segment", "content")
+
 _TOKEN = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
     r"""|(?P<word>[A-Za-z_][A-Za-z_0-9]*)"""
@@ -27,7 +29,7 @@ def names_read(source: str) -> tuple[tuple[str, str], ...]:
     (('customer', 'age'), ('request', 'device'))
     """
     bare = _TOKEN.sub(lambda found: "" if found["text"] else found[0], source)
-    found = re.findall(r"\b(customer|request|action|placement)\.([A-Za-z_][A-Za-z_0-9]*)", bare)
+    found = re.findall(rf"\b({'|'.join(_ROOTS)})\.([A-Za-z_][A-Za-z_0-9]*)", bare)
     return tuple(dict.fromkeys((root, name) for root, name in found))
 
 
@@ -58,9 +60,6 @@ def compile_condition(source: str) -> Callable[[Facts], bool | None]:
             return None
 
     return evaluate
-
-
-_ROOTS = ("customer", "request", "action", "placement")
 
 
 def _with_doubles(source: str) -> str:

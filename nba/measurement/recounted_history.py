@@ -13,13 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from nba.measurement.evidence import Evidence
-from nba.measurement.said import Contact, Happened, Log, duration_seconds, selects
+from nba.measurement.said import SETTLING_MS, Contact, Happened, Log, duration_seconds, selects
 
 PolicyData = Mapping[str, Any]
 Found = Iterator[tuple[Contact, str]]
-
-SETTLING_MS = 5_000
-"""How long after an outcome or event was received a decision may still not have known of it."""
 
 _DAY_SECONDS = 86_400
 _YEAR_SECONDS = 365 * _DAY_SECONDS

@@ -10,8 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from nba.domain.catalog import Action, Catalog, Placement
+from nba.domain.catalog import Action, Catalog, Content, Placement
 from nba.errors import EvaluationRefusedError
+
+SETTLING_MS = 5_000
+"""How long after something was received a decision may still not have known of it."""
 
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -119,20 +122,50 @@ def _told(frame: pl.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
 
 def selects(selector: Mapping[str, Iterable[str]], contact: Contact) -> bool:
     """Say whether a selector, as plain data, selects what was said."""
-    action, placement = contact.action, contact.placement
-    found: dict[str, set[str]] = {
+    return _selects(
+        selector,
+        {
+            **_of_action(contact.action, contact.placement),
+            "contents": {str(contact.content)},
+            "groups": {str(contact.group)},
+        },
+    )
+
+
+def selects_action(
+    selector: Mapping[str, Iterable[str]], action: Action, placement: Placement
+) -> bool:
+    """Say whether a selector, as plain data, selects an action in a placement."""
+    found = _of_action(action, placement)
+    return _selects({key: wanted for key, wanted in selector.items() if _key(key) in found}, found)
+
+
+def selects_content(selector: Mapping[str, Iterable[str]] | None, content: Content) -> bool:
+    """Say whether a selector, as plain data, names a content or names none."""
+    found = {"contents": {str(content.id)}, "groups": {content.group}}
+    named = {key: wanted for key, wanted in (selector or {}).items() if _key(key) in found}
+    return _selects(named, found)
+
+
+def _of_action(action: Action, placement: Placement) -> dict[str, set[str]]:
+    return {
         "actions": {action.id},
         "terms": {prefix for term in action.terms for prefix in prefixes(term)},
         "channels": {placement.channel},
         "placements": {placement.id},
         "directions": {placement.direction.value},
         "message_classes": {action.message_class.value},
-        "contents": {str(contact.content)},
-        "groups": {str(contact.group)},
     }
+
+
+def _key(key: str) -> str:
+    return key.removeprefix("except_")
+
+
+def _selects(selector: Mapping[str, Iterable[str]], found: Mapping[str, set[str]]) -> bool:
     for key, wanted in selector.items():
         if key.startswith("except_"):
-            if found[key.removeprefix("except_")] & set(wanted):
+            if found[_key(key)] & set(wanted):
                 return False
         elif wanted and not found[key] & set(wanted):
             return False

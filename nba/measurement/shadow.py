@@ -202,7 +202,13 @@ class _Past:
         self.actions = sorted(names)
         self._codes = {name: code for code, name in enumerate(self.actions)}
         self._action = np.array([self._codes[name] for name in rows["action"]], dtype=np.int64)
-        self._data = LoggedData(self._action, value, rows["used"].to_numpy(), self._clusters)
+        self._data = LoggedData(
+            self._action,
+            value,
+            rows["used"].to_numpy(),
+            self._clusters,
+            estimated=rows["probability"].null_count() > 0,
+        )
         shape = (rows.height, len(self.actions))
         self._ours = np.zeros(shape)
         self._left = np.zeros(shape, dtype=np.bool_)
@@ -212,6 +218,7 @@ class _Past:
             codes = [self._codes[name] for name in some]
             self._left[row, codes] = True
             self._ours[row, codes] = chances
+        self._ours /= self._ours.sum(axis=1, keepdims=True)  # logged as float32
         self._q = _means(self._action, value, self._clusters, shape)
 
     def rows(self) -> tuple[str, tuple[ShadowRow, ...]]:
@@ -243,12 +250,7 @@ class _Past:
         return ShadowRow(OTHERS, mean, mean, mean, float(n), measured=True, refused=())
 
     def _estimated(self, name: str, policy: NDArray[np.float64]) -> ShadowRow:
-        rows = np.arange(len(policy))
-        target = Target(
-            np.minimum(policy[rows, self._action], 1.0),
-            self._q[rows, self._action],
-            (policy * self._q).sum(axis=1),
-        )
+        target = Target.from_distribution(self._action, policy, self._q)
         covered = diagnose(self._data, target)
         return ShadowRow(
             name=name,

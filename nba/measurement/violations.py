@@ -5,17 +5,22 @@ their files; conditions are walked by a public CEL interpreter; consents and tim
 what customers said, not from the packed profile. A guardrail that gave way shows as a
 :class:`~nba.measurement.evidence.Violation`.
 
-What is recounted, in this order: eligibility, applicability and suitability conditions; consent;
-quiet hours; holdout, but for those exempt by audience; and on the history of what was said
-(:mod:`nba.measurement.recounted_history`) suppressions, sequences, exclusions, contact caps and
-diversity.
+What is recounted: eligibility, applicability and suitability conditions
+(:mod:`nba.measurement.recounted_conditions`); audiences
+(:mod:`nba.measurement.recounted_audiences`); consent; quiet hours; holdout; on the history of what
+was said (:mod:`nba.measurement.recounted_history`) suppressions, sequences, exclusions, contact
+caps and diversity; what all share, budgets and blocks for fairness
+(:mod:`nba.measurement.recounted_shared`); and turns of contents
+(:mod:`nba.measurement.recounted_turns`).
+
+What the log cannot say is held against nobody: the pace of a budget, turns where other policies are
+about contents or contents have dates, who was on an uploaded list where ``evidence`` does not tell,
+and what became known within moments of a decision. Levers and exploration drop nothing.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -28,8 +33,9 @@ import yaml
 from nba.domain.catalog import Action, Catalog, MessageClass
 from nba.domain.customer import Consent
 from nba.ledger.log import SHADOW
-from nba.measurement.conditions import compile_condition, names_read
 from nba.measurement.evidence import Evidence, Violation
+from nba.measurement.recounted_audiences import Answer, audiences
+from nba.measurement.recounted_conditions import Context, Found, Segment, conditions
 from nba.measurement.recounted_history import (
     contact_caps,
     diversities,
@@ -37,6 +43,8 @@ from nba.measurement.recounted_history import (
     sequences,
     suppressions,
 )
+from nba.measurement.recounted_shared import budgets, fairness
+from nba.measurement.recounted_turns import rotations
 from nba.measurement.said import Contact, Log, contacts_of, log_of, selects
 
 if TYPE_CHECKING:
@@ -54,12 +62,17 @@ _NEVER: Mapping[str, frozenset[str]] = {
     "quiet_hours": frozenset({"mandatory"}),
     "consent": frozenset({"mandatory"}),
     "holdout": frozenset({"transactional", "mandatory"}),
+    "audience": frozenset({"mandatory"}),
+    "budget": frozenset({"mandatory"}),
+    "fairness": frozenset({"mandatory"}),
 }
 _ONLY_WHERE_NAMED: Mapping[str, frozenset[str]] = {
     "suitability": frozenset({"transactional"}),
     "suppression": frozenset({"transactional"}),
     "exclusion": frozenset({"transactional"}),
     "contact_cap": frozenset({"transactional"}),
+    "budget": frozenset({"transactional"}),
+    "fairness": frozenset({"transactional"}),
 }
 """Message classes that a kind never holds back, or only where the policy names them."""
 
@@ -76,6 +89,11 @@ def read_feature_types(directory: Path) -> dict[str, str]:
     return {item["name"]: item["type"] for item in _listed(directory, "features") if "type" in item}
 
 
+def read_segments(directory: Path) -> dict[str, str]:
+    """Read the condition of every segment under a folder of features as plain data."""
+    return {item["name"]: item["condition"] for item in _listed(directory, "segments")}
+
+
 def _listed(directory: Path, key: str) -> Iterator[Mapping[str, Any]]:
     for path in sorted(directory.rglob("*.yaml")):
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -89,6 +107,7 @@ def count_violations(
     catalog: Catalog,
     evidence: Evidence,
     feature_types: Mapping[str, str],
+    segments: Mapping[str, str] | None = None,
     outcomes: pl.DataFrame | None = None,
     events: pl.DataFrame | None = None,
 ) -> list[Violation]:
@@ -97,18 +116,34 @@ def count_violations(
     What another system took in shadow counts as said, and is not against our guardrails.
     ``decisions``, ``outcomes`` and ``events`` are frames of the log's tables; without the latter
     two, nothing came of what was said. ``feature_types`` tells booleans from numbers, which the log
-    keeps alike. Raises :class:`EvaluationRefusedError` where the log
-    names an action or placement that the catalog given does not have.
+    keeps alike; ``segments`` gives their conditions by name.
+
+    Raises :class:`EvaluationRefusedError` where the log names an action or placement that the
+    catalog given does not have.
     """
     contacts = contacts_of(decisions, catalog)
-    context = _Context(decisions, evidence, feature_types, log_of(contacts, outcomes, events))
+    context = Context(
+        decisions,
+        evidence,
+        feature_types,
+        log_of(contacts, outcomes, events),
+        catalog,
+        policies,
+        {str(content.id): content for content in catalog.contents},
+        {name: Segment(condition, decisions) for name, condition in (segments or {}).items()},
+    )
     taken = _taken_elsewhere(decisions)
     found: list[Violation] = []
     for policy in policies:
         recount = _RECOUNTS.get(policy["kind"])
         if recount is None:
             continue
-        selected = [c for c in contacts if selects(policy.get("applies_to") or {}, c)]
+        selected = [
+            contact
+            for contact in contacts
+            if selects(policy.get("applies_to") or {}, contact)
+            and not (policy["kind"] in _OWN_ALONE and contact.decision_id in taken)
+        ]
         for contact, text in recount(policy, selected, context):
             # What was said before a policy began counts too, but is not against it.
             if contact.decision_id in taken or not _holds(policy, contact.at_ms):
@@ -136,17 +171,6 @@ def _taken_elsewhere(decisions: pl.DataFrame) -> frozenset[str]:
     return frozenset(decisions.filter(pl.col("source") == SHADOW)["decision_id"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    decisions: pl.DataFrame
-    evidence: Evidence
-    feature_types: Mapping[str, str]
-    log: Log
-
-
-_Found = Iterator[tuple[Contact, str]]
-
-
 def _holds(policy: PolicyData, at_ms: int) -> bool:
     """Say whether a policy had started and not ended; a date alone is midnight UTC."""
     moment = datetime.fromtimestamp(at_ms / 1_000, UTC)
@@ -171,61 +195,7 @@ def _concerns(policy: PolicyData, action: Action) -> bool:
     return named or message_class in selector.get("message_classes", ())
 
 
-def _conditions(policy: PolicyData, contacts: list[Contact], context: _Context) -> _Found:
-    evaluate = compile_condition(policy["condition"])
-    names = names_read(policy["condition"])
-    open_when_missing = policy.get("missing", "closed") == "open"
-    columns = {
-        (root, name): _as_given(context.decisions.get_column(column))
-        for root, name in names
-        if (column := f"{'a' if root == 'action' else 'f'}_{name}") in context.decisions.columns
-    }
-    answers: dict[tuple[object, ...], bool | None] = {}
-    for contact in contacts:
-        values = tuple(_value(root, name, contact, columns, context) for root, name in names)
-        if values not in answers:
-            facts: dict[str, dict[str, Any]] = defaultdict(dict)
-            for (root, name), value in zip(names, values, strict=True):
-                facts[root][name] = value
-            answers[values] = evaluate(facts)
-        answer = answers[values]
-        if answer is False or (answer is None and not open_when_missing):
-            told = ", ".join(
-                f"{root}.{name}={value}" for (root, name), value in zip(names, values, strict=True)
-            )
-            yield contact, f"{policy['condition']} does not hold for {told}"
-
-
-def _as_given(column: pl.Series) -> pl.Series:
-    """Return float32 numbers as they were given: 19.99 instead of 19.989999."""
-    if column.dtype != pl.Float32:
-        return column
-    return column.cast(pl.String).cast(pl.Float64)
-
-
-_OF_ACTIONS = ("id", "value", "cost", "message_class")
-
-
-def _value(
-    root: str,
-    name: str,
-    contact: Contact,
-    columns: Mapping[tuple[str, str], pl.Series],
-    context: _Context,
-) -> float | str | bool | None:
-    if root == "placement":
-        return str(getattr(contact.placement, name))
-    if root == "action" and name in _OF_ACTIONS:
-        return str(value) if isinstance(value := getattr(contact.action, name), str) else value
-    if (root, name) not in columns:
-        return None
-    value = columns[root, name][contact.row]
-    if value is None or value != value:  # noqa: PLR0124 - NaN is the one value unlike itself
-        return None
-    return bool(value) if context.feature_types.get(name) == "bool" else value
-
-
-def _consent(policy: PolicyData, contacts: list[Contact], context: _Context) -> _Found:
+def _consent(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
     open_when_missing = policy.get("missing", "closed") == "open"
     purposes = policy.get("purposes")
     for contact in contacts:
@@ -242,7 +212,7 @@ def _consent(policy: PolicyData, contacts: list[Contact], context: _Context) -> 
         yield contact, f"consent for {channel}/{purpose} was {consent}"
 
 
-def _quiet_hours(policy: PolicyData, contacts: list[Contact], context: _Context) -> _Found:
+def _quiet_hours(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
     open_when_missing = policy.get("missing", "closed") == "open"
     periods = [policy] if "start" in policy else []
     periods += policy.get("periods") or []
@@ -289,32 +259,56 @@ def _minutes(text: str | int) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _holdout(policy: PolicyData, contacts: list[Contact], _: _Context) -> _Found:
+def _holdout(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
     share, salt = float(policy["share"]), str(policy["salt"])
     exempt = policy.get("exempt") or {}
-    if exempt.get("audiences"):
-        return  # who was in them then, the log does not say
+    exempted, membership = exempt.get("audiences") or (), context.membership
     for contact in contacts:
         if contact.customer_id in (exempt.get("customers") or ()):
             continue
         digest = blake2b(f"{salt}\x00{contact.customer_id}".encode(), digest_size=8).digest()
         place = int.from_bytes(digest, "little") / 2**64
-        if place < share:
+        if place < share and membership.among(exempted, contact) not in _EXEMPT:
             yield contact, f"the customer is held out (place {place:.4f} of {share})"
 
 
+_EXEMPT = (Answer.IN, Answer.UNTOLD)
+
+
+def _audience(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
+    return audiences(policy, contacts, context.membership)
+
+
+def _budget(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
+    held = [c for c in contacts if _holds(policy, c.at_ms) and _concerns(policy, c.action)]
+    return budgets(policy, held, context.log)
+
+
+def _fairness(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
+    actions = [action for action in context.catalog.actions if _concerns(policy, action)]
+    places = context.catalog.placements
+    return fairness(policy, contacts, context.decisions, actions, places)
+
+
+def _rotation(policy: PolicyData, contacts: list[Contact], context: Context) -> Found:
+    return rotations(policy, contacts, context.log, context.catalog, context.policies)
+
+
 def _on_history(
-    recount: Callable[[PolicyData, list[Contact], Log, Evidence], _Found],
-) -> Callable[[PolicyData, list[Contact], _Context], _Found]:
+    recount: Callable[[PolicyData, list[Contact], Log, Evidence], Found],
+) -> Callable[[PolicyData, list[Contact], Context], Found]:
     return lambda policy, contacts, context: recount(
         policy, contacts, context.log, context.evidence
     )
 
 
-_RECOUNTS: Mapping[str, Callable[[PolicyData, list[Contact], _Context], _Found]] = {
-    "eligibility": _conditions,
-    "applicability": _conditions,
-    "suitability": _conditions,
+_OWN_ALONE = frozenset({"budget", "fairness"})
+"""Kinds that what another system took in shadow does not count for."""
+
+_RECOUNTS: Mapping[str, Callable[[PolicyData, list[Contact], Context], Found]] = {
+    "eligibility": conditions,
+    "applicability": conditions,
+    "suitability": conditions,
     "consent": _consent,
     "quiet_hours": _quiet_hours,
     "holdout": _holdout,
@@ -323,4 +317,8 @@ _RECOUNTS: Mapping[str, Callable[[PolicyData, list[Contact], _Context], _Found]]
     "exclusion": _on_history(exclusions),
     "contact_cap": _on_history(contact_caps),
     "diversity": _on_history(diversities),
+    "audience": _audience,
+    "budget": _budget,
+    "fairness": _fairness,
+    "rotation": _rotation,
 }

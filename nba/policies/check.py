@@ -8,6 +8,7 @@ from math import fsum, inf
 from nba.domain.catalog import Catalog, Direction, MessageClass
 from nba.domain.ids import MAX_ID_LENGTH, NO_ACTION
 from nba.domain.policy import Missing
+from nba.domain.taxonomy import Carrier
 from nba.domain.validity import bounds_ms, validity_faults
 from nba.errors import Fault
 from nba.expressions import ExpressionError, Schema, parse
@@ -49,8 +50,9 @@ def check_policies(
 ) -> None:
     """Add a fault, with file and line, for everything wrong.
 
-    Repeated ids, values out of bounds, unknown actions, terms, channels, placements and purposes,
-    conditions that do not fit ``schema``, and selectors that select nothing the kind concerns.
+    Repeated ids, values out of bounds, terms of its own that are unknown or lacking, unknown
+    actions, terms, channels, placements and purposes, conditions that do not fit ``schema``, and
+    selectors that select nothing the kind concerns.
     """
     known = _known_words(catalog)
     wider = with_contents(schema, catalog.contents)
@@ -76,6 +78,7 @@ def check_policies(
         )
         unknown = list(_unknown_words(located, known))
         faults.extend(unknown or _empty_selection(located, catalog))
+        faults.extend(_terms(located, catalog))
         faults.extend(history_faults(located, catalog))
         faults.extend(_condition(located, wider))
         faults.extend(_groups(located, schema))
@@ -116,6 +119,18 @@ def _unknown_words(located: LocatedPolicy, known: Mapping[str, Collection[str]])
                 place = located.place("purposes", position)
                 found = f"no action has the purpose {purpose!r}"
                 yield Fault(place, found, nearest(purpose, known["purpose"]))
+
+
+def _terms(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:
+    """Yield terms that are unknown, and dimensions that demand one of policies."""
+    policy, taxonomy = located.policy, catalog.taxonomy
+    for position, term in enumerate(policy.terms):
+        if taxonomy.resolve(term) is None:
+            found = f"term {term!r} is not in the taxonomy"
+            yield Fault(located.place("terms", position), found, nearest(term, taxonomy.terms()))
+    for dimension in taxonomy.lacking(Carrier.POLICY, policy.terms):
+        found = f"policy {policy.id!r} has no term in {dimension!r}"
+        yield Fault(located.place("terms"), found, f"add a term {dimension}:…")
 
 
 def _empty_selection(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:

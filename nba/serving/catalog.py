@@ -14,6 +14,7 @@ from nba.catalog.publications import ObjectVersion, Publication
 from nba.catalog.store import ControlStore
 from nba.control.service import ChangeService
 from nba.domain.clock import to_rfc3339
+from nba.domain.taxonomy import is_within
 from nba.errors import Fault, InputError, NotFoundError
 from nba.serving import following
 from nba.serving.endpoint import Call, Handler, Operation
@@ -66,9 +67,13 @@ class CatalogEndpoints:
             if kind is not None and kind not in kinds:
                 expected = f"one of {', '.join(kinds)}"
                 raise InputError([Fault("/kind", f"found {kind[:40]!r}", expected)])
-            wanted = kinds if kind is None else (kind,)
+            wanted, term = kinds if kind is None else (kind,), call.query.get("term")
             held = await asyncio.to_thread(self._service.objects)
-            found = [shown(version) for version in held if version.key.kind in wanted]
+            found = [
+                shown(version)
+                for version in held
+                if version.key.kind in wanted and (term is None or _carries(version, term))
+            ]
             return Reply(msgspec.json.encode({"objects": found}))
 
         return answer
@@ -162,3 +167,9 @@ def shown(version: ObjectVersion) -> dict[str, Any]:
         "change_set": version.change_set,
         "body": version.body,
     }
+
+
+def _carries(version: ObjectVersion, term: str) -> bool:
+    """Say whether an object carries a term or one below it."""
+    carried = version.body.get("terms")
+    return isinstance(carried, list) and any(is_within(str(one), term) for one in carried)

@@ -12,6 +12,7 @@ from nba.serving.changes import MOST_CHANGES
 from nba.serving.management_schemas import ChangeBody, ItemBody, KeyBody, RotationBody, StepBody
 from nba.serving.openapi_parts import (
     OBJECT,
+    TEXT,
     WHOLE,
     in_header,
     in_path,
@@ -125,7 +126,10 @@ def _object_paths() -> dict[str, Any]:
                 "get": about(
                     f"What is live: {', '.join(kinds)}",
                     ref("Objects"),
-                    [in_query("kind", {"enum": list(kinds)})],
+                    [
+                        in_query("kind", {"enum": list(kinds)}),
+                        in_query("term", TEXT, "Those that carry it, or a term below it."),
+                    ],
                 )
             }
             for path, kinds in VIEWS.items()

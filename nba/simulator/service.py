@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nba.bandits import CorrectionFitter
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.arbitration import Arbiter
 from nba.decision.artifact import unpack_plan, version_of
@@ -51,6 +52,8 @@ class InProcessService:
         Written into the log with each decision.
     seed
         Of everything drawn.
+    fitter
+        Fits the bandit's forests; ``None`` does without.
 
     """
 
@@ -64,6 +67,7 @@ class InProcessService:
         source: str = "history",
         seed: int = 0,
         plan: Plan | None = None,
+        fitter: CorrectionFitter | None = None,
     ) -> None:
         digest = version_of(artifact)
         self._plan = plan or compile_plan(unpack_plan(artifact), digest=digest)
@@ -114,6 +118,7 @@ class InProcessService:
                 clock=clock,
                 source=source,
                 watchers=(self._keeper, self._fairness),
+                fitter=fitter,
             )
         self._decided = 0
 

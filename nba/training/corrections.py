@@ -47,7 +47,10 @@ def fit_correction(rows: Remembered) -> CorrectionForest:
         init_score=rows.offsets,
         params={"verbosity": -1, "num_threads": 1},
     )
-    booster = lightgbm.train(dict(PARAMETERS), table, num_boost_round=TREES)
+    # A booster that may no longer train would be written to text and read back first.
+    booster = lightgbm.train(
+        dict(PARAMETERS), table, num_boost_round=TREES, keep_training_booster=True
+    )
     return correction_of(parse_lightgbm(booster.model_to_string()).trees)
 
 

@@ -1,10 +1,10 @@
 """What policies would have brought, from the log of another: one table, with its mandatory rows.
 
-Rows: the logging policy (simply what happened), the best constant action, ``no_action``, random,
-and a learned policy; each by inverse propensity scoring (IPS), its self-normalized form (SNIPS) and
-doubly robust (DR), with 95 % intervals over customers. The best constant action is chosen on some
-customers and valued on the others, so that it is not flattered by hindsight. What the log cannot
-carry is refused, with what would be enough.
+Rows: the logging policy (simply what happened), the best constant action, ``no_action``, random, a
+learned policy, then whatever was asked about; each by inverse propensity scoring (IPS), its
+self-normalized form (SNIPS) and doubly robust (DR), with 95 % intervals over customers. The best
+constant action is chosen on some customers and valued on the others, so that it is not flattered by
+hindsight. What the log cannot carry is refused, with what would be enough.
 
 Only first-ranked choices outside the holdout count: a later rank is in the log only where an
 earlier one was not ``no_action``, and in the holdout there was nothing to choose.
@@ -12,7 +12,7 @@ earlier one was not ``no_action``, and in the holdout there was nothing to choos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -21,25 +21,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits.ope import (
-    DR,
-    IPS,
-    SNIPS,
-    Comparison,
-    Estimate,
-    LoggedData,
-    Target,
-    Thresholds,
-    compare,
-    diagnose,
-    verdict,
-)
-from nba.bandits.ope import evaluate as estimate
+from nba.bandits.ope import LoggedData, Thresholds, calibrate
 from nba.domain.clock import from_datetime, to_rfc3339
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import SHADOW
 from nba.models.propensity import ModelInput, PropensityModel
+from nba.training.asked import AskedPolicy, Known, probabilities_of, selected
 from nba.training.candidates import CandidateTable, list_candidates
 from nba.training.crossfit import (
     REGULARIZED,
@@ -54,7 +42,9 @@ from nba.training.crossfit import (
 )
 from nba.training.encoding import recorded_inputs
 from nba.training.fit import codes_of
+from nba.training.judging import Jury, PolicyValue
 from nba.training.progress import Progress, silent
+from nba.training.propensities import HOW, logged_probabilities
 
 Metric = Literal["label", "reward"]
 
@@ -65,27 +55,7 @@ LEARNED = "learned policy"
 
 _FOLDS = 5
 _LEAST_CHOSEN = 100
-_REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyValue:
-    """What one policy would have brought per choice.
-
-    ``refused`` gives the reasons not to believe it, each with what would be enough; then there is
-    no verdict and no estimate is to be quoted. ``versus_best_constant`` is by DR, and ``None`` for
-    the best constant action itself.
-    """
-
-    policy: str
-    description: str
-    ips: Estimate
-    snips: Estimate
-    dr: Estimate
-    effective_sample_size: float
-    versus_best_constant: Comparison | None
-    verdict: str
-    refused: tuple[str, ...]
+_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +78,10 @@ def evaluate(
     metric: Metric = "label",
     model: PropensityModel | None = None,
     inputs: Sequence[ModelInput] | None = None,
+    policies: Sequence[AskedPolicy] = (),
+    models: Mapping[str, PropensityModel] | None = None,
+    terms: Mapping[str, Sequence[str]] | None = None,
+    estimate_probabilities: bool = False,
     every_constant: bool = False,
     thresholds: Thresholds | None = None,
     threads: int = 1,
@@ -121,22 +95,38 @@ def evaluate(
 
     The learned policy takes the candidate with the highest propensity x value - cost. With a
     ``model`` it is that model, on choices later than it has seen; without, one like it is fitted
-    on the other customers, from ``inputs`` (by default everything recorded).
+    on the other customers, from ``inputs`` (by default everything recorded). ``policies`` are
+    valued beside them; ``models`` holds, by what was said, those that they name, which must not
+    have seen the choices either, and ``terms`` the terms of each action, for levers on a term.
+    ``estimate_probabilities`` puts estimates in the place of whatever action probabilities the log
+    has; every verdict then says so.
 
-    Raises :class:`EvaluationRefusedError` where no choice is left, or a choice has no probability
-    of its own above 0.
+    Raises :class:`EvaluationRefusedError` where no choice is left, a choice has no probability of
+    its own above 0, or those of its candidates are known and do not sum to 1, and
+    :class:`InputError` for a policy of an action or term that the log does not have.
     """
-    chosen = _evaluable(rows, model)
+    asked_models = models or {}
+    chosen = _evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
+    if not estimate_probabilities:
+        _refuse_sums(chosen)
     table = list_candidates(chosen)
+    for one in policies:
+        selected(one, table.actions, terms or {})
     folds = deal(chosen, _FOLDS)
+    recorded = recorded_inputs(chosen) if inputs is None else inputs
+    probabilities = chosen["probability"].to_numpy()
+    if estimate_probabilities:
+        progress("estimating action probabilities", 0.0)
+        probabilities = logged_probabilities(table, recorded, folds)
     data = LoggedData(
         actions=table.action[table.logged],
         rewards=chosen[metric].to_numpy(),
-        probabilities=chosen["probability"].to_numpy(),
+        probabilities=probabilities,
         clusters=codes_of(chosen["customer_id"]),
+        estimated=estimate_probabilities or _has_estimates(chosen),
     )
     learner = Learner(
-        inputs=recorded_inputs(chosen) if inputs is None else inputs,
+        inputs=recorded,
         parameters=REGULARIZED,
         seed=seed,
         threads=threads,
@@ -152,11 +142,12 @@ def evaluate(
         propensity = predict_candidates(
             table, labels, folds, learner, progress=progress, stage="fitting the learned policy"
         )
-    jury = _Jury(table, data, np.where(np.isnan(q), data.rewards.mean(), q), thresholds, seed)
+    jury = Jury(table, data, np.where(np.isnan(q), data.rewards.mean(), q), thresholds, seed)
+    of_models = {said: _propensities(one, table) for said, one in asked_models.items()}
+    known = Known(table=table, propensities=propensity, of_models=of_models, terms=terms or {})
+    asked = [(one, probabilities_of(one, known)) for one in policies]
     progress("comparing policies", 0.0)
-    policies = _policies(
-        jury, folds, _expected_values(table, propensity), every_constant=every_constant
-    )
+    found = _policies(jury, folds, known, asked, every_constant=every_constant)
     progress("done", 1.0)
     return Evaluation(
         metric=metric,
@@ -165,12 +156,15 @@ def evaluate(
         since=chosen["at"][0],
         through=chosen["at"][-1],
         reward_model=_reward_model(table, folds),
-        policies=policies,
-        notes=tuple(_notes(chosen, model, folds)),
+        policies=found,
+        notes=(
+            *_notes(chosen, model, folds),
+            *([HOW] if estimate_probabilities else _miscalibrated(table, data)),
+        ),
     )
 
 
-def _evaluable(rows: pl.DataFrame, model: PropensityModel | None) -> pl.DataFrame:
+def _evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel]) -> pl.DataFrame:
     drawn_here = pl.col("source") != SHADOW
     chosen = rows.filter((pl.col("rank") == 1) & ~pl.col("holdout") & drawn_here)
     if chosen.is_empty():
@@ -178,19 +172,35 @@ def _evaluable(rows: pl.DataFrame, model: PropensityModel | None) -> pl.DataFram
             "the log has no resolved first-ranked choices outside the holdout; "
             f"{Thresholds().effective_sample_size:.0f} and more are needed"
         )
-    if model is None:
-        return chosen
-    seen = model.trained_through_ms
-    later = chosen.filter(
-        pl.Series([from_datetime(at) > seen for at in chosen["at"]], dtype=pl.Boolean)
-    )
-    if later.is_empty():
-        raise EvaluationRefusedError(
-            f"model {model.name!r} version {model.version} has seen data through "
-            f"{to_rfc3339(seen)} and the log has no later resolved choice; wait for some, or "
-            "evaluate without a model, which fits one like it on other customers"
+    for model in models:
+        seen = model.trained_through_ms
+        chosen = chosen.filter(
+            pl.Series([from_datetime(at) > seen for at in chosen["at"]], dtype=pl.Boolean)
         )
-    return later
+        if chosen.is_empty():
+            raise EvaluationRefusedError(
+                f"model {model.name!r} version {model.version} has seen data through "
+                f"{to_rfc3339(seen)} and the log has no later resolved choice; wait for some, or "
+                "evaluate without a model, which fits one like it on other customers"
+            )
+    return chosen
+
+
+def _has_estimates(chosen: pl.DataFrame) -> bool:
+    return bool(chosen["source"].str.ends_with(":estimated").any())
+
+
+def _refuse_sums(chosen: pl.DataFrame) -> None:
+    """Refuse choices whose candidates' probabilities are all known and are none of one draw."""
+    sums = chosen.select(pl.col("probabilities").list.sum()).to_series().to_numpy()
+    bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
+    if len(bad):
+        first = chosen["decision_id"][int(bad[0])]
+        raise EvaluationRefusedError(
+            f"the action probabilities of {len(bad):,} of {chosen.height:,} choices do not sum to "
+            f"1, those of decision {first} to {sums[bad[0]]:.3f}: they are not those of a draw. "
+            "Log the probability of every candidate left, or only that of the action taken"
+        )
 
 
 def _propensities(model: PropensityModel, table: CandidateTable) -> NDArray[np.float64]:
@@ -202,62 +212,13 @@ def _propensities(model: PropensityModel, table: CandidateTable) -> NDArray[np.f
     return propensities
 
 
-def _expected_values(
-    table: CandidateTable, propensities: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    values = np.append(table.options["value"].to_numpy(), np.nan)[table.option]
-    costs = np.append(table.options["cost"].to_numpy(), np.nan)[table.option]
-    expected: NDArray[np.float64] = propensities * values - costs
-    return expected
-
-
-@dataclass(frozen=True, slots=True)
-class _Jury:
-    """Values any policy given as probabilities of all candidates; ``q`` (n,) has no gaps."""
-
-    table: CandidateTable
-    data: LoggedData
-    q: NDArray[np.float64]
-    thresholds: Thresholds | None
-    seed: int
-
-    def target(self, policy: NDArray[np.float64]) -> Target:
-        return Target(
-            policy[self.table.logged],
-            self.q[self.table.logged],
-            self.table.totals(policy * self.q),
-        )
-
-    def logging(self) -> Target:
-        """Return what happened: by every estimator the plain mean, as its weights are all 1."""
-        nothing = np.zeros(len(self.data))
-        return Target(self.data.probabilities, nothing, nothing)
-
-    def value(
-        self, name: str, description: str, target: Target, best: Target | None
-    ) -> PolicyValue:
-        measured = diagnose(self.data, target)
-        finding = verdict(measured, self.thresholds)
-        versus = None
-        if best is not None:
-            versus = compare(DR(), self.data, target, best, seed=self.seed)
-        said = "is the measure" if versus is None else str(versus.finding)
-        by = [estimate(e, self.data, target, seed=self.seed) for e in (IPS(), SNIPS(), DR())]
-        return PolicyValue(
-            policy=name,
-            description=description,
-            ips=by[0],
-            snips=by[1],
-            dr=by[2],
-            effective_sample_size=measured.effective_sample_size,
-            versus_best_constant=versus,
-            verdict=_REFUSED if finding.refused else said,
-            refused=finding.reasons,
-        )
-
-
 def _policies(
-    jury: _Jury, folds: Folds, scores: NDArray[np.float64], *, every_constant: bool
+    jury: Jury,
+    folds: Folds,
+    known: Known,
+    asked: Sequence[tuple[AskedPolicy, NDArray[np.float64]]],
+    *,
+    every_constant: bool,
 ) -> tuple[PolicyValue, ...]:
     table = jury.table
     chosen = _best_constants(jury, folds)
@@ -277,12 +238,14 @@ def _policies(
         said = "says nothing" if name == NO_ACTION else "says it wherever it may"
         found.append(jury.value(label, said, jury.target(table.constant(every)), best))
     found.append(jury.value(RANDOM, "any candidate alike", jury.target(table.uniform()), best))
-    greedy = jury.target(table.greedy(scores))
+    greedy = jury.target(table.greedy(known.expected(known.propensities)))
     found.append(jury.value(LEARNED, "highest propensity x value - cost", greedy, best))
+    for one, shares in asked:
+        found.append(jury.value(one.said, one.description, jury.target(shares), best))
     return tuple(found)
 
 
-def _best_constants(jury: _Jury, folds: Folds) -> NDArray[np.intp]:
+def _best_constants(jury: Jury, folds: Folds) -> NDArray[np.intp]:
     """For each fold, the action whose constant policy did best on the other folds, by SNIPS.
 
     Actions with an effective sample below 100 there are left aside; they win by luck.
@@ -322,6 +285,19 @@ def _notes(chosen: pl.DataFrame, model: PropensityModel | None, folds: Folds) ->
             f"{chosen.height:,} choices are too few to learn who needs what ({SMALL:,} are "
             "needed): reward model and learned policy know only the actions' means"
         )
-    if chosen["source"].str.ends_with(":estimated").any():
+    if _has_estimates(chosen):
         notes.append("action probabilities were estimated from frequencies: right only if random")
     return notes
+
+
+def _miscalibrated(table: CandidateTable, data: LoggedData) -> list[str]:
+    """Name the actions that were chosen more or less often than their probabilities say."""
+    shape = (len(data), len(table.actions))
+    possible = np.zeros(shape, dtype=bool)
+    possible[table.choice, table.action] = True
+    return [
+        f"{table.actions[one.action]} was chosen {one.rows:,} times, {abs(one.z):.1f} standard "
+        f"errors from what its logged probabilities say: they are not those it was drawn with"
+        for one in calibrate(data, n_actions=shape[1], possible=possible)
+        if one.is_off
+    ]

@@ -1,6 +1,8 @@
 """The façade draws replayably, keeps bounds on what is available, and learns what it is told."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,12 @@ def test_nothing_available_is_refused_with_its_reason(available, message):
 def test_bounds_that_are_no_probabilities_are_refused(floor, ceiling):
     with pytest.raises(InputError, match=r"^/floor: found floor"):
         ContextualBandit(Averages(2), Uniform(), floor=floor, ceiling=ceiling)
+
+
+def test_the_example_on_the_page_on_exploration_runs():
+    page = Path(__file__).parents[2] / "docs" / "concepts" / "exploration.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(example, names)  # noqa: S102 - our own page
+    assert names["drawn"].probabilities[2] == 0.0
+    assert names["bandit"].model.updates == 1

@@ -47,7 +47,7 @@ def test_the_covariance_stays_positive_and_within_the_prior(rows, forgetting, bi
 @pytest.mark.parametrize("weight", [1.0, 1e6])
 def test_a_million_equal_labels_neither_overflow_nor_make_it_singular(weight):
     """The same input a million times leaves all but one direction at the prior."""
-    learner = OnlineLogistic(BanditSettings(features=("a",)))
+    learner = OnlineLogistic(BanditSettings(features=("a",), forgetting=1.0))
     n = 1_000_000
     z = np.full((n, 1), 3.0)
     z[::2] = -3.0

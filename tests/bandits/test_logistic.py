@@ -1,6 +1,7 @@
 """The online learner: exact at the prior, close to the batch answer, exact in its bytes."""
 
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -95,7 +96,7 @@ def test_many_observations_come_close_to_the_batch_mode():
     """Within a quarter of a posterior standard deviation after 3,000, and as certain."""
     m, z, u = world(1, 3_000)
     labels = (u < sigmoid(0.5 + 0.8 * m + z @ [0.6, -0.4])).astype(float)
-    learner = learn(SETTINGS, m, z, labels)
+    learner = learn(replace(SETTINGS, forgetting=1.0), m, z, labels)
     scaled = (z - z.mean(axis=0)) / z.std(axis=0)
     x = np.column_stack([np.ones(len(m)), m, scaled])
     precision = np.array([1.0, 20.0, 0.4, 0.4])
@@ -191,7 +192,7 @@ def test_missing_and_unvaried_features_change_nothing():
 
 
 def test_actions_learn_apart_from_each_other():
-    learner = OnlineLogistic(BanditSettings())
+    learner = OnlineLogistic(BanditSettings(forgetting=1.0))
     learner.ensure(["kept", "changed"])
     for _ in range(50):
         learner.update("changed", 0.0, [], 1.0)

@@ -5,11 +5,14 @@ import math
 import pytest
 
 from nba.bandits import (
+    UCB,
     BanditSettings,
     EpsilonGreedy,
     Greedy,
+    RegCB,
     Softmax,
     SquareCB,
+    Thompson,
     Uniform,
     build_explorer,
     load_bandit,
@@ -72,7 +75,7 @@ def test_without_a_file_the_defaults_hold(project):
         ),
         ("model:\n  name: x\n", ["only 'bandit' belongs here", "key 'bandit' is missing"]),
         ("bandit: [\n", ["not readable as YAML"]),
-        ("bandit:\n  explorer: thompson\n", ["models/bandit.yaml:2: bandit.explorer"]),
+        ("bandit:\n  explorer: boltzmann\n", ["models/bandit.yaml:2: bandit.explorer"]),
         ("bandit:\n\n  gama: 3\n", ["models/bandit.yaml:3: bandit.gama"]),
         ("bandit: 3\n", ["models/bandit.yaml:1: bandit"]),
         ("bandit:\n  gamma: .nan\n", ["models/bandit.yaml:2: bandit.gamma: found nan"]),
@@ -95,6 +98,10 @@ def test_every_fault_is_named_with_its_line_and_the_defaults_are_used(project, t
         (BanditSettings(explorer="greedy"), Greedy()),
         (BanditSettings(explorer="softmax", temperature=0.3), Softmax(0.3)),
         (BanditSettings(explorer="uniform"), Uniform()),
+        (BanditSettings(explorer="ucb", alpha=2.0), UCB(2.0)),
+        (BanditSettings(explorer="regcb", mellowness=0.5), RegCB(0.5)),
+        (BanditSettings(explorer="regcb", elimination=True), RegCB(0.1, elimination=True)),
+        (BanditSettings(explorer="thompson", deviation_scale=0.5), Thompson(0.5)),
     ],
 )
 def test_settings_name_their_explorer(settings, explorer):
@@ -108,6 +115,9 @@ def test_settings_name_their_explorer(settings, explorer):
         ("gamma_exponent", 1.1),
         ("epsilon", math.nan),
         ("temperature", 0.0),
+        ("alpha", -1.0),
+        ("mellowness", math.inf),
+        ("deviation_scale", 0.0),
         ("prior_precision_bias", -1.0),
         ("prior_precision_slope", math.inf),
         ("prior_precision_weights", 0.0),

@@ -140,9 +140,9 @@ FAULTS = [
      "catalog/a.yaml:22: placement 'web.hero' has no term in 'Area'; add a term Area:…\n"
      "catalog/a.yaml:30: term 'area:shop' is not in the taxonomy; did you mean 'Area:shop'?\n"
      "catalog/a.yaml:30: placement 'app.card' has no term in 'Area'; add a term Area:…")),
-    ("required_for: [placement]", "required_for: [policy]",
-     ("catalog/a.yaml:14: taxonomy.area.required_for.0: Input should be 'action', 'content' or "
-     "'placement', found 'policy'; correct the value")),
+    ("required_for: [placement]", "required_for: [model]",
+     ("catalog/a.yaml:14: taxonomy.area.required_for.0: Input should be 'action', 'content', "
+     "'placement' or 'policy', found 'model'; correct the value")),
     ("    terms: [area:shop]\n    references: [cms]", "    references: [cms]",
      "catalog/a.yaml:27: placement 'app.card' has no term in 'area'; add a term area:…"),
     ("    references: [cms]\n", "",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nba.catalog.taxonomy_changes import merge_terms, presently, rename_term
-from nba.domain.ids import PolicyId
+from nba.domain.ids import PolicyId, Term
 from nba.domain.policy import Selector
 from nba.domain.taxonomy import Dimension, Taxonomy
 from nba.errors import InputError
@@ -229,6 +229,8 @@ def test_a_policy_says_the_same_in_present_terms() -> None:
         after=Selector(terms=("product:credit/card",)),
         within=timedelta(days=1),
     )
+    carrying = replace(policy, terms=(Term("product:credit/card"), Term("product:unheard")))
+    assert presently(carrying, taxonomy).terms == ("product:cards", "product:unheard")
     assert presently(sequence, taxonomy).after == Selector(terms=("product:cards",))
 
 

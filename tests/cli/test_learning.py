@@ -10,6 +10,8 @@ import pytest
 
 Run = Callable[..., Any]
 
+ROOT = Path(__file__).resolve().parents[2]
+
 TABLE = """segment,visit
 mail,1
 none,0
@@ -100,3 +102,50 @@ def test_a_metric_that_is_none_is_refused(nba: Run) -> None:
     ran = nba("evaluate", "--metric", "luck")
     assert (ran.status, ran.out) == (1, "")
     assert "--metric: found 'luck'" in ran.err
+
+
+def test_a_policy_that_is_none_is_refused_with_all_that_are(nba: Run) -> None:
+    ran = nba("evaluate", "--policy", "luck")
+    assert (ran.status, ran.out) == (1, "")
+    assert "--policy: found 'luck'" in ran.err
+    assert "lever:TERM_OR_ACTION=FACTOR" in ran.err
+
+
+def test_a_model_that_is_nowhere_is_refused_with_how_to_make_one(nba: Run) -> None:
+    ran = nba("evaluate", "--policy", "model:nowhere")
+    assert ran.status == 1
+    assert "a registered model: `nba train nowhere` makes one" in ran.err
+
+
+def test_policies_asked_about_are_valued_and_what_the_log_cannot_carry_is_refused(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    rows = ["mail,1", "none,0", "mail,0", "none,1"] * 150
+    table.write_text("\n".join(["segment,visit", *rows]) + "\n")
+    nba("import", table, "--mapping", mapping(tmp_path))
+    ran = nba("evaluate", "--dataset", "tiny", "--policy", "always:some_email", "--json")
+    assert ran.status == 0, ran.err
+    asked = ran.json["policies"][-1]
+    assert asked["policy"] == "always:some_email"
+    assert asked["snips"]["value"] == 0.5
+    assert asked["effective_sample_size"] == 300.0
+    assert not asked["refused"]
+    shown = nba("evaluate", "--dataset", "tiny", "--policy", "lever:some_email=3")
+    assert "lever:some_email=3" in shown.out
+
+
+def test_a_lever_on_a_term_is_on_what_carries_it_in_the_project_s_catalog(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    rows = ["mail,1", "none,0", "mail,0", "none,1"] * 150
+    table.write_text("\n".join(["segment,visit", *rows]) + "\n")
+    text = MAPPING.replace("mail: some_email", "mail: app_install")
+    nba("import", table, "--mapping", mapping(tmp_path, text))
+    asked = ("evaluate", "--dataset", "tiny", "--project", ROOT, "--json", "--policy")
+    ran = nba(*asked, "lever:product:app=2")
+    assert ran.status == 0, ran.err
+    assert ran.json["policies"][-1]["policy"] == "lever:product:app=2"
+    ran = nba(*asked, "lever:product:garden=2")
+    assert ran.status == 1
+    assert "an action of the log: app_install, no_action" in ran.err
+    assert "or a term of theirs: campaign:always_on, desired_action:adopt/app" in ran.err

@@ -76,6 +76,32 @@ def test_replay_gives_the_same_bytes_also_after_other_plans_went_live(shop):
         assert replay(plan, record) == record.answer
 
 
+@pytest.mark.parametrize("explorer", ["ucb", "regcb", "thompson"])
+def test_replay_and_explain_hold_where_exploration_looks_at_how_sure_scores_are(
+    make_shop, explorer
+):
+    shop = make_shop(**{"models/bandit": ("explorer: squarecb", f"explorer: {explorer}")})
+    records = asyncio.run(decided_records(shop, 60))
+    assert len({record.plan_version for record in records}) > 1, "several snapshots"
+    for record in records:
+        plan = shop.repository.get(parse_version(record.plan_version))
+        explained = explain(plan, record)
+        assert explained["replayed"]
+        for placement in explained["placements"]:
+            deviations = [candidate["deviation"] for candidate in placement["candidates"]]
+            if placement["autonomy"] == "rules":
+                assert set(deviations) == {None}
+            else:
+                assert max(deviations) > 0.0
+
+
+def test_an_explanation_has_no_deviations_where_exploration_looks_at_none(shop):
+    (record,) = asyncio.run(decided_records(shop, 1))
+    explained = explain(shop.repository.get(parse_version(record.plan_version)), record)
+    for placement in explained["placements"]:
+        assert {candidate["deviation"] for candidate in placement["candidates"]} == {None}
+
+
 def test_replay_from_another_process_gives_the_same_bytes(shop):
     """Compiled from the artifact anew, with nothing of the process that decided."""
 

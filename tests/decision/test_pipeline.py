@@ -271,6 +271,10 @@ class Broken:
         """Answer nonsense for five candidates."""
         return np.full(5, self.value)
 
+    def estimate(self, *_):
+        """Answer nonsense about logits, and say that they are certain."""
+        return np.full(5, self.value), np.zeros(5)
+
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf])
 def test_a_broken_model_gives_way_to_priors_under_the_same_guardrails(shop, inputs, nonsense):

@@ -166,6 +166,7 @@ _BANDIT = """
 bandit:
   explorer: squarecb
   gamma: 20
+  forest_outcomes: 5
   features: [age, orders_30d]
 """
 

@@ -173,8 +173,9 @@ def test_frequencies_are_refused_where_the_other_system_looks_at_the_customer():
 
 def test_another_system_that_never_tries_what_ours_would_cannot_carry_an_estimate():
     found = report_on(drawn(1_000, {"a": 1.0}, {"no_action": 0.1, "a": 0.2, "b": 0.7}))
-    (reason,) = by_name(found)[OURS].refused
-    assert "the mean weight is 0.200" in reason
+    weight, never = by_name(found)[OURS].refused
+    assert "the mean weight is 0.200" in weight
+    assert "80% of what the target does was never logged" in never
 
 
 def test_placements_are_reported_apart_and_other_sources_left_out():

@@ -9,7 +9,7 @@ import pytest
 
 from nba.domain.catalog import Action, Catalog
 from nba.domain.ids import ActionId, PlacementId
-from nba.domain.taxonomy import Dimension, Taxonomy
+from nba.domain.taxonomy import Carrier, Dimension, Taxonomy
 from nba.errors import Fault
 from nba.expressions import Level, Schema, Symbol, ValueType
 from nba.policies import check_policies, load_policies
@@ -37,6 +37,15 @@ class Checking:
     def __call__(self, fields: str, applies_to: str = "{}", id: str = "p") -> list[str]:  # noqa: A002
         """Check one policy."""
         return self.text(POLICY.format(id=id, applies_to=applies_to, fields=fields))
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the taxonomy of the catalog."""
+        return self._catalog.taxonomy
+
+    def under(self, taxonomy: Taxonomy) -> Checking:
+        """Return the same, with another taxonomy."""
+        return Checking(self._root, replace(self._catalog, taxonomy=taxonomy), self._schema)
 
     def text(self, text: str) -> list[str]:
         """Check a file."""
@@ -257,3 +266,28 @@ def test_dates_that_are_none_or_the_wrong_way_round_are_told(check: Checking) ->
     fields = "kind: exploration\n    floor: 0.1\n    starts: 2026-06-01\n    ends: 2026-05-01"
     (fault,) = check(fields)
     assert "is not after starts" in fault
+
+
+def test_terms_of_a_policy_are_in_the_taxonomy_by_any_name(check: Checking) -> None:
+    dimension = Dimension({"spring": "", "spring/sale": ""}, renamed={"easter": "spring"})
+    taxonomy = replace(check.taxonomy, dimensions={"campaign": dimension})
+    checking = check.under(taxonomy)
+    known = _fields("lever", weight=2, terms="[campaign:spring/sale, campaign:easter]")
+    assert checking(known) == []
+
+
+def test_a_term_of_a_policy_that_is_none_is_a_fault_at_its_line(check: Checking) -> None:
+    taxonomy = replace(check.taxonomy, dimensions={"campaign": Dimension({"spring": ""})})
+    (fault,) = check.under(taxonomy)(_fields("lever", weight=2, terms="[campaign:sprin]"))
+    assert fault == (
+        "policies/a.yaml:7: term 'campaign:sprin' is not in the taxonomy; did you mean "
+        "campaign:spring?"
+    )
+
+
+def test_a_dimension_may_demand_a_term_of_every_policy(check: Checking) -> None:
+    demanding = Dimension({"spring": ""}, required_for=(Carrier.POLICY,))
+    taxonomy = replace(check.taxonomy, dimensions={"campaign": demanding})
+    checking = check.under(taxonomy)
+    (fault,) = checking(_fields("lever", weight=2))
+    assert fault.endswith("policy 'p' has no term in 'campaign'; add a term campaign:…")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -205,3 +206,50 @@ def test_it_goes_on_following_after_an_error(setting: Setting) -> None:
 
     asyncio.run(run())
     assert setting.follower.require().digest == digest
+
+
+def said(setting: Setting) -> str:
+    """Return the plan that the replica said it follows; empty while it has not let go."""
+    return asyncio.run(setting.rollouts.replicas())["a"].digest
+
+
+def test_it_says_what_it_follows_once_nothing_holds_what_was_before(setting: Setting) -> None:
+    first, second = setting.publish(), setting.publish(without=1)
+    setting.point(PlanPointer(first).to_bytes())
+    setting.follow()
+    assert said(setting) == first
+    under_way = setting.follower.require().features
+    setting.point(PlanPointer(second).to_bytes())
+    assert setting.follow() is True
+    assert setting.follower.require().digest == second
+    assert said(setting) == ""
+    del under_way
+    assert setting.follow() is False
+    assert said(setting) == second
+
+
+def test_what_only_a_cycle_holds_is_searched_for_later_and_ever_more_rarely(
+    setting: Setting,
+) -> None:
+    first, second = setting.publish(), setting.publish(without=1)
+    setting.point(PlanPointer(first).to_bytes())
+    setting.follow()
+    cycle: list[object] = [setting.follower.require().features]
+    cycle.append(cycle)
+    kept = cycle[0]
+    setting.point(PlanPointer(second).to_bytes())
+    gc.disable()
+    try:
+        setting.follow()
+        del cycle
+        setting.follower._collect_at = 0.0  # a second later, while it is still held
+        setting.follow()
+        assert said(setting) == ""
+        assert setting.follower._patience_seconds == 2.0
+        del kept
+        setting.follower._collect_at = 0.0
+        setting.follow()
+        assert said(setting) == second
+    finally:
+        gc.enable()
+        gc.unfreeze()

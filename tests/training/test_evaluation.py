@@ -137,9 +137,41 @@ def test_a_probability_of_zero_is_refused_not_divided_by(rows):
         evaluate(broken)
 
 
-def test_estimated_probabilities_are_noted(rows):
-    some = rows.head(500).with_columns(pl.lit("import:estimated").alias("source"))
-    assert any("estimated from frequencies" in note for note in evaluate(some).notes)
+def test_estimated_probabilities_are_noted_and_said_in_every_verdict(rows):
+    some = rows.head(1_000).with_columns(pl.lit("import:estimated").alias("source"))
+    found = evaluate(some)
+    assert any("estimated from frequencies" in note for note in found.notes)
+    for entry in found.policies:
+        assert entry.refused or entry.verdict.endswith(", if the estimated probabilities are right")
+        assert entry.dr.probabilities_estimated
+
+
+def test_probabilities_that_are_of_no_draw_are_refused(rows):
+    broken = rows.with_columns(
+        pl.when(pl.int_range(pl.len()).is_in([3, 9]))
+        .then(pl.lit([0.4, 0.4, 0.17], pl.List(pl.Float32)))
+        .otherwise("probabilities")
+        .alias("probabilities")
+    )
+    match = r"2 of 3,000 choices do not sum to 1, those of decision d\d+ to 0\.970"
+    with pytest.raises(EvaluationRefusedError, match=match):
+        evaluate(broken)
+
+
+def test_only_the_chance_of_what_was_taken_may_be_known(rows):
+    unknown = pl.lit([0.3, float("nan"), float("nan")], pl.List(pl.Float32))
+    found = evaluate(rows.head(500).with_columns(unknown.alias("probabilities")))
+    assert found.rows == 500
+
+
+def test_an_action_chosen_more_often_than_its_probabilities_say_is_named(rows):
+    wrong = rows.with_columns(
+        pl.when(pl.col("action") == "shoes").then(0.6).otherwise(1 / 3).alias("probability")
+    )
+    found = evaluate(wrong)
+    (note,) = [note for note in found.notes if note.startswith("shoes was chosen")]
+    assert "they are not those it was drawn with" in note
+    assert not any("was chosen" in note for note in evaluate(rows.head(2_100)).notes)
 
 
 def test_what_another_system_took_in_shadow_is_left_out(rows):

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_LOW, _HIGH = 2.5, 97.5
+from nba.bandits.ope.intervals import LEVEL, Clusters, Spread, refuse_level
+from nba.bandits.ope.terms import Terms
+from nba.errors import Fault, InputError
+
+REPLICATES = 400
+"""Resamples by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Percentiles of the estimate over ``replicates`` resamples of customers, from ``seed``.
+
+    Of any estimator. Approximate: in simulation a 95 % interval holds the truth 93 to 97 times in
+    100 where the effective sample is 200 and more, and too rarely below. Efron and Tibshirani, *An
+    introduction to the bootstrap* (1993), chapter 13; whole customers as in Davison and Hinkley,
+    *Bootstrap methods and their application* (1997), section 3.8.
+
+    Raises :class:`~nba.errors.InputError` for fewer than 2 replicates or a level out of range.
+    """
+
+    replicates: int = REPLICATES
+    seed: int = 0
+    level: float = LEVEL
+
+    def __post_init__(self) -> None:
+        refuse_level(self.level)
+        if self.replicates < 2:  # noqa: PLR2004 - a standard deviation needs two
+            raise InputError([Fault("/replicates", f"found {self.replicates}", "2 or more")])
+
+    def around(self, terms: Terms, clusters: Clusters) -> Spread:
+        """Return the interval; NaN where no resample has a value."""
+        sums = cluster_sums(terms.columns, clusters)
+        drawn = terms.combine(resample(sums, replicates=self.replicates, seed=self.seed))
+        return Spread(*spread(drawn, level=self.level))
 
 
 def cluster_sums(
@@ -33,8 +68,8 @@ def resample(sums: NDArray[np.float64], *, replicates: int, seed: int) -> NDArra
     return totals
 
 
-def spread(replicates: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the standard deviation and the 2.5 and 97.5 percentiles.
+def spread(replicates: NDArray[np.float64], *, level: float = LEVEL) -> tuple[float, float, float]:
+    """Return the standard deviation, and the percentiles between which ``level`` of them lie.
 
     Replicates that hold no weight at all have no value (NaN) and are left out; where fewer than two
     are left, all three are NaN.
@@ -42,7 +77,9 @@ def spread(replicates: NDArray[np.float64]) -> tuple[float, float, float]:
     known = replicates[np.isfinite(replicates)]
     if len(known) < 2:  # noqa: PLR2004 - a standard deviation needs two
         return np.nan, np.nan, np.nan
-    low, high = np.percentile(known, [_LOW, _HIGH])
+    tail = (1.0 - level) / 2.0
+    # The k-th of B lies below a share of k / (B + 1): of 400, the 10th and not the 11th for 2.5 %.
+    low, high = np.quantile(known, [tail, 1.0 - tail], method="weibull")
     return float(known.std(ddof=1)), float(low), float(high)
 
 

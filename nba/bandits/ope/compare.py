@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from nba.bandits.ope.bootstrap import cluster_sums, resample, spread
+from nba.bandits.ope.bootstrap import REPLICATES, Bootstrap
 from nba.bandits.ope.data import LoggedData, Target
-from nba.bandits.ope.estimators import REPLICATES, Estimator
+from nba.bandits.ope.estimators import Estimator
+from nba.bandits.ope.intervals import Interval
+from nba.bandits.ope.terms import difference
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The difference per row between two policies, first less second, with its 95 % interval."""
+    """The difference per row between two policies, first less second, with its interval."""
 
     difference: float
     standard_error: float
@@ -29,24 +29,23 @@ def compare(
     first: Target,
     second: Target,
     *,
+    interval: Interval | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Comparison:
     """Compare two policies by one estimator; ``first`` is "better" where the interval is above 0.
 
-    Both are estimated on the same resamples of customers, so that what they have in common cancels:
-    the interval is narrower than two separate ones would suggest.
+    Both are estimated on the same customers, and resampled together, so that what they have in
+    common cancels: the interval is narrower than two separate ones would suggest. ``interval`` is a
+    :class:`Bootstrap` of ``replicates`` resamples from ``seed`` where not given; the bounds of
+    another are those of the difference.
     """
-    one, two = estimator.terms(data, first), estimator.terms(data, second)
-    split = one.columns.shape[1]
-    columns = np.hstack([one.columns, two.columns])
-    drawn = resample(cluster_sums(columns, data.clusters), replicates=replicates, seed=seed)
-    differences = one.combine(drawn[:, :split]) - two.combine(drawn[:, split:])
-    standard_error, low, high = spread(differences)
-    totals = columns.sum(axis=0)
+    terms = difference(estimator.terms(data, first), estimator.terms(data, second))
+    found = (interval or Bootstrap(replicates, seed)).around(terms, data.clusters)
+    low, high = found.low, found.high
     return Comparison(
-        difference=float(one.combine(totals[:split]) - two.combine(totals[split:])),
-        standard_error=standard_error,
+        difference=terms.value,
+        standard_error=found.standard_error,
         low=low,
         high=high,
         finding="better" if low > 0.0 else "worse" if high < 0.0 else "no detectable difference",

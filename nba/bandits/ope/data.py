@@ -20,6 +20,8 @@ class LoggedData:
     ``actions`` are ``(n,) int64`` indices from 0, ``rewards`` ``(n,) float64``, ``probabilities``
     ``(n,) float64`` the logged action probabilities in (0, 1]. Rows of one customer share a value
     in ``clusters`` (``(n,)``, integers or strings); ``None`` treats every row as its own customer.
+    ``estimated`` says that the probabilities were not recorded when drawn but estimated afterwards
+    (:func:`nba.bandits.ope.estimate_probabilities`); every estimate and verdict then says so.
 
     Raises :class:`InputError` where shapes or values cannot be read, and
     :class:`EvaluationRefusedError` where an action probability is missing, 0 or below, or above 1:
@@ -30,6 +32,7 @@ class LoggedData:
     rewards: NDArray[np.float64]
     probabilities: NDArray[np.float64]
     clusters: NDArray[np.int64] | NDArray[np.str_] | None = None
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         actions = np.asarray(self.actions)
@@ -62,7 +65,9 @@ class Target:
     ``probabilities`` ``(n,) float64`` is how probable the policy makes each logged action in its
     situation, from 0 to 1. A reward model adds ``q_logged`` ``(n,)``, the reward it expects of the
     logged action, and ``q_target`` ``(n,)``, the reward it expects of the policy in that situation;
-    fit it on other rows than these, or the estimate is flattered.
+    fit it on other rows than these, or the estimate is flattered. ``never_logged`` ``(n,)``, from 0
+    to 1, is how probable the policy makes actions that no row of the log has: of these nothing is
+    known but what a reward model makes up.
 
     Raises :class:`InputError` where shapes or values cannot be read.
     """
@@ -70,6 +75,7 @@ class Target:
     probabilities: NDArray[np.float64]
     q_logged: NDArray[np.float64] | None = None
     q_target: NDArray[np.float64] | None = None
+    never_logged: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         probabilities = as_rows("/target/probabilities", self.probabilities, None)
@@ -84,6 +90,11 @@ class Target:
                 values = as_rows(f"/target/{name}", found, len(probabilities))
                 refuse_rows(f"/target/{name}", values, np.isfinite(values), "a finite number")
                 object.__setattr__(self, name, values)
+        if self.never_logged is not None:
+            share = as_rows("/target/never_logged", self.never_logged, len(probabilities))
+            good = (share >= -_SUM_TOLERANCE) & (share <= 1.0 + _SUM_TOLERANCE)
+            refuse_rows("/target/never_logged", share, good, "a number from 0 to 1")
+            object.__setattr__(self, "never_logged", share)
 
     @classmethod
     def from_distribution(
@@ -104,15 +115,17 @@ class Target:
         refuse_rows("/target/distribution", sums, good, "each row must sum to 1")
         rows = np.arange(len(actions))
         table = np.broadcast_to(pi, (len(actions), pi.shape[1]))
+        unseen = np.bincount(actions, minlength=pi.shape[1]) == 0
+        never = np.broadcast_to(pi[:, unseen].sum(axis=1), (len(actions),))
         if q is None:
-            return cls(table[rows, actions])
+            return cls(table[rows, actions], never_logged=never)
         expected = _as_table("/target/q", q, len(actions))
         if expected.shape[1] != pi.shape[1]:
             found = f"found {expected.shape[1]} actions"
             raise InputError([Fault("/target/q", found, f"{pi.shape[1]} are expected")])
         q_table = np.broadcast_to(expected, table.shape)
         q_target = np.broadcast_to((pi * expected).sum(axis=1), (len(actions),))
-        return cls(table[rows, actions], q_table[rows, actions], q_target)
+        return cls(table[rows, actions], q_table[rows, actions], q_target, never)
 
     def reward_model(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (q_logged, q_target); :class:`InputError` where the target has none."""

@@ -6,11 +6,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nba.bandits.ope.bootstrap import cluster_sums
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
 from nba.bandits.ope.estimators import effective_sample_size
+from nba.bandits.ope.intervals import Clusters
 from nba.errors import EvaluationRefusedError
+
+ESTIMATED = (
+    "the action probabilities were estimated, not recorded: right only if all that the choice "
+    "depended on was known to the estimate"
+)
+"""The caveat of every verdict on a log without recorded probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,11 @@ class Diagnostics:
         cover all the target does.
     mean_weight_z : float
         How many standard errors, by customer, the mean weight lies from 1.
+    never_logged_share : float
+        Share of what the target does that is an action no row of the log has; NaN where the target
+        does not say.
+    probabilities_estimated : bool
+        Whether the logged probabilities were estimated afterwards.
     """
 
     n: int
@@ -50,6 +63,8 @@ class Diagnostics:
     zero_weight_share: float
     mean_weight: float
     mean_weight_z: float
+    never_logged_share: float = math.nan
+    probabilities_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +74,18 @@ class Thresholds:
     effective_sample_size: float = 200.0
     max_weight_share: float = 0.1
     mean_weight_z: float = 4.0
+    never_logged_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the data carry an estimate; ``reasons`` say why not and what would be enough."""
+    """Whether the data carry an estimate; ``reasons`` say why not and what would be enough.
+
+    ``caveats`` are what must be shown with an estimate that is not refused.
+    """
 
     reasons: tuple[str, ...]
+    caveats: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -80,10 +100,26 @@ class Verdict:
 
 def diagnose(data: LoggedData, target: Target) -> Diagnostics:
     """Measure how well logged data cover a target policy."""
-    weights = importance_weights(data, target)
+    never = target.never_logged
+    return diagnose_weights(
+        importance_weights(data, target),
+        data.clusters,
+        never_logged_share=math.nan if never is None else float(never.mean()),
+        probabilities_estimated=data.estimated,
+    )
+
+
+def diagnose_weights(
+    weights: NDArray[np.float64],
+    clusters: Clusters = None,
+    *,
+    never_logged_share: float = math.nan,
+    probabilities_estimated: bool = False,
+) -> Diagnostics:
+    """Measure importance weights ``(n,)``, however they came about."""
     n = len(weights)
     total = weights.sum()
-    excess = cluster_sums((weights - 1.0)[:, None], data.clusters)[:, 0]
+    excess = cluster_sums((weights - 1.0)[:, None], clusters)[:, 0]
     off = float(excess.sum())
     deviation = float(np.linalg.norm(excess - off / len(excess)))
     return Diagnostics(
@@ -96,6 +132,8 @@ def diagnose(data: LoggedData, target: Target) -> Diagnostics:
         zero_weight_share=float((weights == 0.0).mean()),
         mean_weight=float(total / n),
         mean_weight_z=_z(off, deviation, n),
+        never_logged_share=never_logged_share,
+        probabilities_estimated=probabilities_estimated,
     )
 
 
@@ -144,4 +182,10 @@ def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> V
             "the log never does; probabilities frozen when drawn, and covering the target, would "
             "be enough"
         )
-    return Verdict(tuple(reasons))
+    if diagnostics.never_logged_share > limits.never_logged_share:
+        reasons.append(
+            f"{diagnostics.never_logged_share:.0%} of what the target does was never logged and "
+            f"{limits.never_logged_share:.0%} is the most allowed: log those actions with some "
+            "probability, or evaluate a policy without them"
+        )
+    return Verdict(tuple(reasons), (ESTIMATED,) if diagnostics.probabilities_estimated else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.estimators import Terms, mean_terms
+from nba.bandits.ope.terms import Terms, mean_terms
 
 
 @dataclass(frozen=True, slots=True)

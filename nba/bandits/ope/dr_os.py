@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.estimators import Terms, mean_terms
+from nba.bandits.ope.terms import Terms, mean_terms
 from nba.errors import Fault, InputError
 
 

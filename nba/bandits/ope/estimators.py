@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits.ope.bootstrap import cluster_sums, resample, spread
+from nba.bandits.ope.bootstrap import REPLICATES, Bootstrap
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-
-REPLICATES = 400
-"""Bootstrap replicates by default."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Terms:
-    """An estimate as sums over rows, so that it can be recomputed on any resample of them.
-
-    ``columns`` is ``(n, c) float64``; ``combine`` turns their totals ``(…, c)`` into values
-    ``(…)``.
-    """
-
-    columns: NDArray[np.float64]
-    combine: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+from nba.bandits.ope.intervals import Clusters, Interval
+from nba.bandits.ope.terms import Terms
 
 
 class Estimator(Protocol):
@@ -43,10 +29,11 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An estimated reward per row with its 95 % interval.
+    """An estimated reward per row with its interval, of 95 % unless another level was asked for.
 
     ``effective_sample_size`` and ``max_weight`` are those of the importance weights, whether or not
-    the estimator uses them.
+    the estimator uses them. ``probabilities_estimated`` says that the logged action probabilities
+    were not recorded but estimated: the interval knows nothing of how wrong those are.
     """
 
     name: str
@@ -57,18 +44,7 @@ class Estimate:
     effective_sample_size: float
     max_weight: float
     n: int
-
-
-def ratio(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the first total over the second; NaN where the second is 0."""
-    below = totals[..., 1]
-    result: NDArray[np.float64] = totals[..., 0] / np.where(below == 0.0, np.nan, below)
-    return result
-
-
-def mean_terms(values: NDArray[np.float64]) -> Terms:
-    """Return the terms of a plain mean of ``(n,)`` values."""
-    return Terms(np.column_stack([values, np.ones_like(values)]), ratio)
+    probabilities_estimated: bool = False
 
 
 def effective_sample_size(weights: NDArray[np.float64]) -> float:
@@ -85,26 +61,44 @@ def evaluate(
     data: LoggedData,
     target: Target,
     *,
+    interval: Interval | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate a target policy's reward per row, with a 95 % bootstrap interval by customer.
+    """Estimate a target policy's reward per row, with an interval by customer.
 
-    The interval is the 2.5 and 97.5 percentile of ``replicates`` resamples of the clusters drawn
-    from ``seed``. Whether the estimate may be believed is :func:`nba.bandits.ope.verdict`'s to say.
+    ``interval`` is a :class:`Bootstrap` of ``replicates`` resamples from ``seed`` where not given.
+    Whether the estimate may be believed is :func:`nba.bandits.ope.verdict`'s to say.
     """
-    weights = importance_weights(data, target)
-    terms = estimator.terms(data, target)
-    sums = cluster_sums(terms.columns, data.clusters)
-    drawn = terms.combine(resample(sums, replicates=replicates, seed=seed))
-    standard_error, low, high = spread(drawn)
+    return summarize(
+        estimator.name,
+        estimator.terms(data, target),
+        importance_weights(data, target),
+        data.clusters,
+        interval or Bootstrap(replicates, seed),
+        estimated=data.estimated,
+    )
+
+
+def summarize(
+    name: str,
+    terms: Terms,
+    weights: NDArray[np.float64],
+    clusters: Clusters,
+    interval: Interval,
+    *,
+    estimated: bool = False,
+) -> Estimate:
+    """Return the estimate that terms make, with an interval and what its weights are like."""
+    found = interval.around(terms, clusters)
     return Estimate(
-        name=estimator.name,
-        value=float(terms.combine(terms.columns.sum(axis=0))),
-        standard_error=standard_error,
-        low=low,
-        high=high,
+        name=name,
+        value=terms.value,
+        standard_error=found.standard_error,
+        low=found.low,
+        high=found.high,
         effective_sample_size=effective_sample_size(weights),
         max_weight=float(weights.max()),
-        n=len(data),
+        n=len(weights),
+        probabilities_estimated=estimated,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.estimators import Terms
+from nba.bandits.ope.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a change would do, told from recorded decisions before anything is live."""
 
-from nba.control.simulation.rendering import summary, tables
+from nba.control.simulation.rendering import summary, tables, value_tables
 from nba.control.simulation.report import (
     Figures,
     Losses,
@@ -28,4 +28,5 @@ __all__ = [
     "simulate",
     "summary",
     "tables",
+    "value_tables",
 ]

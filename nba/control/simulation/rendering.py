@@ -76,7 +76,7 @@ def tables(report: SimulationReport, *, currency: str) -> Iterator[Table]:
             yield _figures(title, shown, currency)
     if report.losses.reasons:
         yield _losses(report)
-    yield from _values(report.off_policy, currency)
+    yield from value_tables(report.off_policy, currency=currency)
 
 
 def _figures(title: str, rows: Iterable[Row], currency: str) -> Table:
@@ -99,7 +99,8 @@ def _losses(report: SimulationReport) -> Table:
     return table
 
 
-def _values(found: OffPolicy, currency: str) -> Iterator[Table]:
+def value_tables(found: OffPolicy, *, currency: str) -> Iterator[Table]:
+    """Yield what both plans would have earned, what is refused and why, and the difference."""
     title = f"Value per decision, from {found.decisions:,} logged rewards ({currency})"
     if found.refused:
         table = _table(title, "")

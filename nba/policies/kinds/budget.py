@@ -113,7 +113,7 @@ class Budget(PolicyKind):
         return self._units(self.limit)
 
     @property
-    def terms(self) -> str:
+    def added_up_by(self) -> str:
         """What spending must have in common to be added up, besides the policy's id."""
         zone = f"@{self.zone}" if self.period in CALENDAR else ""
         return f"{self.unit}/{self.period}{zone}"

@@ -43,9 +43,17 @@ def test_totals_spread_as_sampling_with_replacement_does():
     assert totals.std() == pytest.approx(20 * values.std(), rel=0.05)
 
 
+def test_the_bounds_are_as_far_out_as_a_share_of_draws_lies_beyond_them():
+    """Of 399 numbers in order the 10th has 10 / 400 of all further draws below it."""
+    _, low, high = spread(np.random.default_rng(1).permutation(399) + 1.0)
+    assert (low, high) == pytest.approx((10.0, 390.0))
+    _, low, high = spread(np.arange(1.0, 100.0), level=0.8)
+    assert (low, high) == pytest.approx((10.0, 90.0))
+
+
 def test_spread_leaves_out_replicates_without_a_value():
     replicates = np.array([1.0, 3.0, np.nan])
     deviation, low, high = spread(replicates)
     assert deviation == pytest.approx(np.sqrt(2.0))
-    assert (low, high) == pytest.approx((1.05, 2.95))
+    assert (low, high) == (1.0, 3.0)
     assert np.isnan(spread(np.array([np.nan, 1.0]))).all()

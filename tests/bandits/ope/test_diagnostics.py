@@ -114,3 +114,23 @@ def test_a_target_that_never_follows_the_log_is_refused():
     found = diagnose(data, Target(np.zeros(3)))
     assert (found.effective_sample_size, found.zero_weight_share, found.overlap) == (0.0, 1.0, 0.0)
     assert verdict(found).reasons[0].startswith("the target never takes a logged action")
+
+
+def test_what_the_target_does_that_was_never_logged_is_measured_and_refused():
+    actions = np.array([0, 1] * 500)
+    data = LoggedData(actions, np.zeros(1_000), np.full(1_000, 0.5))
+    found = diagnose(data, Target.from_distribution(actions, [[0.5, 0.3, 0.15, 0.05]]))
+    assert found.never_logged_share == pytest.approx(0.2)
+    reasons = verdict(found).reasons
+    assert reasons[-1].startswith("20% of what the target does was never logged and 5% is the most")
+    assert np.isnan(diagnose(data, Target(np.full(1_000, 0.5))).never_logged_share)
+    little = diagnose(data, Target.from_distribution(actions, [[0.5, 0.47, 0.03]]))
+    assert not verdict(little, Thresholds(mean_weight_z=np.inf)).refused
+
+
+def test_a_single_candidate_is_its_own_log():
+    """One action at probability 1: nothing to weigh, nothing refused but too few rows."""
+    data = LoggedData(np.zeros(300, dtype=int), np.ones(300), np.ones(300))
+    found = diagnose(data, Target.from_distribution(data.actions, [[1.0]]))
+    assert (found.effective_sample_size, found.max_weight, found.mean_weight_z) == (300.0, 1.0, 0.0)
+    assert not verdict(found).refused

@@ -7,6 +7,7 @@ from nba.bandits.ope import (
     DM,
     DR,
     IPS,
+    MRDR,
     SNDR,
     SNIPS,
     ClippedIPS,
@@ -17,6 +18,9 @@ from nba.bandits.ope import (
     Target,
     diagnose,
     evaluate,
+    tuned_clipped_ips,
+    tuned_dr_os,
+    tuned_switch_dr,
     verdict,
 )
 from nba.errors import InputError
@@ -30,6 +34,10 @@ ESTIMATORS: list[Estimator] = [
     SNDR(),
     SwitchDR(),
     DRos(),
+    MRDR(),
+    tuned_clipped_ips(),
+    tuned_switch_dr(),
+    tuned_dr_os(),
 ]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: each.name)
 

@@ -149,8 +149,8 @@ def test_takes_what_the_policy_says(catalog: Catalog) -> None:
 
 def test_a_change_of_unit_or_period_makes_it_another_account() -> None:
     others = [replace(DAILY, zone="Europe/Vienna"), replace(DAILY, period="week"), MONEY]
-    assert len({policy.terms for policy in (DAILY, *others)}) == 4
-    assert replace(DAILY, limit=99, hold=None, description="x").terms == DAILY.terms
+    assert len({policy.added_up_by for policy in (DAILY, *others)}) == 4
+    assert replace(DAILY, limit=99, hold=None, description="x").added_up_by == DAILY.added_up_by
     total = replace(DAILY, period="total", starts="2025-01-01", ends="2025-02-01")
     assert (total.period_of(0).start_s, total.period_of(0).end_s) == (0, 1_738_368_000)
 

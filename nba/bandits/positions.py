@@ -1,0 +1,134 @@
+"""How often each position is looked at, from what was clicked where, and rewards corrected by it.
+
+In the position-based model a click needs two things: the position is examined, with a chance that
+depends on the position alone, and what is shown there is wanted, with a chance that depends on the
+item alone. Both are found by expectation-maximization: Wang, Golbandi, Bendersky, Metzler and
+Najork, *Position bias estimation for unbiased learning to rank in personal search*, WSDM 2018,
+with a table of items in place of their regression.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nba.errors import EvaluationRefusedError, Fault, InputError
+
+FloatArray = NDArray[np.float64]
+
+_ROUNDS = 5_000
+_TOLERANCE = 1e-9
+_START = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PositionEffects:
+    """Chances of being examined, ``(n_positions,)``, relative to that of the first position.
+
+    ``least`` bounds from below what a reward is divided by, so that a position hardly anybody
+    looks at cannot make one click count for hundreds; rewards there are then biased towards 0.
+    """
+
+    examination: FloatArray
+    least: float = 0.05
+
+    def correct(self, rewards: ArrayLike, positions: ArrayLike) -> FloatArray:
+        """Return the rewards ``(m,)`` as the first position would have given them on average.
+
+        ``positions`` ``(m,)`` are counted from 0. Raises :class:`InputError` for a position that
+        was not estimated, or rewards that are no numbers.
+
+        >>> PositionEffects(np.array([1.0, 0.5])).correct([1.0, 1.0, 0.0], [0, 1, 1]).tolist()
+        [1.0, 2.0, 0.0]
+        """
+        earned = np.atleast_1d(np.asarray(rewards, dtype=np.float64))
+        places = _whole("/positions", positions, len(self.examination), earned.shape)
+        if not np.isfinite(earned).all():
+            raise InputError([Fault("/rewards", "not all are finite", "numbers are expected")])
+        return earned / np.maximum(self.examination[places], self.least)
+
+
+def estimate_positions(
+    positions: ArrayLike, items: ArrayLike, clicks: ArrayLike, *, least: float = 0.05
+) -> PositionEffects:
+    """Estimate how often positions are examined from impressions, ``(m,)`` each.
+
+    ``positions`` and ``items`` are numbered from 0, ``clicks`` are 0 or 1. Positions can be told
+    apart from what is shown in them only through items that were seen in several: raises
+    :class:`EvaluationRefusedError` where such items do not connect all positions to the first, or
+    where the first has no click; :class:`InputError` for shapes and numbers that are wrong.
+
+    >>> positions, items = [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100
+    >>> clicks = [1, 0, 1, 0] * 25 + [1, 1, 0, 0] * 25 + [0, 0, 0, 0] * 50
+    >>> estimate_positions(positions, items, clicks).examination.round(2).tolist()
+    [1.0, 0.36]
+    """
+    clicked = np.atleast_1d(np.asarray(clicks, dtype=np.float64))
+    places = _whole("/positions", positions, None, clicked.shape)
+    shown = _whole("/items", items, None, clicked.shape)
+    if len(clicked) == 0 or not np.isin(clicked, (0.0, 1.0)).all():
+        raise InputError([Fault("/clicks", "not all are 0 or 1", "at least one click or none")])
+    size = (int(places.max()) + 1, int(shown.max()) + 1)
+    seen, hit = np.zeros(size), np.zeros(size)
+    np.add.at(seen, (places, shown), 1.0)
+    np.add.at(hit, (places, shown), clicked)
+    _require_connected(seen)
+    if hit[0].sum() == 0.0:
+        raise EvaluationRefusedError(
+            "nothing was clicked in the first position, which the others are compared with; more "
+            "impressions there would do"
+        )
+    examined = _maximize(seen, hit)
+    return PositionEffects(examined / examined[0], least)
+
+
+def _maximize(seen: FloatArray, hit: FloatArray) -> FloatArray:
+    """Return chances of examination, ``(n_positions,)``, by expectation-maximization."""
+    missed = seen - hit
+    examined = np.full(seen.shape[0], _START)
+    wanted = np.full(seen.shape[1], _START)
+    for _ in range(_ROUNDS):
+        clicked = np.outer(examined, wanted)
+        unclicked = np.maximum(1.0 - clicked, np.finfo(np.float64).tiny)
+        looked = hit + missed * (examined[:, None] - clicked) / unclicked
+        liked = hit + missed * (wanted[None, :] - clicked) / unclicked
+        before = examined
+        examined = looked.sum(axis=1) / seen.sum(axis=1)
+        wanted = liked.sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0)
+        if np.abs(examined - before).max() <= _TOLERANCE:
+            break
+    return examined
+
+
+def _require_connected(seen: FloatArray) -> None:
+    reached = np.zeros(seen.shape[0], dtype=np.bool_)
+    reached[0] = True
+    for _ in range(seen.shape[0]):
+        items = seen[reached].sum(axis=0) > 0.0
+        reached |= seen[:, items].sum(axis=1) > 0.0
+    if not reached.all():
+        apart = np.flatnonzero(~reached).tolist()
+        raise EvaluationRefusedError(
+            f"no item links positions {apart} to position 0, so what is seen there cannot be told "
+            "from what is shown there; show some items in several positions"
+        )
+
+
+def _whole(
+    place: str, numbers: ArrayLike, below: int | None, shape: tuple[int, ...]
+) -> NDArray[np.intp]:
+    array = np.atleast_1d(np.asarray(numbers))
+    if array.shape != shape or array.ndim != 1:
+        raise InputError([Fault(place, f"found shape {array.shape}", f"{shape} is expected")])
+    good = (array >= 0) & (array == np.floor(array))
+    if below is not None:
+        good &= array < below
+    if not good.all():
+        limit = "" if below is None else f" below {below}"
+        raise InputError(
+            Fault(f"{place}/{index}", f"found {array[index]}", f"a whole number{limit}")
+            for index in np.flatnonzero(~good)
+        )
+    return array.astype(np.intp)

@@ -1,0 +1,50 @@
+"""Observations are checked whole before anything is learned."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nba.bandits.observations import as_observations, as_situation
+from nba.errors import InputError
+
+
+def check(X, actions, rewards, weights=None):
+    return as_observations(X, actions, rewards, weights, n_features=2, n_actions=3)
+
+
+def test_good_observations_come_back_as_arrays_with_weights_of_one():
+    features, chosen, earned, counted = check([[1, math.nan], [2, 3]], [2, 0], [0.5, -1e6])
+    assert features.tolist()[1] == [2.0, 3.0]
+    assert math.isnan(features[0, 1])
+    assert (chosen.tolist(), earned.tolist(), counted.tolist()) == ([2, 0], [0.5, -1e6], [1, 1])
+    assert chosen.dtype == np.intp
+
+
+def test_every_fault_is_named_by_its_place():
+    with pytest.raises(InputError) as caught:
+        check([[1, 1e51], [2, 3]], [3, 0.5], [math.nan, 1e9], [0.0, 1e7])
+    assert [fault.place for fault in caught.value.faults] == [
+        "/X/0/1",
+        "/actions/0",
+        "/actions/1",
+        "/rewards/0",
+        "/rewards/1",
+        "/weights/0",
+        "/weights/1",
+    ]
+
+
+def test_shapes_are_checked_first():
+    with pytest.raises(InputError) as caught:
+        check([[1.0]], [0], [1.0, 2.0], [1.0, 1.0])
+    assert [fault.place for fault in caught.value.faults] == ["/X", "/rewards", "/weights"]
+
+
+def test_a_situation_has_its_shape_and_may_have_missing_features():
+    assert as_situation([1, 2], 2).tolist() == [1.0, 2.0]
+    assert np.isnan(as_situation([math.nan], 1)).all()
+    with pytest.raises(InputError, match=r"^/x: found shape \(1, 2\); \(2,\) is expected"):
+        as_situation([[1, 2]], 2)
+    with pytest.raises(InputError, match=r"^/x/1: found inf"):
+        as_situation([1, math.inf], 2)
