@@ -60,7 +60,7 @@ MEANINGS: Mapping[Permission, str] = {
     _P.READ_CUSTOMERS: "read profiles, timelines and consents, the sensitive hidden",
     _P.EXPORT_CUSTOMERS: "read everything kept of a customer, the sensitive in clear",
     _P.ERASE_CUSTOMERS: "erase a customer everywhere",
-    _P.READ_DECISIONS: "read, explain and replay decisions",
+    _P.READ_DECISIONS: "read, explain and replay decisions, and read reports on them",
     _P.READ_CATALOG: "read the catalog, policies, plans and change sets",
     _P.EDIT_CHANGES: "make and edit change sets, and submit them",
     _P.SIMULATE: "replay recorded decisions under a change set",

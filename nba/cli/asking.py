@@ -110,6 +110,8 @@ def print_explanation(explained: dict[str, Any]) -> None:
             dropped = one["dropped_by"]
             why = dropped[0]["sentence"] if dropped else ""
             mark = "chosen" if one["action"] in chosen else why
+            if one["action"] == placement.get("taken", {}).get("action"):
+                mark = f"taken by the other system. {mark}".strip()
             table.add_row(
                 one["action"],
                 f"{one['propensity']:.4f}",

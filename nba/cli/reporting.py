@@ -1,4 +1,4 @@
-"""Commands that report: what the decisions were worth, against those held out."""
+"""Commands that report: what decisions were worth, against who was held out or who decided."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from nba.policies.kinds import Holdout
 
 if TYPE_CHECKING:
     from nba.measurement.lift import Interval, LiftReport
+    from nba.measurement.shadow import ShadowPlacement
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(report)
+    reports = typer.Typer(help="What decisions were worth.", invoke_without_command=True)
+    reports.callback()(report)
+    reports.command()(shadow)
+    app.add_typer(reports, name="report")
 
 
 def report(
+    context: typer.Context,
     dataset: Dataset = LIVE,
     project: ProjectDir = None,
     source: str = "live",
@@ -33,6 +38,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say honestly what deciding earned against the customers held out."""
+    if context.invoked_subcommand is not None:
+        return
     from nba.measurement.lift import measure_lift
 
     settings = load_settings(project_dir=project)
@@ -46,6 +53,54 @@ def report(
         print_json(lift.to_builtins())
         return
     _print_lift(lift, found.catalog.currency)
+
+
+def shadow(dataset: Dataset = LIVE, project: ProjectDir = None, *, as_json: AsJson = False) -> None:
+    """Say what another system earned in shadow, and what ours would have beside it."""
+    from nba.measurement.shadow import report_shadow
+
+    settings = load_settings(project_dir=project)
+    found = report_shadow(open_log(settings, dataset))
+    if as_json:
+        print_json(found.to_builtins())
+        return
+    currency = load_project(settings.project_dir.resolve()).catalog.currency
+    for placement in found.placements:
+        _print_shadow(placement, currency)
+
+
+def _print_shadow(found: ShadowPlacement, currency: str) -> None:
+    console.print(
+        f"{found.placement}: decisions {found.decisions:,}, resolved {found.resolved:,}; both "
+        f"agree on {found.agreement:.1%}; guardrails would have dropped {found.dropped:.1%} of "
+        "what was taken"
+    )
+    for code, count in found.dropped_by.items():
+        console.print(f"  {code}: {count:,}")
+    if found.note:
+        console.print(found.note)
+        return
+    table = Table(box=None)
+    for heading in ("", "by", f"{currency} per decision", "effective sample", ""):
+        table.add_column(heading, justify="right" if " " in heading else "left")
+    for row in found.rows:
+        said = f"{row.effective_sample_size:,.0f}", "refused" if row.refused else "estimated"
+        if row.measured:
+            table.add_row(row.name, "mean", _interval(row.dr), said[0], "measured")
+            continue
+        table.add_row(row.name, "IPS", _interval(row.ips), *said)
+        table.add_row("", "SNIPS", _interval(row.snips))
+        table.add_row("", "DR", _interval(row.dr))
+    console.print(table)
+    for row in found.rows:
+        for reason in row.refused:
+            console.print(f"{row.name} is refused: {reason}")
+    if found.estimated:
+        console.print(
+            f"Rests on {found.probabilities}: {found.estimated:,} probabilities were not reported "
+            "and are estimated from frequencies, which is right only if the other system chose "
+            "regardless of the customer."
+        )
 
 
 def _print_lift(lift: LiftReport, currency: str) -> None:

@@ -13,16 +13,15 @@ from nba.decision.answer import encode_answer
 from nba.decision.pipeline import (
     DecisionInputs,
     asked_for,
-    decide,
     extended_history,
     score,
     situation_of,
 )
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_inputs, recorded_variants
-from nba.domain.clock import MILLISECONDS_PER_SECOND
-from nba.domain.history import Entry, contact_tag
-from nba.domain.ids import NO_ACTION, hash32
+from nba.decision.shadow import NOT_ASKED_FOR, contact_of, decide_as_asked
+from nba.domain.history import Entry
+from nba.domain.ids import NO_ACTION, PlacementId
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.records import DecisionRecord
 from nba.ledger.sealing import HIDDEN
@@ -31,20 +30,29 @@ from nba.policies import Drop, Situation
 
 def replay(plan: Plan, record: DecisionRecord) -> bytes:
     """Decide again from the record alone; the same bytes as the recorded answer."""
-    return encode_answer(decide(plan, recorded_inputs(record)).decision)
+    return encode_answer(decide_as_asked(plan, recorded_inputs(record)).decision)
 
 
 def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
     """Say for every candidate of every placement what dropped it, or how its score came about.
 
-    Each placement is shown as it was decided: with the contacts of those before it. Values of
-    sensitive features are hidden.
+    Each placement is shown as it was decided: with the contacts of those before it. In shadow
+    ``taken`` says what another system took there. Values of sensitive features are hidden.
     ``replayed`` says whether deciding again gives the recorded answer to the byte.
     """
     inputs = recorded_inputs(record)
     answer = msgspec.json.decode(record.answer)
     said = [
-        (choice["placement"], _contact(plan, inputs, number, choice))
+        (
+            choice["placement"],
+            contact_of(
+                plan.placements[PlacementId(choice["placement"])],
+                inputs,
+                number,
+                choice["action"],
+                choice["content"],
+            ),
+        )
         for number, choice in enumerate(answer["choices"])
         if choice["action"] != NO_ACTION
     ]
@@ -53,7 +61,10 @@ def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
         before = {earlier.id for earlier in inputs.request.placements[:position]}
         contacts = [contact for placement, contact in said if placement in before]
         slot = plan.placements[request.id]
-        placements.append(_placement(plan, slot, inputs, contacts, record, answer["choices"]))
+        shown = _placement(plan, slot, inputs, contacts, record, answer["choices"])
+        if "taken" in answer:
+            shown["taken"] = answer["taken"][position]
+        placements.append(shown)
     return {
         "decision_id": record.decision_id,
         "customer_id": record.customer_id,
@@ -65,17 +76,6 @@ def explain(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
         "situation": _situation(plan, inputs),
         "placements": placements,
     }
-
-
-def _contact(plan: Plan, inputs: DecisionInputs, number: int, choice: Mapping[str, Any]) -> Entry:
-    slot = plan.placements[choice["placement"]]
-    return Entry(
-        at_s=inputs.at_ms // MILLISECONDS_PER_SECOND,
-        action=slot.action_codes[slot.action_ids.index(choice["action"])],
-        placement=slot.code,
-        tag=contact_tag(inputs.decision_id, number),
-        content=0 if choice["content"] is None else hash32(choice["content"]),
-    )
 
 
 def _situation(plan: Plan, inputs: DecisionInputs) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _reasons(slot: PlacementPlan, drops: list[Drop], *, asked: bool) -> list[dic
     reasons = [asdict(slot.guards.reason(drop)) for drop in drops]
     if not asked:
         asked_out = {
-            "code": "request.not_asked_for",
+            "code": NOT_ASKED_FOR,
             "stage": "request",
             "policy": None,
             "sentence": "The request asked for other actions or terms.",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-import msgspec
-
+from nba.decision.answer import said_choices
 from nba.decision.plan import Plan
 from nba.decision.recording import read_record
 from nba.domain.customer import Event
@@ -25,7 +24,7 @@ def interactions(plan: Plan, reported: Sequence[tuple[Outcome, bytes]]) -> Itera
     actions = {action.id: action for action in plan.catalog.actions}
     for outcome, packed in reported:
         record = read_record(packed)
-        choice = msgspec.json.decode(record.answer)["choices"][outcome.choice]
+        choice = said_choices(record.answer)[outcome.choice]
         action = actions.get(ActionId(choice["action"]))
         slot = plan.placements.get(PlacementId(choice["placement"]))
         if action is None or slot is None:

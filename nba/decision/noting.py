@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-import msgspec
-
+from nba.decision.answer import said_choices
 from nba.decision.plan import Plan
 from nba.decision.recording import read_record
 from nba.decision.service import MAX_HOPS, Follow
@@ -91,7 +90,7 @@ class Noting:
 def _of_outcome(outcome: Outcome, packed: bytes) -> tuple[CustomerId, Entry | None]:
     """Return the customer of an outcome, and its entry; saying nothing was no contact."""
     record = read_record(packed)
-    choice = msgspec.json.decode(record.answer)["choices"][outcome.choice]
+    choice = said_choices(record.answer)[outcome.choice]
     customer_id = CustomerId(record.customer_id)
     if choice["action"] == NO_ACTION:
         return customer_id, None

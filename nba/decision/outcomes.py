@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import msgspec
-
+from nba.decision.answer import said_choices
 from nba.decision.interactions import Interact, interactions
 from nba.decision.noting import Noting
 from nba.decision.plan import Plan
@@ -149,7 +148,7 @@ class OutcomeService:
 
 def _choice_fault(outcome: Outcome, packed: bytes) -> Fault | None:
     """Return what is wrong about an outcome given the decision's record."""
-    choices = msgspec.json.decode(read_record(packed).answer)["choices"]
+    choices = said_choices(read_record(packed).answer)
     if outcome.choice >= len(choices):
         found = f"choice {outcome.choice} of an answer with {len(choices)}"
         return Fault("/choice", found, f"0 to {len(choices) - 1}")

@@ -10,12 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.decision.pipeline import DecisionInputs, DrawnChoice
-from nba.domain.decision import DecisionRequest
+from nba.domain.decision import DecisionRequest, Mode
 from nba.domain.history import unpack_history
 from nba.domain.ids import DecisionId
 from nba.errors import CorruptRecordError
 from nba.features import FeatureSet
 from nba.ledger.records import FORMAT, DecisionRecord, Draw, pack, unpack
+
+
+class _Moded(msgspec.Struct):
+    """As much of an answer as says in which mode it was given."""
+
+    mode: Mode
+
 
 _ordered = msgspec.msgpack.Encoder(order="deterministic")
 
@@ -61,6 +68,12 @@ def read_record(packed: bytes) -> DecisionRecord:
     if record.format != FORMAT:
         raise CorruptRecordError(f"decision record format {record.format}, expected {FORMAT}")
     return record
+
+
+def is_shadow(record: DecisionRecord) -> bool:
+    """Say whether another system decided, and this one only beside it."""
+    answer = msgspec.json.decode(record.answer, type=_Moded)
+    return answer.mode is Mode.SHADOW
 
 
 def recorded_features(record: DecisionRecord) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from nba.decision.budgeting import NOTHING_TAKEN, Shared, Spending, Taken
 from nba.decision.pipeline import Decided, DecisionInputs, decide
 from nba.decision.plan import Plan
 from nba.decision.recording import pack_record, pack_request, read_record
+from nba.decision.shadow import decide_as_asked, taken_faults
 from nba.domain.alias import Forward
 from nba.domain.clock import Clock
 from nba.domain.decision import DecisionRequest, Mode
@@ -200,10 +201,13 @@ class DecisionService:
     async def _decided(
         self, plan: Plan, inputs: DecisionInputs
     ) -> tuple[DecisionInputs, Decided, Taken]:
-        """Decide, and take what it takes of budgets; again as long as one has too little left."""
+        """Decide, and take what it takes of budgets; again as long as one has too little left.
+
+        In shadow nothing is taken: what was done was not chosen here.
+        """
         for _ in range(MAX_ATTEMPTS):
-            decided = decide(plan, inputs, self._arbiter)
-            if self._spending is None:
+            decided = decide_as_asked(plan, inputs, self._arbiter)
+            if self._spending is None or inputs.request.mode is Mode.SHADOW:
                 return inputs, decided, NOTHING_TAKEN
             taken = await self._spending.take(plan.source, decided.decision)
             if not taken.refused:
@@ -267,7 +271,7 @@ class DecisionService:
 
 def check_request(plan: Plan, request: DecisionRequest) -> None:
     """Raise :class:`InputError` naming every part of a request the plan does not know."""
-    faults = list(_placement_faults(plan, request))
+    faults = [*_placement_faults(plan, request), *taken_faults(request, plan.placements)]
     if not request.placements:
         faults.append(Fault("/placements", "it is empty", "name at least one placement"))
     for index, action in enumerate(request.actions):
@@ -290,6 +294,10 @@ def _placement_faults(plan: Plan, request: DecisionRequest) -> Iterator[Fault]:
             known = ", ".join(sorted(plan.placements))
             found = f"placement {wanted.id!r} is unknown"
             yield Fault(f"/placements/{index}/id", found, f"one of {known}")
+        elif slot.placement.shadow and request.mode is Mode.LIVE:
+            found = f"placement {wanted.id!r} is in shadow: another system decides in it"
+            expected = "mode 'shadow' with what was taken, or a plan in which it is live"
+            yield Fault(f"/placements/{index}/id", found, expected)
         elif wanted.id in named:
             found = f"placement {wanted.id!r} is asked for twice"
             yield Fault(f"/placements/{index}/id", found, "ask once, with a higher count")

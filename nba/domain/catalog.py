@@ -190,6 +190,8 @@ class Placement:
     ``assisted``, ``branch`` says within which actions scores decide.
     ``slots`` are what every content in it fills; ``references`` are the sources whose contents it
     can fetch by themselves, so that they need none.
+    While it is in ``shadow`` another system decides in it: decisions are compared with what that
+    one took, and none is given live.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -200,6 +202,7 @@ class Placement:
     autonomy: Autonomy = Autonomy.AUTONOMOUS
     branch: Branch | None = None
     max_count: int = 1
+    shadow: bool = False
     slots: Mapping[str, Slot] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()

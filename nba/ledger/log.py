@@ -12,6 +12,9 @@ from nba.domain.customer import ALIAS_SOURCE
 from nba.ledger.erasure import Searched
 from nba.ledger.sealing import Sealer
 
+SHADOW = "shadow"
+"""The source of rows of what another system took."""
+
 _MOMENT = pl.Datetime("us", "UTC")
 
 
@@ -52,6 +55,10 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "plan_version": pl.String(),
             "source": pl.String(),
             "given": pl.List(pl.String()),
+            "shadow_action": pl.String(),
+            "shadow_probability": pl.Float64(),
+            "shadow_probabilities": pl.List(pl.Float32()),
+            "would_have_been_dropped": pl.List(pl.String()),
         }
     ),
     LogTable.OUTCOMES: pl.Schema(
@@ -120,6 +127,12 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
 """Columns every table has; ``decisions`` also has one ``f_<name>`` column for each situation
 feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them;
 ``given`` names the attributes that came with the request, for that decision alone.
+
+A row whose ``source`` is ``shadow`` is of what another system took: its ``probability`` is the one
+that system reported, missing where it reported none, and ``probabilities`` is missing. What would
+have been chosen is in ``shadow_action``; ``candidates`` are those it would have been drawn from,
+with ``shadow_probabilities``, ``shadow_probability`` being that of the action taken, 0 where
+guardrails had dropped it: ``would_have_been_dropped`` has their reason codes.
 
 Those of a sensitive feature are called ``sealed_f_<name>`` and hold text
 (:mod:`nba.ledger.sealing`), so that a feature may become sensitive, or cease to be, at any time.

@@ -11,7 +11,7 @@ import polars as pl
 from nba.features import FeatureSet
 from nba.features.offline import point_in_time
 from nba.features.offline_frames import with_former_ids
-from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.log import SHADOW, DecisionLog, LogTable
 from nba.ledger.opening import open_json
 
 
@@ -33,13 +33,16 @@ class LoggedPast:
 
     @classmethod
     def of(cls, log: DecisionLog, customers: pl.Series, *, source: str) -> LoggedPast:
-        """Read what was sent about customers, and what ``source`` decided for them."""
+        """Read what was sent about customers, and what ``source`` decided for them.
+
+        What another system took beside it in shadow is a contact like any other.
+        """
         everyone = with_former_ids(customers.unique(), log.scan(LogTable.UPDATES)).lazy()
         events, updates, decisions = (
             log.scan(table).join(everyone, on="customer_id", how="semi")
             for table in (LogTable.EVENTS, LogTable.UPDATES, LogTable.DECISIONS)
         )
-        contacts = decisions.filter(pl.col("source") == source)
+        contacts = decisions.filter(pl.col("source").is_in([source, SHADOW]))
         happened, told = events.collect(), updates.collect()
         entry = ("customer_id", "received_at", "version")
         return cls(

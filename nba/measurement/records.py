@@ -16,6 +16,7 @@ _OF_CHOICE = (
     *("choice", "placement", "channel", "rank", "action", "content", "horizon_at"),
     *("propensity", "value", "cost", "score", "probability", "candidates", "probabilities"),
     "content_probability",
+    *("shadow_action", "shadow_probability", "would_have_been_dropped"),
 )
 _FEATURE_PREFIX = "f_"
 _CANDIDATE_PREFIXES = ("a_", "x_")

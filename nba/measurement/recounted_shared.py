@@ -131,6 +131,8 @@ def _draws(
     columns = ("placement", "candidates", "probabilities")
     frame = decisions.select(pl.col("at").dt.timestamp("ms"), *columns)
     for row, (at_ms, name, candidates, chances) in enumerate(frame.iter_rows()):
+        if chances is None:  # what another system took in shadow was drawn by nobody here
+            continue
         pairs = zip(candidates, chances, strict=True)
         mine = [c for action, c in pairs if action != "no_action" and action in selected[name]]
         if mine:

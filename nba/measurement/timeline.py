@@ -12,6 +12,8 @@ from nba.ledger.sealing import hide_sealed
 
 _AT = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").alias("at")
 _CHOICE = ("placement", "rank", "action", "content", "propensity", "score", "content_probability")
+_SHADOW = "shadow_action"
+"""Said of what another system took: what would have been chosen."""
 
 
 def logged_timeline(log: DecisionLog, customer_id: str) -> list[dict[str, Any]]:
@@ -20,7 +22,7 @@ def logged_timeline(log: DecisionLog, customer_id: str) -> list[dict[str, Any]]:
     choices = (
         log.scan(LogTable.DECISIONS)
         .filter(mine)
-        .select("decision_id", "choice", _AT, *_CHOICE)
+        .select("decision_id", "choice", _AT, *_CHOICE, _SHADOW)
         .sort("decision_id", "choice")
         .collect()
     )
@@ -71,5 +73,8 @@ def _decision(choices: pl.DataFrame) -> dict[str, Any]:
         "type": "decision",
         "id": first["decision_id"],
         "at": first["at"],
-        "choices": choices.select(_CHOICE).to_dicts(),
+        "choices": [
+            {name: value for name, value in choice.items() if name != _SHADOW or value is not None}
+            for choice in choices.select(*_CHOICE, _SHADOW).to_dicts()
+        ],
     }

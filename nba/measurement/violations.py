@@ -32,6 +32,7 @@ import yaml
 
 from nba.domain.catalog import Action, Catalog, MessageClass
 from nba.domain.customer import Consent
+from nba.ledger.log import SHADOW
 from nba.measurement.evidence import Evidence, Violation
 from nba.measurement.recounted_audiences import Answer, audiences
 from nba.measurement.recounted_conditions import Context, Found, Segment, conditions
@@ -112,6 +113,7 @@ def count_violations(
 ) -> list[Violation]:
     """Return every choice in the log that a guardrail should have stopped.
 
+    What another system took in shadow counts as said, and is not against our guardrails.
     ``decisions``, ``outcomes`` and ``events`` are frames of the log's tables; without the latter
     two, nothing came of what was said. ``feature_types`` tells booleans from numbers, which the log
     keeps alike; ``segments`` gives their conditions by name.
@@ -130,15 +132,23 @@ def count_violations(
         {str(content.id): content for content in catalog.contents},
         {name: Segment(condition, decisions) for name, condition in (segments or {}).items()},
     )
+    taken = _taken_elsewhere(decisions)
     found: list[Violation] = []
     for policy in policies:
         recount = _RECOUNTS.get(policy["kind"])
         if recount is None:
             continue
-        selected = [c for c in contacts if selects(policy.get("applies_to") or {}, c)]
+        selected = [
+            contact
+            for contact in contacts
+            if selects(policy.get("applies_to") or {}, contact)
+            and not (policy["kind"] in _OWN_ALONE and contact.decision_id in taken)
+        ]
         for contact, text in recount(policy, selected, context):
             # What was said before a policy began counts too, but is not against it.
-            if not _holds(policy, contact.at_ms) or not _concerns(policy, contact.action):
+            if contact.decision_id in taken or not _holds(policy, contact.at_ms):
+                continue
+            if not _concerns(policy, contact.action):
                 continue
             found.append(
                 Violation(
@@ -153,6 +163,12 @@ def count_violations(
                 )
             )
     return found
+
+
+def _taken_elsewhere(decisions: pl.DataFrame) -> frozenset[str]:
+    if "source" not in decisions.columns:
+        return frozenset()
+    return frozenset(decisions.filter(pl.col("source") == SHADOW)["decision_id"])
 
 
 def _holds(policy: PolicyData, at_ms: int) -> bool:
@@ -285,6 +301,9 @@ def _on_history(
         policy, contacts, context.log, context.evidence
     )
 
+
+_OWN_ALONE = frozenset({"budget", "fairness"})
+"""Kinds that what another system took in shadow does not count for."""
 
 _RECOUNTS: Mapping[str, Callable[[PolicyData, list[Contact], Context], Found]] = {
     "eligibility": conditions,

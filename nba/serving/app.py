@@ -48,6 +48,7 @@ from nba.serving.metrics import Metrics
 from nba.serving.openapi import openapi_document
 from nba.serving.outcomes import OutcomeEndpoints
 from nba.serving.problems import Reply, refusal
+from nba.serving.reports import ReportEndpoints
 from nba.serving.shared import SharedView
 from nba.serving.simulating import SimulationEndpoints
 from nba.settings import Settings
@@ -272,6 +273,7 @@ def _management(runtime: Runtime, follower: PlanFollower) -> Operations:
     return {
         **ChangeEndpoints(service, following).operations(),
         **SimulationEndpoints(runtime.settings, service).operations(),
+        **ReportEndpoints(runtime.settings).operations(),
         **CatalogEndpoints(service, runtime.control, following).operations(),
         **KeyEndpoints(key_service(runtime.api_keys, runtime.clock)).operations(),
     }

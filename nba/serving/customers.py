@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
+from nba.decision.answer import said_choices
 from nba.decision.plans import PlanRepository
+from nba.decision.recording import is_shadow
 from nba.domain.clock import Clock, to_rfc3339
 from nba.domain.consent import consent_history
 from nba.domain.ids import CustomerId, DecisionId
@@ -186,8 +186,8 @@ def _recent(tail: Tail) -> list[dict[str, Any]]:
 
 
 def _decision(record: DecisionRecord) -> dict[str, Any]:
-    choices = msgspec.json.decode(record.answer)["choices"]
-    kept = ("placement", "rank", "action", "content", "propensity", "score", "reasons")
+    last = "shadow_action" if is_shadow(record) else "reasons"
+    kept = ("placement", "rank", "action", "content", "propensity", "score", last)
     # Records made before contents were chosen by what was learned do not say with what chance.
     return {
         "type": "decision",
@@ -198,6 +198,6 @@ def _decision(record: DecisionRecord) -> dict[str, Any]:
                 **{name: choice[name] for name in kept},
                 "content_probability": choice.get("content_probability"),
             }
-            for choice in choices
+            for choice in said_choices(record.answer)
         ],
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nba.decision.answer import said_choices
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version
 from nba.decision.recording import named_features, recorded_features, recorded_inputs
@@ -90,7 +91,7 @@ def _decision(plan: Plan, record: DecisionRecord) -> dict[str, Any]:
         "at": to_rfc3339(record.at_ms),
         **{name: answer[name] for name in _IN_ANSWER},
         "features": {name: value for name, value in named.items() if value is not None},
-        "choices": answer["choices"],
+        "choices": said_choices(record.answer),
     }
 
 

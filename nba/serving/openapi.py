@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nba.access import Permission
+from nba.domain.decision import Mode
 from nba.ingestion.segment import TYPES, SegmentBody
 from nba.serving.openapi_answers import MANAGEMENT_ANSWERS
 from nba.serving.openapi_management import MANAGEMENT_BODIES, management_paths
@@ -23,6 +24,7 @@ from nba.serving.openapi_parts import (
     operation,
     ref,
 )
+from nba.serving.openapi_reports import SHADOW_REPORT
 from nba.serving.schemas import DecisionBody, OutcomeBody, ProfileBody
 
 
@@ -121,9 +123,33 @@ _ANSWERS: dict[str, Any] = {
                     "then."
                 ),
             },
-            "mode": {"enum": ["live", "dry_run"]},
+            "mode": {"enum": [mode.value for mode in Mode]},
+            "taken": {"type": "array", "items": {"$ref": "#/components/schemas/TakenChoice"}},
         },
     },
+    "TakenChoice": {
+        "type": "object",
+        "description": (
+            "In shadow: what another system took in a placement. `probability` is the one it "
+            "reported; `propensity`, `value`, `score` and `shadow_probability` are of the same "
+            "action here. `would_have_been_dropped` has reason codes."
+        ),
+        "properties": {
+            "placement": ID,
+            "rank": {"const": 1},
+            "action": ID,
+            "content": {"anyOf": [ID, {"type": "null"}]},
+            "propensity": NUMBER,
+            "value": NUMBER,
+            "score": NUMBER,
+            "probability": {"anyOf": [NUMBER, {"type": "null"}]},
+            "agrees": {"type": "boolean"},
+            "shadow_action": ID,
+            "shadow_probability": NUMBER,
+            "would_have_been_dropped": {"type": "array", "items": TEXT},
+        },
+    },
+    **SHADOW_REPORT,
     "Problem": {
         "type": "object",
         "description": "RFC 9457 problem; `errors` has a JSON pointer to each fault.",
@@ -150,6 +176,7 @@ def _paths() -> dict[str, Any]:
         **_decision_paths(),
         **_customer_paths(),
         **management_paths(),
+        **_report_paths(),
         **_operation_paths(),
     }
 
@@ -178,6 +205,12 @@ def _decision_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _report_paths() -> dict[str, Any]:
+    about = partial(operation, tag="reports", needs=Permission.READ_DECISIONS)
+    said = "What another system earned in shadow, and what ours would have"
+    return {"/v1/reports/shadow": {"get": about(said, ref("ShadowReport"))}}
 
 
 def _customer_paths() -> dict[str, Any]:

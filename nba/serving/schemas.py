@@ -9,8 +9,10 @@ import msgspec
 from nba.bodies import Identifier, Moment
 from nba.domain.clock import from_datetime
 from nba.domain.customer import ALIAS_SOURCE, API_SOURCE, Consent, ProfileUpdate
-from nba.domain.decision import DecisionRequest, Mode, PlacementRequest
+from nba.domain.decision import DecisionRequest, Mode, PlacementRequest, TakenAction
 from nba.domain.ids import (
+    ActionId,
+    ContentId,
     CustomerId,
     DecisionId,
     OutcomeId,
@@ -32,8 +34,17 @@ class PlacementBody(msgspec.Struct, forbid_unknown_fields=True):
     count: int = 1
 
 
+class TakenBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What another system took in a placement, and with which probability if it knows."""
+
+    placement: Identifier
+    action: Identifier
+    content: Identifier | None = None
+    probability: float | None = None
+
+
 class DecisionBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``POST /v1/decisions``."""
+    """``POST /v1/decisions``; ``taken`` is for the mode ``shadow``, one for each placement."""
 
     customer_id: Identifier
     placements: Annotated[list[PlacementBody], msgspec.Meta(min_length=1, max_length=16)]
@@ -44,6 +55,7 @@ class DecisionBody(msgspec.Struct, forbid_unknown_fields=True):
     locale: Identifier | None = None
     request_id: Identifier | None = None
     mode: Mode = Mode.LIVE
+    taken: Annotated[list[TakenBody], msgspec.Meta(max_length=16)] = []
 
     def to_domain(self) -> DecisionRequest:
         """Return the request as the domain has it."""
@@ -59,6 +71,15 @@ class DecisionBody(msgspec.Struct, forbid_unknown_fields=True):
             locale=self.locale,
             request_id=self.request_id,
             mode=self.mode,
+            taken=tuple(
+                TakenAction(
+                    placement=PlacementId(t.placement),
+                    action=ActionId(t.action),
+                    content=None if t.content is None else ContentId(t.content),
+                    probability=t.probability,
+                )
+                for t in self.taken
+            ),
         )
 
 

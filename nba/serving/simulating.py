@@ -1,16 +1,12 @@
 """``/v1/changes/{id}/simulate``: recorded decisions replayed under a change set.
 
-It runs in a process of its own, one at a time: replaying thousands of decisions here would hold up
-those that are asked for meanwhile, and its libraries stay out of the process that decides.
+It runs in a process of its own (:mod:`nba.serving.apart`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
 from typing import Annotated, Any
 
 import msgspec
@@ -21,15 +17,14 @@ from nba.bootstrap import LIVE, open_log, open_runtime
 from nba.control.opening import open_changes
 from nba.control.service import ChangeService
 from nba.domain.clock import from_datetime
-from nba.errors import NbaError, OverloadedError, UnavailableError
+from nba.errors import NbaError
+from nba.serving.apart import Apart
 from nba.serving.endpoint import Call, Operation
 from nba.serving.problems import Reply, problem
 from nba.settings import Settings
 
 MOST_DECISIONS = 20_000
 """Decisions replayed for one answer; `nba` replays more."""
-
-_RETRY_SECONDS = 10
 
 
 class SimulationBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,7 +43,7 @@ class SimulationEndpoints:
     def __init__(self, settings: Settings, service: ChangeService) -> None:
         self._settings = settings
         self._service = service
-        self._is_running = False
+        self._apart = Apart("simulation")
 
     def operations(self) -> dict[str, dict[str, Operation]]:
         """Return what is answered, by path and method."""
@@ -59,24 +54,7 @@ class SimulationEndpoints:
         """Answer ``POST /v1/changes/{id}/simulate``; 429 while another one runs."""
         body = parse(call.body or b"{}", SimulationBody)
         change = await asyncio.to_thread(self._service.get, call.path["change_id"])
-        if self._is_running:
-            raise OverloadedError(
-                "another simulation runs in this process", retry_after_seconds=_RETRY_SECONDS
-            )
-        self._is_running = True
-        try:
-            task = partial(_simulated, self._settings, change.id, body)
-            return await asyncio.to_thread(_in_a_process, task)
-        finally:
-            self._is_running = False
-
-
-def _in_a_process(task: partial[Reply]) -> Reply:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(task).result()
-        except BrokenProcessPool as error:
-            raise UnavailableError("the simulation's process ended before it answered") from error
+        return await self._apart.run(partial(_simulated, self._settings, change.id, body))
 
 
 def _simulated(settings: Settings, change_id: str, body: SimulationBody) -> Reply:

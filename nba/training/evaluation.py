@@ -25,6 +25,7 @@ from nba.bandits.ope import LoggedData, Thresholds, calibrate
 from nba.domain.clock import from_datetime, to_rfc3339
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
+from nba.ledger.log import SHADOW
 from nba.models.propensity import ModelInput, PropensityModel
 from nba.training.asked import AskedPolicy, Known, probabilities_of, selected
 from nba.training.candidates import CandidateTable, list_candidates
@@ -88,6 +89,9 @@ def evaluate(
     progress: Progress = silent,
 ) -> Evaluation:
     """Value the mandatory policies and a learned one on resolved choices that are oldest first.
+
+    What another system took in shadow is left out: that is valued by
+    :func:`nba.measurement.shadow.measure_shadow`.
 
     The learned policy takes the candidate with the highest propensity x value - cost. With a
     ``model`` it is that model, on choices later than it has seen; without, one like it is fitted
@@ -161,7 +165,8 @@ def evaluate(
 
 
 def _evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel]) -> pl.DataFrame:
-    chosen = rows.filter((pl.col("rank") == 1) & ~pl.col("holdout"))
+    drawn_here = pl.col("source") != SHADOW
+    chosen = rows.filter((pl.col("rank") == 1) & ~pl.col("holdout") & drawn_here)
     if chosen.is_empty():
         raise EvaluationRefusedError(
             "the log has no resolved first-ranked choices outside the holdout; "

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from nba.decision.budgeting import Share, Tariff, confirm_share
+from nba.decision.recording import is_shadow
 from nba.domain.clock import MILLISECONDS_PER_SECOND, Clock
 from nba.domain.ids import DecisionId
 from nba.ledger.budgets import ABANDONED_MS, Account, BudgetStore, choice_of
@@ -145,7 +146,7 @@ class BudgetKeeper:
         except UNREADABLE as error:
             leave_out(f"the budgets of decision {record.decision_id}", error)
             return
-        if not tariff.budgets:
+        if not tariff.budgets or is_shadow(record):
             return
         choices = msgspec.json.decode(record.answer)["choices"]
         if choice < len(choices):

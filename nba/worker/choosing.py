@@ -16,6 +16,8 @@ from enum import StrEnum
 import msgspec
 import numpy as np
 
+from nba.decision.answer import said_choices
+from nba.decision.recording import is_shadow
 from nba.ledger.records import DecisionRecord, OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.store import EntryType, LedgerEntry
 from nba.worker.records import UNREADABLE, Held
@@ -97,6 +99,8 @@ class ChoiceWatcher:
                 continue  # said where it is read for the log
 
     def _draw(self, record: DecisionRecord) -> None:
+        if is_shadow(record):
+            return  # another system chose
         answer = msgspec.json.decode(record.answer)
         degraded = bool(answer["degraded"])
         for choice, draw in zip(answer["choices"], record.draws, strict=True):
@@ -111,9 +115,9 @@ class ChoiceWatcher:
 
     def _resolve(self, resolution: ResolutionEntry, held: Held) -> None:
         record = held.get(resolution.decision_id)
-        if record is None or resolution.kind not in ("rewarded", "expired"):
+        if record is None or resolution.kind not in ("rewarded", "expired") or is_shadow(record):
             return
-        choice = msgspec.json.decode(record.answer)["choices"][resolution.choice]
+        choice = said_choices(record.answer)[resolution.choice]
         seen = self._seen.get(choice["placement"])
         if seen is not None:
             seen.resolved.append((float(choice["propensity"]), resolution.label))

@@ -3,7 +3,7 @@
 A draw counts for a policy if something the policy selects was left after all guardrails, and
 counts as often as the chance with which something selected was drawn: that says the same as
 counting what was chosen, with less noise. Tallies are kept in tiles, 24 to a window, so that a
-window moves on tile by tile.
+window moves on tile by tile. What was drawn in shadow reached nobody and is not counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.decision.plan import Plan
-from nba.decision.recording import recorded_features
+from nba.decision.recording import is_shadow, recorded_features
 from nba.domain.clock import MILLISECONDS_PER_SECOND, Clock
 from nba.domain.ids import PlacementId, hash32
 from nba.domain.validity import bounds_ms
@@ -91,7 +91,9 @@ class FairnessCounter:
         for entry in entries:
             if entry.type is EntryType.DECISION and ordinal(entry.position) > ordinal(since):
                 record = held.get(entry.body.decode())
-                for name, chance in self._drawn(record) if record is not None else ():
+                if record is None or is_shadow(record):
+                    continue
+                for name, chance in self._drawn(record):
                     draws, chances = tallies.get(name, (0, 0))
                     tallies[name] = draws + 1, chances + round(chance * _MILLION)
         if not tallies:

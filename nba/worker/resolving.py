@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 
-import msgspec
-
+from nba.decision.answer import said_choices
 from nba.decision.plan import PlacementPlan
 from nba.domain.catalog import Action
 from nba.domain.clock import Clock
@@ -97,7 +96,7 @@ class Resolver:
         """Return what was chosen and when its waiting ends; ``None`` where that is not known."""
         if record is None:
             return None
-        choices = msgspec.json.decode(record.answer)["choices"]
+        choices = said_choices(record.answer)
         if choice >= len(choices):
             return None
         try:

@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from nba.decision.answer import said_choices
 from nba.decision.plan import PlacementPlan, Plan
-from nba.decision.recording import named_features, recorded_features
+from nba.decision.recording import is_shadow, named_features, recorded_features
 from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.decision import DecisionRequest
 from nba.features.sensitivity import is_sensitive, sensitive_names
 from nba.ledger.delta import moment
-from nba.ledger.log import SCHEMAS, LogTable
+from nba.ledger.log import SCHEMAS, SHADOW, LogTable
 from nba.ledger.records import DecisionRecord, Draw, OutcomeEntry, ResolutionEntry
 from nba.ledger.sealing import SEALED_COLUMN, Sealer
 
@@ -41,14 +42,16 @@ def decision_rows(record: DecisionRecord, plan: Plan, *, source: str) -> list[di
         for name, value in named.items()
         if name not in plan.features.hidden
     }
-    choices = zip(answer["choices"], record.draws, strict=True)
+    beside = is_shadow(record)
+    choices = zip(said_choices(record.answer), record.draws, strict=True)
     return [
         {
             **_choice_row(record, plan, choice, draw, row),
+            **(_shadow_row(choice, draw) if beside else {}),
             "choice": position,
             "holdout": answer["holdout"],
             "fallback": answer["fallback"],
-            "source": source,
+            "source": SHADOW if beside else source,
             "given": sorted(request.attributes),
             **features,
         }
@@ -90,6 +93,17 @@ def _choice_row(
             CROSS_PREFIX + name: _gathered(features, gather[kept])
             for name, gather in slot.table.crosses.items()
         },
+    }
+
+
+def _shadow_row(taken: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
+    """Return what a row says differently of what another system took."""
+    return {
+        "probabilities": None,
+        "shadow_action": taken["shadow_action"],
+        "shadow_probability": taken["shadow_probability"],
+        "shadow_probabilities": np.frombuffer(draw.probabilities, dtype="<f4").tolist(),
+        "would_have_been_dropped": taken["would_have_been_dropped"],
     }
 
 

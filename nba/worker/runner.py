@@ -16,10 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
 from nba.bandits import CorrectionFitter, HybridLearner
 from nba.catalog.store import ControlStore
+from nba.decision.answer import said_choices
 from nba.decision.learned import LearnedStates, SnapshotWriter
 from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer, PlanRepository
@@ -349,7 +348,7 @@ class Worker:
         row = recorded_features(record)
         if plan.digest != learner.plan.digest:
             row = learner.row_of(named_features(plan.features, row))
-        choice = msgspec.json.decode(record.answer)["choices"][resolution.choice]
+        choice = said_choices(record.answer)[resolution.choice]
         about = choice["placement"], choice["action"], resolution.label, choice["content"]
         learner.learn(row, *about)
 

@@ -12,6 +12,8 @@ import pytest
 from shop import DAY_MS, Shop, ask, write_project
 
 from nba.decision.plans import PlanPointer, parse_version
+from nba.domain.decision import Mode, TakenAction
+from nba.domain.ids import ActionId, PlacementId
 from nba.features import FeatureSet
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.memory_log import MemoryLog
@@ -233,3 +235,17 @@ def test_choices_of_one_decision_are_one(shop: Shop) -> None:
     played(shop, several)
     assert shop.log.scan(LogTable.DECISIONS).collect().height > 1
     assert audited(shop).sampled == 1
+
+
+def test_what_another_system_took_counts_among_the_contacts_that_are_recomputed(shop: Shop) -> None:
+    async def story() -> None:
+        taken = TakenAction(placement=PlacementId("web.hero"), action=ActionId("coat"))
+        await shop.decide(mode=Mode.SHADOW, taken=(taken,))
+        shop.clock.advance(seconds=60)
+        await shop.decide()
+
+    played(shop, story)
+    report = audited(shop)
+    assert (report.sampled, report.compared, report.differences) == (1, 1, 0)
+    live = shop.log.scan(LogTable.DECISIONS).filter(pl.col("source") == "live").collect()
+    assert live["f_contacts_1d"].to_list() == [1.0]

@@ -204,3 +204,13 @@ def test_groups_by_yes_and_no_are_found_too():
     groups = [1.0, 0.0] * 15
     said, columns = draws(groups, [0.9, 0.1] * 15)
     assert recount(FAIR, said, **columns) == list(range(14, 30, 2))
+
+
+def test_what_another_system_took_in_shadow_spends_nothing_and_counts_for_no_group():
+    said = [(hour, "coat", f"c{hour}") for hour in range(4)]
+    source = ["shadow", "live", "shadow", "live"]
+    assert recount(budget(1), said, source=source) == [3]
+    assert recount(budget(2), said, source=source) == []
+    many, columns = draws(["gold", "none"] * 15, [1.0, 0.0] * 15)
+    beside = {**columns, "probabilities": [None] * 30, "source": ["shadow"] * 30}
+    assert recount(FAIR, many, **beside) == []

@@ -296,3 +296,12 @@ def test_policies_are_read_as_plain_data(tmp_path):
     (tmp_path / "a.yaml").write_text("policies:\n  - {id: one, kind: lever}\n", encoding="utf-8")
     (tmp_path / "b.yaml").write_text("features: []\n", encoding="utf-8")
     assert read_policies(tmp_path) == [{"id": "one", "kind": "lever"}]
+
+
+def test_what_another_system_took_fills_a_cap_and_is_not_against_it():
+    days = (0, 1, 2, 3)
+    frame = log(
+        *(("coat", "email.body", NOON + timedelta(days=day)) for day in days),
+        source=["shadow", "shadow", "shadow", "live"],
+    )
+    assert recount(frame, CAP) == ["d3"]

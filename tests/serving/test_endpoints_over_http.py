@@ -409,7 +409,7 @@ def test_every_documented_operation_is_answered_and_every_other_method_is_not(
 ) -> None:
     document = api.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert len(document["paths"]) == 45
+    assert len(document["paths"]) == 46
     for path, operations in document["paths"].items():
         real = path.replace("{decision_id}", NEVER_MADE).replace("{customer_id}", "documented")
         for method in ("get", "put", "post", "delete", "patch"):
@@ -435,3 +435,42 @@ def test_the_page_of_the_documentation_needs_no_other_host(api: httpx.Client) ->
     for asset in assets:
         assert api.get(asset).status_code == 200, asset
     assert len(api.get(assets[-1]).content) > 100_000
+
+
+# Shadow
+
+
+def test_what_another_system_took_is_kept_replayed_and_forgotten(api: httpx.Client) -> None:
+    taken = [{"placement": "web.home.hero", "action": "no_action", "probability": 0.5}]
+    answer = decide(api, "shadowed", mode="shadow", taken=taken)
+    (ours,), (theirs,) = answer["choices"], answer["taken"]
+    assert (theirs["action"], theirs["probability"]) == ("no_action", 0.5)
+    assert theirs["agrees"] == (ours["action"] == "no_action")
+    path = f"/v1/decisions/{answer['decision_id']}"
+    given = api.get(path).content
+    assert json.loads(given) == answer
+    assert api.get(f"{path}/replay").content == given
+    assert api.get(f"{path}/explain").json()["placements"][0]["taken"] == theirs
+    (entry,) = timeline(api, "shadowed")
+    assert entry["choices"][0]["action"] == "no_action"
+    assert entry["choices"][0]["shadow_action"] == ours["action"]
+    (exported,) = api.get("/v1/customers/shadowed/export").json()["decisions"]
+    assert exported["choices"][0]["shadow_action"] == ours["action"]
+    assert exported["asked"]["taken"][0]["action"] == "no_action"
+    assert api.delete("/v1/customers/shadowed").status_code in {200, 202}
+    assert api.get(path).status_code == 404
+
+
+def test_what_cannot_have_been_taken_is_refused_with_a_pointer(api: httpx.Client) -> None:
+    body = {"customer_id": "wrong", "placements": HERO, "mode": "shadow"}
+    wrong = {"placement": "web.home.hero", "action": "boat", "probability": 0}
+    reply = api.post("/v1/decisions", json={**body, "taken": [wrong]})
+    assert reply.status_code == 422
+    pointers = [fault["pointer"] for fault in reply.json()["errors"]]
+    assert pointers == ["/taken/0/action", "/taken/0/probability"]
+
+
+def test_a_report_of_nothing_in_shadow_is_refused(api: httpx.Client) -> None:
+    reply = api.get("/v1/reports/shadow")
+    assert reply.status_code == 422
+    assert reply.json()["type"] == "urn:nba:problem:evaluation-refused"

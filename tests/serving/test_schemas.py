@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nba.bodies import parse, parse_value
 from nba.domain.customer import Consent, ProfileUpdate
-from nba.domain.decision import DecisionRequest, Mode, PlacementRequest
+from nba.domain.decision import DecisionRequest, Mode, PlacementRequest, TakenAction
 from nba.domain.outcome import Outcome
 from nba.errors import InputError
 from nba.ingestion.segment import SegmentBody
@@ -73,6 +73,17 @@ def test_a_decision_request_in_full() -> None:
         locale="de",
         request_id="r",
         mode=Mode.DRY_RUN,
+    )
+
+
+def test_what_another_system_took_is_part_of_a_request() -> None:
+    taken = [{"placement": "p", "action": "x", "content": "x.en", "probability": 0.5}]
+    body = {"customer_id": "a", "placements": [{"id": "p"}], "mode": "shadow", "taken": taken}
+    assert parse(json.dumps(body).encode(), DecisionBody).to_domain() == DecisionRequest(
+        customer_id="a",
+        placements=(PlacementRequest(id="p", count=1),),
+        mode=Mode.SHADOW,
+        taken=(TakenAction(placement="p", action="x", content="x.en", probability=0.5),),
     )
 
 

@@ -172,3 +172,14 @@ def test_an_action_chosen_more_often_than_its_probabilities_say_is_named(rows):
     (note,) = [note for note in found.notes if note.startswith("shoes was chosen")]
     assert "they are not those it was drawn with" in note
     assert not any("was chosen" in note for note in evaluate(rows.head(2_100)).notes)
+
+
+def test_what_another_system_took_in_shadow_is_left_out(rows):
+    few = rows.head(300)
+    taken = few.head(20).with_columns(
+        decision_id="s" + pl.col("decision_id"),
+        source=pl.lit("shadow"),
+        action=pl.lit("never"),
+        probability=pl.lit(None, dtype=pl.Float64),
+    )
+    assert evaluate(pl.concat([few, taken])) == evaluate(few)

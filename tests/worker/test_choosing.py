@@ -17,12 +17,21 @@ from nba.worker.choosing import LEAST_DRAWS, ChoiceWatcher, PlacementSpread, Spr
 CHANCES = (0.97, 0.02, 0.01)
 
 
-def record(number: int, action: str, *, propensity: float, degraded: bool, reasons: list[str]):
+def record(
+    number: int,
+    action: str,
+    *,
+    propensity: float,
+    degraded: bool,
+    reasons: list[str],
+    mode: str = "live",
+) -> DecisionRecord:
     answer = {
         "choices": [
             {"placement": "web", "action": action, "propensity": propensity, "reasons": reasons}
         ],
         "degraded": ["bandit"] if degraded else [],
+        "mode": mode,
     }
     draw = Draw(
         "web", 1, np.arange(3, dtype="<u2").tobytes(), np.array(CHANCES, dtype="<f4").tobytes()
@@ -53,10 +62,13 @@ def watched(
     propensity: float = 0.5,
     degraded: bool = False,
     reasons: tuple[str, ...] = ("highest_score",),
+    mode: str = "live",
 ) -> list[PlacementSpread]:
     watcher = ChoiceWatcher()
     held = {
-        f"d{n}": record(n, a, propensity=propensity, degraded=degraded, reasons=list(reasons))
+        f"d{n}": record(
+            n, a, propensity=propensity, degraded=degraded, reasons=list(reasons), mode=mode
+        )
         for n, a in enumerate(actions)
     }
     decided = [
@@ -113,6 +125,10 @@ def test_one_that_nothing_stands_behind_is_broken() -> None:
 
 def test_rules_are_certain_by_design() -> None:
     assert watched(["a"] * 200, labels=[], reasons=("highest_priority",)) == []
+
+
+def test_what_another_system_took_says_nothing_of_how_this_one_chooses() -> None:
+    assert watched(["a"] * 200, labels=[0.0] * 200, mode="shadow") == []
 
 
 def test_only_the_latest_count() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from shop import Shop, ask, write_project
 
+from nba.domain.decision import Mode, TakenAction
 from nba.domain.ids import hash32
 from nba.errors import UnavailableError
 from nba.ledger.shared_memory import MemoryShared
@@ -233,3 +234,19 @@ def test_a_blocked_group_is_told_why(shop):
         return await made.decide(ask("new", "web.rules", actions=("card",)))
 
     assert b'"action":"no_action"' in asyncio.run(main())
+
+
+def test_what_was_drawn_in_shadow_reached_nobody_and_is_not_counted(shop):
+    store = MemoryShared(partitions=2)
+    counter = counter_of(shop, store)
+    taken = TakenAction(placement="web.rules", action="card")
+
+    async def main() -> None:
+        await decide(shop, "gold", count=2, actions=("card",))
+        await shop.put(customer_id="eve", age=30, tier="gold")
+        request = ask("eve", "web.rules", actions=("card",), mode=Mode.SHADOW, taken=(taken,))
+        await shop.service().decide(request)
+        await work(shop, counter)
+
+    asyncio.run(main())
+    assert rates(shop, counter)["gold"].draws == 2

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -17,12 +18,15 @@ from hypothesis import strategies as st
 from shop import DAY_MS, GREEDY, NOW_MS, Shop, ask, stump, write_project
 
 from nba.decision.recording import named_features, read_record, recorded_features
-from nba.domain.ids import CustomerId, DecisionId
+from nba.domain.decision import Mode, TakenAction
+from nba.domain.ids import ActionId, CustomerId, DecisionId, PlacementId
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
 from nba.ledger.memory import MemoryLedger
 from nba.ledger.memory_log import MemoryLog
 from nba.ledger.records import ResolutionEntry
+from nba.measurement.records import logged_data
+from nba.measurement.timeline import logged_timeline
 from nba.worker.pointing import state_key
 from nba.worker.runner import Worker
 
@@ -480,3 +484,51 @@ def test_on_several_partitions_nothing_is_lost_or_repeated(
     asyncio.run(run.play(operations))
     run.once()
     assert asyncio.run(run.shop.live()).updates == len(run.decided)
+
+
+def in_shadow(*taken: TakenAction, **changes: Any) -> Any:
+    placements = [one.placement for one in taken]
+    return ask("anna", *placements, mode=Mode.SHADOW, taken=taken, **changes)
+
+
+def test_what_another_system_took_is_joined_logged_and_learned_as_what_happened(
+    shop: Shop,
+) -> None:
+    coat = TakenAction(placement=PlacementId("web.hero"), action=ActionId("coat"), probability=0.25)
+    rules = TakenAction(placement=PlacementId("web.rules"), action=ActionId("coat"))
+
+    async def run() -> dict[str, Any]:
+        await shop.put("anna", age=44.0)
+        worker = shop.worker()
+        await worker.follow(shop.plan)
+        answer = json.loads(await shop.service().decide(in_shadow(coat, rules)))
+        for choice, outcome_id in ((0, "o1"), (0, "o1"), (1, "o2")):
+            await shop.report(answer["decision_id"], outcome_id=outcome_id, choice=choice)
+        await work(worker)
+        assert worker.learning is not None
+        # One lesson of the hero; in a placement that goes by rules there is nothing to learn.
+        assert worker.learning.updates == 1
+        coats = worker.learning.bind(("coat",))
+        assert coats.logits(np.zeros(1), np.array([44.0, 0.0]))[0] > 0.0
+        return answer
+
+    answer = asyncio.run(run())
+    hero, by_rules = table(shop, LogTable.DECISIONS)
+    assert (hero["action"], hero["probability"], hero["source"]) == ("coat", 0.25, "shadow")
+    assert hero["probabilities"] is None
+    assert by_rules["probability"] is None
+    assert hero["shadow_action"] == answer["choices"][0]["action"]
+    place = hero["candidates"].index("coat")
+    assert hero["shadow_probabilities"][place] == pytest.approx(hero["shadow_probability"])
+    assert hero["would_have_been_dropped"] == []
+    rewarded = [("rewarded", 1.0, 20.0, "o1"), ("rewarded", 1.0, 20.0, "o2")]
+    assert sorted(resolutions(shop)) == rewarded
+    (timeline,) = [e for e in logged_timeline(shop.log, "anna") if e["type"] == "decision"]
+    assert [one["shadow_action"] for one in timeline["choices"]] == [
+        one["action"] for one in answer["choices"]
+    ]
+    (exported,) = logged_data(shop.log, "anna").decisions
+    assert exported["source"] == "shadow"
+    assert exported["choices"][0]["shadow_action"] == hero["shadow_action"]
+    shop.log.erase("anna")
+    assert table(shop, LogTable.DECISIONS) == []
