@@ -8,6 +8,7 @@ time, and again where the constraints changed.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,8 +25,11 @@ class PeerFailedError(Exception):
     """The peer cannot be installed, or answered with an error; the message says why."""
 
 
-def install(name: str) -> Path:
-    """Return the Python of a peer's environment, made first where it is not there yet."""
+def install(name: str, *options: str) -> Path:
+    """Return the Python of a peer's environment, made first where it is not there yet.
+
+    ``options`` are pip's.
+    """
     environment = ENVIRONMENTS / name
     requirements = PEERS / f"{name}_constraints.txt"
     python = environment / "bin" / "python"
@@ -37,7 +41,7 @@ def install(name: str) -> Path:
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for command in (
         [sys.executable, "-m", "venv", "--clear", str(environment)],
-        [*pip, "-r", str(requirements)],
+        [*pip, *options, "-r", str(requirements)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -70,11 +74,12 @@ class PeerProcess:
 
 
 @contextmanager
-def peer_process(name: str) -> Iterator[PeerProcess]:
-    """Run the peer while in context."""
-    command = [str(install(name)), str(PEERS / f"{name}_peer.py")]
+def peer_process(name: str, *options: str, **environment: str) -> Iterator[PeerProcess]:
+    """Run the peer while in context, with more variables in its environment where given."""
+    command = [str(install(name, *options)), str(PEERS / f"{name}_peer.py")]
+    variables = {**os.environ, **environment}
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=variables
     ) as process:
         try:
             yield PeerProcess(process)

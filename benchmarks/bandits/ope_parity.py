@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
 from benchmarks.bandits.ope_logs import FILES, SampleLog, read_log
-from benchmarks.bandits.ope_obp_process import ObpProcess, obp_process
+from benchmarks.peer_process import PeerProcess, peer_process
 from benchmarks.report import figure
 from nba.bandits.ope import (
     DM,
@@ -79,7 +79,7 @@ def folds(n: int) -> NDArray[np.intp]:
 
 
 def _theirs(
-    peer: ObpProcess, log: SampleLog, name: str, folder: Path
+    peer: PeerProcess, log: SampleLog, name: str, folder: Path
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
     """Return the peer's estimates, and its expected rewards at each row's position."""
     n, (k, positions) = len(log.data), log.distribution.shape
@@ -112,7 +112,9 @@ def parity(folder: Path, *, record: bool = False) -> list[dict[str, Any]]:
     off: dict[str, float] = {}
     modelled: dict[str, float] = {}
     recorded: dict[str, Any] = {}
-    with obp_process() as peer, TemporaryDirectory() as temporary:
+    # On a busy machine, threads that wait for one another cost many times what they bring.
+    running = peer_process("obp", "--no-deps", OMP_NUM_THREADS="1")
+    with running as peer, TemporaryDirectory() as temporary:
         for policy, campaign in FILES:
             log = read_log(folder, policy, campaign)
             for name in (MEANS, LOGISTIC, BOOSTING):
@@ -152,7 +154,7 @@ def _write(versions: Mapping[str, str], recorded: Mapping[str, Any]) -> None:
     RECORD.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _slates(peer: ObpProcess, folder: Path) -> list[dict[str, Any]]:
+def _slates(peer: PeerProcess, folder: Path) -> list[dict[str, Any]]:
     """Compare the estimators of slates on 2,000 drawn slates of 4 positions."""
     rng = np.random.default_rng(SEED)
     n, k = 2_000, 4
