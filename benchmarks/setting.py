@@ -213,7 +213,10 @@ def write_peer_files(setting: Setting, folder: Path) -> NDArray[np.float64]:
     slot = setting.plan.placements[PLACEMENTS[50]]  # type: ignore[index]
     situation = [i.name for i in setting.model.inputs if i.level == "situation"]
     candidate = [i.name for i in setting.model.inputs if i.level == "candidate"]
-    table = slot.table.columns[:, [slot.table.names.index(name) for name in candidate]]
+    table = np.full((len(slot.actions), len(candidate)), np.nan)  # it does without crosses
+    for column, name in enumerate(candidate):
+        if name in slot.table.names:
+            table[:, column] = slot.table.columns[:, slot.table.names.index(name)]
     np.save(folder / "candidates.npy", table)
     order = [[*situation, *candidate].index(item.name) for item in setting.model.inputs]
     about = {
