@@ -51,7 +51,6 @@ LEAST_REFIT = 60
 REFIT_PER_ACTION = 15
 """Observations before the first refit for each action seen."""
 
-
 LEAST_ROWS = 20
 """Observations of an action that a forest needs; the settings say how many of each outcome."""
 
@@ -259,8 +258,11 @@ class HybridLearner:
         return True
 
     def _take(self, forests: Mapping[str, CorrectionForest]) -> None:
-        self._forests, self._table = forests, ForestTable(forests)
+        self._hold(forests)
         self.refits += 1
+
+    def _hold(self, forests: Mapping[str, CorrectionForest]) -> None:
+        self._forests, self._table = forests, ForestTable(forests)
 
     def bind(self, action_ids: Sequence[str]) -> BoundHybrid:
         """Return what is known now about candidates; later updates do not reach it."""
@@ -335,14 +337,13 @@ class HybridLearner:
             parts = msgspec.msgpack.decode(data, type=dict[str, list[bytes]])
         except msgspec.MsgspecError as error:
             raise CorruptRecordError(f"the bandit's forests cannot be read: {error}") from error
-        refits, inputs = self.refits, 1 + len(self.settings.features)
+        inputs = 1 + len(self.settings.features)
         forests = {name: CorrectionForest.from_parts(part) for name, part in parts.items()}
         for name, forest in forests.items():
             if forest.feature.max(initial=0) >= inputs:
                 found = f"the forest of {name!r} asks for more than {inputs} inputs"
                 raise CorruptRecordError(found)
-        self._take(forests)
-        self.refits = refits
+        self._hold(forests)
 
     def share_forests(self, other: HybridLearner) -> None:
         """Use the forests that another learner has, without copying them."""

@@ -84,32 +84,31 @@ class LogisticModel:
         self._mean = np.zeros((n_actions, d))
         self._mean[:, 1] = 1.0
         self._covariance = np.tile(np.diag(self._prior_variance), (n_actions, 1, 1))
-        self._triangle = np.tril_indices(d)
+        self._correction = np.empty((d, n_actions))
+        self._packed = np.empty((d * (d + 1) // 2, n_actions))
         self._bind(range(n_actions))
 
     def _bind(self, actions: range) -> None:
         """Lay actions along the last axis, as predicting wants them."""
-        if len(actions) == self.n_actions:
-            self._correction = np.ascontiguousarray(self._mean.T)
-            self._correction[1] -= 1.0
-            self._packed = np.ascontiguousarray(self._covariance[:, *self._triangle].T)
-            return
         for action in actions:
-            self._correction[:, action] = self._mean[action]
-            self._correction[1, action] -= 1.0
-            self._packed[:, action] = self._covariance[action][self._triangle]
+            mean, covariance = self._mean[action], self._covariance[action]
+            kernels.refresh(action, mean, covariance, self._correction, self._packed)
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return chances of success and their deviations; see :class:`ValueModel`."""
         situation = as_situation(x, self.n_features)
-        seen, means, squares = self._scaling
-        varied = squares > 0.0
-        scale = np.zeros(self.n_features)
-        scale[varied] = np.sqrt(seen[varied] / squares[varied])
+        scale = kernels.inverse_deviations(self._scaling)
         base = np.full(self.n_actions, self._base_logit())
         logits, variances = np.empty(self.n_actions), np.empty(self.n_actions)
         kernels.predict(
-            base, situation, means, scale, self._correction, self._packed, logits, variances
+            base,
+            situation,
+            self._scaling[1],
+            scale,
+            self._correction,
+            self._packed,
+            logits,
+            variances,
         )
         chances = 1.0 / (1.0 + np.exp(-logits))
         return Estimate(chances, chances * (1.0 - chances) * np.sqrt(variances))
