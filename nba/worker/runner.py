@@ -189,7 +189,7 @@ class Worker:
                 self._snapshot, self._taught = kept.sequence, learned.updates
                 self._snapshots.continue_from(kept, learned, forests)
                 self._saved = kept.positions
-                if self._fitter is not None:
+                if self._fitter is not None and fresh.plan.source.bandit.forests:
                     await asyncio.to_thread(fresh.warm, self._log)
                     learned.actions.remember(fresh.state)
                 self._go_back(kept.positions)
