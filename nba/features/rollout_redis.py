@@ -15,7 +15,7 @@ from nba.features.rollout import (
     read_followed,
     read_rollout,
 )
-from nba.storage import Connection, Keys, Script
+from nba.storage import CLAIM, Connection, Keys, Script
 
 _SCANNED_AT_ONCE = 5_000
 _REPLICA_MS = REPLICA_SECONDS * MILLISECONDS_PER_SECOND
@@ -26,7 +26,7 @@ def _script(name: str) -> Script:
     return Script((files("nba.features") / "lua" / f"{name}.lua").read_text())
 
 
-_REPLICAS, _CLAIM = _script("live_replicas"), _script("claim_rollout")
+_REPLICAS = _script("live_replicas")
 
 
 class RedisRolloutStore:
@@ -74,7 +74,7 @@ class RedisRolloutStore:
 
     async def _claimed(self, owner: str, for_ms: int) -> bool:
         name = self._keys.rollout_claim
-        done: int = await self._connection.script(_CLAIM, [name], [owner, for_ms])
+        done: int = await self._connection.script(CLAIM, [name], [owner, for_ms])
         return done == 1
 
     async def customers(self) -> AsyncIterator[list[CustomerId]]:

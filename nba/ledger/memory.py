@@ -6,6 +6,7 @@ as the adapters on Redis share a server.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
 
@@ -14,15 +15,19 @@ from nba.domain.clock import Clock
 from nba.domain.history import CONTACT, TAG, WHAT, Entry, unpack_history
 from nba.domain.ids import CustomerId, DecisionId, decision_partition, partition_of
 from nba.ledger.memory_erasure import MemoryErasures
+from nba.ledger.positions import START, ordinal
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, digest, pack
 from nba.ledger.store import (
     CustomerState,
     EntryType,
     LedgerEntry,
+    Reader,
     Reservation,
     Reserved,
+    Settled,
     Written,
     customer_state,
+    settle,
 )
 
 _GUARD_VERSION = slice(8, 12)
@@ -56,7 +61,9 @@ class MemoryLedger:
         )
         self._pending: dict[int, dict[tuple[DecisionId, int], int]] = defaultdict(dict)
         self._streams: dict[int, list[LedgerEntry]] = defaultdict(list)
-        self._trimmed: dict[int, int] = defaultdict(int)
+        self._written = 0
+        self._progress: dict[int, dict[Reader, str]] = defaultdict(dict)
+        self._claims: dict[str, tuple[str, int]] = {}
         self._plan: bytes | None = None
         self.erasures = MemoryErasures(
             partitions=partitions,
@@ -162,7 +169,7 @@ class MemoryLedger:
         """Return what follows a position in each partition, in order."""
         found: list[LedgerEntry] = []
         for partition, position in positions.items():
-            start = max(_ordinal(position) - self._trimmed[partition], 0)
+            start = bisect_right(self._streams[partition], ordinal(position), key=_place)
             found += self._streams[partition][start : start + limit]
         return found
 
@@ -170,11 +177,30 @@ class MemoryLedger:
         """Return how many entries are kept."""
         return sum(len(stream) for stream in self._streams.values())
 
-    async def trim(self, partition: int, before: str) -> None:
-        """Forget a partition's entries before a position."""
-        gone = max(_ordinal(before) - 1 - self._trimmed[partition], 0)
-        del self._streams[partition][:gone]
-        self._trimmed[partition] += gone
+    async def settled(self, positions: Mapping[int, str], kind: EntryType, limit: int) -> Settled:
+        """Return entries of one type that follow a position in each partition, in one order."""
+        looked_at = {p: await self.entries({p: at}, limit) for p, at in positions.items()}
+        complete = [found[-1].position for found in looked_at.values() if len(found) == limit]
+        until = min([*complete, f"{self._written}-0"], key=ordinal)
+        entries = (entry for found in looked_at.values() for entry in found)
+        return settle((entry for entry in entries if entry.type is kind), until)
+
+    async def advance(self, partition: int, reader: Reader, position: str) -> None:
+        """Note how far in a partition a reader has come; forget what all are past."""
+        progress = self._progress[partition]
+        progress[reader] = max(progress.get(reader, START), position, key=ordinal)
+        if len(progress) == len(Reader):
+            before = min(progress.values(), key=ordinal)
+            stream = self._streams[partition]
+            del stream[: bisect_left(stream, ordinal(before), key=_place)]
+
+    async def claim(self, name: str, owner: str, for_ms: int) -> bool:
+        """Take or renew a right for a while; ``False`` where it is another's."""
+        theirs, until_ms = self._claims.get(name, (owner, 0))
+        if theirs != owner and self._clock() < until_ms:
+            return False
+        self._claims[name] = owner, self._clock() + for_ms
+        return True
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
         """Forget a customer's contact history and requests, and everything about decisions."""
@@ -205,9 +231,9 @@ class MemoryLedger:
         return decision_partition(decision_id) or 0
 
     def _append(self, partition: int, kind: EntryType, body: bytes) -> None:
-        stream = self._streams[partition]
-        position = f"{self._trimmed[partition] + len(stream) + 1}-0"
-        stream.append(LedgerEntry(partition, position, kind, body))
+        self._written += 1
+        entry = LedgerEntry(partition, f"{self._written}-0", kind, body)
+        self._streams[partition].append(entry)
 
     def _once(
         self, field: str, same: bytes, kind: EntryType, entry: OutcomeEntry | ResolutionEntry
@@ -220,5 +246,5 @@ class MemoryLedger:
         return Written.RECORDED
 
 
-def _ordinal(position: str) -> int:
-    return int(position.partition("-")[0])
+def _place(entry: LedgerEntry) -> int:
+    return ordinal(entry.position)

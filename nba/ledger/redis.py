@@ -9,6 +9,7 @@ from importlib.resources import files
 from nba.domain.alias import ALIAS_MARK, Forward, read_forward
 from nba.domain.history import MAX_CONTACTS, Entry
 from nba.domain.ids import CustomerId, DecisionId
+from nba.ledger.positions import last_before, ordinal
 from nba.ledger.records import (
     OutcomeEntry,
     ResolutionEntry,
@@ -21,12 +22,15 @@ from nba.ledger.store import (
     CustomerState,
     EntryType,
     LedgerEntry,
+    Reader,
     Reservation,
     Reserved,
+    Settled,
     Written,
     customer_state,
+    settle,
 )
-from nba.storage import Connection, Keys, Script
+from nba.storage import CLAIM, Connection, Keys, Script
 
 _HISTORY_VERSION = slice(0, 4)
 _GUARD_VERSION = slice(8, 12)
@@ -35,6 +39,8 @@ _DIGEST_BYTES = 16
 _RESERVE = Script((files("nba.ledger") / "lua" / "reserve.lua").read_text())
 _NOTE = Script((files("nba.ledger") / "lua" / "note.lua").read_text())
 _ONCE = Script((files("nba.ledger") / "lua" / "once.lua").read_text())
+_SETTLED = Script((files("nba.ledger") / "lua" / "settled.lua").read_text())
+_ADVANCE = Script((files("nba.ledger") / "lua" / "advance.lua").read_text())
 _POINT = Script((files("nba.ledger") / "lua" / "point.lua").read_text())
 
 _RESERVED = {
@@ -201,9 +207,34 @@ class RedisLedger:
         names = [self._keys.ledger(partition) for partition in range(self.partitions)]
         return sum(await asyncio.gather(*[self._connection.execute("XLEN", n) for n in names]))
 
-    async def trim(self, partition: int, before: str) -> None:
-        """Forget a partition's entries before a position."""
-        await self._connection.execute("XTRIM", self._keys.ledger(partition), "MINID", before)
+    async def settled(self, positions: Mapping[int, str], kind: EntryType, limit: int) -> Settled:
+        """Return entries of one type that follow a position in each partition, in one order."""
+        replies = await asyncio.gather(
+            *[
+                self._connection.script(
+                    _SETTLED, [self._keys.ledger(p)], [positions[p], kind, limit]
+                )
+                for p in positions
+            ]
+        )
+        found, complete = [], []
+        for partition, (now_ms, last, *flat) in zip(positions, replies, strict=True):
+            complete.append(last.decode() or last_before(now_ms))
+            found += [
+                LedgerEntry(partition, flat[i].decode(), kind, flat[i + 1])
+                for i in range(0, len(flat), 2)
+            ]
+        return settle(found, min(complete, key=ordinal))
+
+    async def advance(self, partition: int, reader: Reader, position: str) -> None:
+        """Note how far in a partition a reader has come; forget what all are past."""
+        names = [self._keys.ledger(partition), self._keys.progress(partition)]
+        await self._connection.script(_ADVANCE, names, [reader, position, *Reader])
+
+    async def claim(self, name: str, owner: str, for_ms: int) -> bool:
+        """Take or renew a right for a while; ``False`` where it is another's."""
+        done: int = await self._connection.script(CLAIM, [self._keys.claim(name)], [owner, for_ms])
+        return done == 1
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:
         """Forget a customer's contact history and requests, and everything about decisions."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from nba.ledger.positions import START
 from nba.ledger.shared import Tally
-from nba.ledger.store import START
 
 
 class MemoryShared:

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 import msgspec
 
+from nba.ledger.positions import START
 from nba.ledger.shared import Tally
-from nba.ledger.store import START
 from nba.storage import Connection, Keys, Script
 
 _TALLY = Script((files("nba.ledger") / "lua" / "tally.lua").read_text())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -11,10 +11,8 @@ from nba.domain.alias import Forward, read_forward
 from nba.domain.history import Entry
 from nba.domain.ids import CustomerId, DecisionId
 from nba.ledger.erasure import ErasureStore
+from nba.ledger.positions import ordinal
 from nba.ledger.records import OutcomeEntry, ResolutionEntry
-
-START = "0-0"
-"""The position before the first entry of a partition."""
 
 
 class EntryType(StrEnum):
@@ -26,6 +24,13 @@ class EntryType(StrEnum):
     EVENT = "e"
     UPDATE = "u"
     ERASURE = "x"
+
+
+class Reader(StrEnum):
+    """Who reads the ledger; an entry is forgotten once all of them are past it."""
+
+    LOG = "log"
+    BANDIT = "bandit"
 
 
 class Written(StrEnum):
@@ -99,6 +104,28 @@ class LedgerEntry:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Entries of all partitions in one order: by position, and then by partition.
+
+    Up to ``until`` they are all there are, and nothing can come between them any more; ``waiting``
+    is how many were read beyond it, which a later reading returns.
+    """
+
+    entries: list[LedgerEntry]
+    until: str
+    waiting: int
+
+
+def settle(entries: Iterable[LedgerEntry], until: str) -> Settled:
+    """Return entries as :class:`Settled`, where all up to ``until`` are among them."""
+    found = list(entries)
+    least = ordinal(until)
+    ready = [entry for entry in found if ordinal(entry.position) <= least]
+    ready.sort(key=lambda entry: (ordinal(entry.position), entry.partition))
+    return Settled(ready, until, len(found) - len(ready))
+
+
 class LedgerStore(Protocol):
     """Where decisions are reserved and recorded, and the ledger's entries are read in order."""
 
@@ -160,8 +187,23 @@ class LedgerStore(Protocol):
         """Return how many entries are kept, most of which nobody took to the log yet."""
         ...
 
-    async def trim(self, partition: int, before: str) -> None:
-        """Forget a partition's entries before a position."""
+    async def settled(self, positions: Mapping[int, str], kind: EntryType, limit: int) -> Settled:
+        """Return entries of one type that follow a position in each partition, in one order.
+
+        At most ``limit`` entries of each partition are looked at. Reading on gives the same order
+        as reading all at once, whoever reads, as long as the store's clock does not go back.
+        """
+        ...
+
+    async def advance(self, partition: int, reader: Reader, position: str) -> None:
+        """Note how far in a partition a reader has come, for good; it never goes back.
+
+        What lies before where every reader has come is forgotten.
+        """
+        ...
+
+    async def claim(self, name: str, owner: str, for_ms: int) -> bool:
+        """Take or renew a right for a while; ``False`` where it is another's. 0 gives it back."""
         ...
 
     async def erase(self, customer_id: CustomerId, decision_ids: Sequence[DecisionId]) -> None:

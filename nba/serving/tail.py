@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.ids import CustomerId, DecisionId, partition_of
+from nba.ledger.positions import START
 from nba.ledger.records import DecisionRecord, OutcomeEntry, ResolutionEntry, unpack
-from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
+from nba.ledger.store import EntryType, LedgerEntry, LedgerStore
 
 _BATCH = 1_000
 

@@ -1,6 +1,6 @@
 """What the store adapters share: one multiplexed connection, key names, the embedded server."""
 
-from nba.storage.connection import Connection, Script
+from nba.storage.connection import CLAIM, Connection, Script
 from nba.storage.keys import Keys
 
-__all__ = ["Connection", "Keys", "Script"]
+__all__ = ["CLAIM", "Connection", "Keys", "Script"]

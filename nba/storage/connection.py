@@ -12,6 +12,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from hashlib import sha1
+from importlib.resources import files
 from typing import Any
 
 import hiredis
@@ -35,6 +36,10 @@ class Script:
     def __post_init__(self) -> None:
         digest = sha1(self.source.encode(), usedforsecurity=False).hexdigest()
         object.__setattr__(self, "sha", digest)
+
+
+CLAIM = Script((files("nba.storage") / "lua" / "claim.lua").read_text())
+"""Takes, renews or gives back a right that one owner has at a time."""
 
 
 class ReplyError(UnavailableError):

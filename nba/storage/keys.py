@@ -93,6 +93,14 @@ class Keys:
         """Return the key of a partition's ledger stream."""
         return self._key(partition, "ledger")
 
+    def progress(self, partition: int) -> str:
+        """Return the key of how far each reader of a partition's ledger has come (a hash)."""
+        return self._key(partition, "progress")
+
+    def claim(self, name: str) -> str:
+        """Return the key of whose a right is that one process has at a time."""
+        return f"{self.prefix}:claim:{name}"
+
     def seen(self, partition: int, day: int) -> str:
         """Return the key of the message ids seen on a day."""
         return self._key(partition, "seen:", str(day))

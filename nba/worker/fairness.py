@@ -20,12 +20,12 @@ from nba.decision.recording import is_shadow, recorded_features
 from nba.domain.clock import MILLISECONDS_PER_SECOND, Clock
 from nba.domain.ids import PlacementId, hash32
 from nba.domain.validity import bounds_ms
+from nba.ledger.positions import ordinal
 from nba.ledger.records import DecisionRecord, OutcomeEntry
 from nba.ledger.shared import SharedStore, Tally
 from nba.ledger.store import EntryType, LedgerEntry
 from nba.policies.kinds.fairness import LONGEST_WINDOW, Fairness, OnBreach, groups_of
 from nba.policies.order import concerns
-from nba.worker.positions import ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 
 TILES = 24

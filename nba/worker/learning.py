@@ -22,11 +22,10 @@ from nba.decision.plan import Plan
 from nba.domain.catalog import Autonomy
 from nba.domain.ids import ContentId, PlacementId
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.positions import START, ordinal
 from nba.ledger.sealing import SEALED_COLUMN
-from nba.ledger.store import START
 from nba.worker.kinship import content_kin_of, kin_of
 from nba.worker.pointing import state_key
-from nba.worker.positions import ordinal
 from nba.worker.rows import SITUATION_PREFIX
 
 MAX_WARM_ROWS = 50_000

@@ -18,9 +18,10 @@ from nba.domain.customer import ALIAS_SOURCE, EventEntry, UpdateEntry
 from nba.features.aggregates import INTERACTION_EVENT_PREFIX
 from nba.features.backfill import former_ids
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.positions import START
 from nba.ledger.records import OutcomeEntry, unpack
 from nba.ledger.sealing import SEALED
-from nba.ledger.store import START, EntryType, LedgerStore
+from nba.ledger.store import EntryType, LedgerStore
 from nba.worker.reported import Reported
 from nba.worker.rows import event_row, update_row
 from nba.worker.tail import Tail, once, with_tail

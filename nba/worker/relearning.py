@@ -17,10 +17,10 @@ from nba.domain.catalog import Action, Catalog
 from nba.domain.clock import Clock
 from nba.errors import Fault, InputError, NotFoundError
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.positions import position_at, writer_of
 from nba.worker.kinship import content_kin_of, kin_of
 from nba.worker.learning import Learner
 from nba.worker.pointing import state_key
-from nba.worker.positions import position_at, writer_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,12 +28,12 @@ from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.ids import DecisionId
 from nba.domain.outcome import ResolutionKind
 from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.positions import START, milliseconds, ordinal
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
-from nba.ledger.store import START, EntryType, LedgerEntry, LedgerStore
+from nba.ledger.store import EntryType, LedgerEntry, LedgerStore
 from nba.worker.erasing import Eraser
 from nba.worker.learning import Learner
 from nba.worker.pointing import Pointing
-from nba.worker.positions import milliseconds, ordinal
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 from nba.worker.resolving import Resolver
 from nba.worker.rows import decision_rows, outcome_row, resolution_row

@@ -17,8 +17,8 @@ from nba.decision.plan import Plan
 from nba.domain.customer import EventEntry, UpdateEntry
 from nba.features.sensitivity import sensitive_names
 from nba.ledger.log import DecisionLog, LogTable
-from nba.ledger.store import START, LedgerEntry
-from nba.worker.positions import ordinal, position_at, writer_of
+from nba.ledger.positions import START, ordinal, position_at, writer_of
+from nba.ledger.store import LedgerEntry
 from nba.worker.rows import RowBuffer, event_row, sealed_features, update_row
 
 

@@ -24,7 +24,8 @@ from nba.domain.outcome import Outcome
 from nba.errors import OverloadedError, UnavailableError
 from nba.ledger.budgets import ABANDONED_MS, FENCE_MS, Account, Acquired, BudgetStore, Claim
 from nba.ledger.budgets_memory import MemoryBudgets
-from nba.ledger.store import START, LedgerStore, Reservation, Reserved
+from nba.ledger.positions import START
+from nba.ledger.store import LedgerStore, Reservation, Reserved
 from nba.policies.kinds import Budget
 from nba.worker.budgets import GRACE_MS, BudgetKeeper
 from nba.worker.records import Records

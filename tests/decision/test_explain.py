@@ -16,7 +16,7 @@ from nba.decision.explain import explain, replay
 from nba.decision.plans import PlanRepository, parse_version
 from nba.decision.recording import read_record
 from nba.domain.ids import NO_ACTION, DecisionId
-from nba.ledger.store import START
+from nba.ledger.positions import START
 
 
 async def decided_records(shop: Shop, count: int):

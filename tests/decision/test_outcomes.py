@@ -11,7 +11,8 @@ from shop import NOW_MS, Shop, ask
 from nba.decision.outcomes import CLOCK_TOLERANCE_MS, OutcomeStatus
 from nba.domain.ids import DecisionId, OutcomeId, new_decision_id
 from nba.domain.outcome import Outcome
-from nba.ledger.store import START, EntryType
+from nba.ledger.positions import START
+from nba.ledger.store import EntryType
 
 
 def outcome(decision_id: str, kind: str = "click", **changes) -> Outcome:

@@ -24,8 +24,9 @@ from nba.domain.ids import (
     partition_of,
 )
 from nba.errors import ConflictError, InputError, NotFoundError, OverloadedError, UnavailableError
+from nba.ledger.positions import START
 from nba.ledger.redis import RedisLedger
-from nba.ledger.store import START, EntryType, LedgerStore, Reservation, Reserved
+from nba.ledger.store import EntryType, LedgerStore, Reservation, Reserved
 from nba.storage import Connection, Keys
 
 ANNA = CustomerId("anna")

@@ -17,9 +17,10 @@ from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, DecisionId, PlacementId, new_decision_id, partition_of
 from nba.ledger.erasure import ErasureState, Searched
 from nba.ledger.memory import MemoryLedger
+from nba.ledger.positions import START
 from nba.ledger.records import FORMAT, DecisionRecord, OutcomeEntry, pack
 from nba.ledger.redis import RedisLedger
-from nba.ledger.store import START, EntryType, LedgerStore, Reservation
+from nba.ledger.store import EntryType, LedgerStore, Reservation
 from nba.storage import Connection, Keys
 from nba.storage.valkey import start_valkey
 

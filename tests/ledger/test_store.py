@@ -25,9 +25,18 @@ from nba.domain.history import (
 from nba.domain.ids import CustomerId, DecisionId, new_decision_id
 from nba.errors import InputError
 from nba.ledger.memory import MemoryLedger
+from nba.ledger.positions import START, ordinal
 from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
 from nba.ledger.redis import RedisLedger
-from nba.ledger.store import START, EntryType, LedgerStore, Reservation, Reserved, Written
+from nba.ledger.store import (
+    EntryType,
+    LedgerEntry,
+    LedgerStore,
+    Reader,
+    Reservation,
+    Reserved,
+    Written,
+)
 from nba.storage import Connection, Keys
 
 CUSTOMER = CustomerId("anna")
@@ -156,7 +165,8 @@ def test_the_backlog_is_what_nobody_took_to_the_log(with_ledger):
         assert await ledger.backlog() == 3
         partition = int(decision_id(ledger)[:3], 16)
         entries = await ledger.entries({partition: START}, 10)
-        await ledger.trim(partition, entries[-1].position)
+        for reader in Reader:
+            await ledger.advance(partition, reader, entries[-1].position)
         assert await ledger.backlog() == 1
 
     with_ledger(check)
@@ -262,16 +272,95 @@ def test_a_correction_is_written_beside_the_resolution_once(with_ledger):
     with_ledger(check)
 
 
-def test_trimmed_entries_are_gone_and_positions_still_hold(with_ledger):
+def test_what_every_reader_is_past_is_gone_and_positions_still_hold(with_ledger):
     async def check(ledger: LedgerStore) -> None:
         chosen, _ = await reserve(ledger)
         partition = int(chosen[:3], 16)
         await ledger.report([outcome(chosen)])
         first, second = await ledger.entries({partition: START}, 10)
-        await ledger.trim(partition, second.position)
+        await ledger.advance(partition, Reader.LOG, second.position)
+        assert await ledger.entries({partition: START}, 10) == [first, second]
+        await ledger.advance(partition, Reader.BANDIT, second.position)
         assert await ledger.entries({partition: START}, 10) == [second]
         assert await ledger.entries({partition: first.position}, 10) == [second]
         assert await ledger.entries({partition: second.position}, 10) == []
+
+    with_ledger(check)
+
+
+def test_a_reader_that_comes_back_from_before_loses_nothing_and_brings_nothing_back(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        partition = int(chosen[:3], 16)
+        await ledger.report([outcome(chosen, f"o{number}") for number in range(11)])
+        positions = [entry.position for entry in await ledger.entries({partition: START}, 20)]
+        await ledger.advance(partition, Reader.LOG, positions[10])
+        await ledger.advance(partition, Reader.BANDIT, positions[2])
+        await ledger.advance(partition, Reader.LOG, positions[0])
+        await ledger.advance(partition, Reader.BANDIT, positions[9])
+        left = await ledger.entries({partition: START}, 20)
+        assert [entry.position for entry in left] == positions[9:]
+
+    with_ledger(check)
+
+
+async def spread(ledger: LedgerStore, numbers: range) -> None:
+    """Resolve a choice each in many partitions, with entries of other types between."""
+    for number in numbers:
+        chosen = new_decision_id(number * 7 % ledger.partitions, 1_700_000_000_000, number)
+        await ledger.report([outcome(chosen, f"o{number}")])
+        assert await ledger.resolve(resolution(chosen))
+
+
+def test_settled_entries_come_in_one_order_whoever_reads_and_however_often(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        await spread(ledger, range(60))
+        await asyncio.sleep(0.003)  # what is of this very millisecond is not settled
+        everywhere = dict.fromkeys(range(ledger.partitions), START)
+        whole = await ledger.settled(everywhere, EntryType.RESOLUTION, 1_000)
+        assert [len(whole.entries), whole.waiting] == [60, 0]
+        order = [(ordinal(entry.position), entry.partition) for entry in whole.entries]
+        assert order == sorted(order)
+        pieces: list[LedgerEntry] = []
+        positions = dict(everywhere)
+        while len(pieces) < 60:
+            some = await ledger.settled(positions, EntryType.RESOLUTION, 3)
+            pieces += some.entries
+            assert all(ordinal(e.position) <= ordinal(some.until) for e in some.entries)
+            positions = {p: max(at, some.until, key=ordinal) for p, at in positions.items()}
+        assert pieces == whole.entries
+
+    with_ledger(check)
+
+
+def test_reading_while_others_write_misses_nothing_and_keeps_the_order(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        writing = asyncio.gather(*[spread(ledger, range(n, 400, 8)) for n in range(8)])
+        positions = dict.fromkeys(range(ledger.partitions), START)
+        read: list[LedgerEntry] = []
+        while len(read) < 400:
+            some = await ledger.settled(positions, EntryType.RESOLUTION, 20)
+            read += some.entries
+            positions = dict.fromkeys(positions, some.until)
+            await asyncio.sleep(0)
+        await writing
+        order = [(ordinal(entry.position), entry.partition) for entry in read]
+        assert order == sorted(order)
+        again = dict.fromkeys(positions, START)
+        assert (await ledger.settled(again, EntryType.RESOLUTION, 10_000)).entries == read
+
+    with_ledger(check)
+
+
+def test_a_right_is_one_owners_until_it_is_given_back(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        assert await ledger.claim("partition-001", "a", 60_000)
+        assert await ledger.claim("partition-001", "a", 60_000)
+        assert not await ledger.claim("partition-001", "b", 60_000)
+        assert not await ledger.claim("partition-001", "b", 0)
+        assert await ledger.claim("partition-002", "b", 60_000)
+        assert await ledger.claim("partition-001", "a", 0)
+        assert await ledger.claim("partition-001", "b", 60_000)
 
     with_ledger(check)
 

@@ -8,6 +8,7 @@ import pytest
 
 from nba.errors import OverloadedError, UnavailableError
 from nba.ledger.memory import MemoryLedger
+from nba.ledger.store import Reader
 from nba.serving.admission import BACKLOG_RETRY_SECONDS, RETRY_SECONDS, Admission
 from nba.serving.metrics import Metrics
 
@@ -60,7 +61,8 @@ def test_nothing_is_let_in_while_the_log_lags_behind() -> None:
     with pytest.raises(OverloadedError, match="NBA_MAX_LEDGER_BACKLOG") as caught:
         gate.admit(1).__enter__()
     assert caught.value.retry_after_seconds == BACKLOG_RETRY_SECONDS
-    asyncio.run(ledger.trim(0, "2-0"))
+    for reader in Reader:
+        asyncio.run(ledger.advance(0, reader, "3-0"))
     asyncio.run(gate.look())
     with gate.admit(1):
         pass

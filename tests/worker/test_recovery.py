@@ -17,7 +17,8 @@ from shop import DAY_MS, GREEDY, Shop, ask, write_project
 
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
-from nba.ledger.store import START, EntryType
+from nba.ledger.positions import START
+from nba.ledger.store import EntryType
 
 
 class Flaky:

@@ -15,7 +15,7 @@ from nba.domain.ids import CustomerId
 from nba.errors import InputError
 from nba.features.profile import version_of
 from nba.ledger.log import LogTable
-from nba.ledger.store import START
+from nba.ledger.positions import START
 
 UNDECLARED = "distinctive-undeclared-value"
 

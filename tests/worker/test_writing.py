@@ -17,8 +17,8 @@ from nba.errors import UnavailableError
 from nba.ledger.delta import DeltaLog, moment
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.memory_log import MemoryLog
-from nba.ledger.store import START, EntryType, LedgerEntry
-from nba.worker.positions import ordinal, position_at
+from nba.ledger.positions import START, ordinal, position_at
+from nba.ledger.store import EntryType, LedgerEntry
 from nba.worker.writing import LogWriter
 
 TABLES = (LogTable.OUTCOMES, LogTable.RESOLUTIONS)

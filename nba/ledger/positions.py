@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nba.ledger.store import START
+START = "0-0"
+"""The position before the first entry of a partition."""
 
 NOWHERE = -1
 """How far a writer has come that never wrote."""
@@ -29,6 +30,15 @@ def position_at(number: int) -> str:
     if number == NOWHERE:
         return START
     return f"{number >> _SEQUENCE_BITS}-{number & ((1 << _SEQUENCE_BITS) - 1)}"
+
+
+def last_before(at_ms: int) -> str:
+    """Return the last position that an entry written before a millisecond can have.
+
+    >>> ordinal(last_before(2)) + 1 == ordinal("2-0")
+    True
+    """
+    return position_at((at_ms << _SEQUENCE_BITS) - 1)
 
 
 def milliseconds(position: str) -> int:
