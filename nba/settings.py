@@ -124,6 +124,16 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(
         default=2.0, gt=0, description="How often the worker appends to the log."
     )
+    worker_index: int = Field(
+        default=0,
+        ge=0,
+        description="Which of the workers this process is, from 0. The first one also teaches.",
+    )
+    worker_count: int = Field(
+        default=1,
+        ge=1,
+        description="How many workers share the partitions; the same for all of them.",
+    )
     worker_metrics_port: int = Field(
         default=0,
         ge=0,

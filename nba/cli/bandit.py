@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,15 +12,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from nba.bootstrap import load_settings, open_control, open_log, system_clock
+from nba.bootstrap import (
+    load_settings,
+    open_control,
+    open_log,
+    open_runtime,
+    system_clock,
+    with_running_store,
+)
 from nba.cli.output import AsJson, console, print_json, progress_bar
-from nba.errors import NotFoundError
+from nba.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from nba.bandits import CorrectionFitter
     from nba.catalog.store import ControlStore
     from nba.decision.plan import Plan
+    from nba.settings import Settings
+    from nba.worker.relearning import Relearned
 
+_logger = logging.getLogger(__name__)
 _SHOWN = 50
 
 
@@ -98,21 +111,10 @@ def status(*, as_json: AsJson = False) -> None:
 
 def rebuild(*, as_json: AsJson = False) -> None:
     """Teach a fresh bandit from the log; the service goes on from it within seconds."""
-    from nba.worker.relearning import rebuild as rebuild_state
-
     settings = load_settings()
-    control = open_control(settings)
-    plan = _live(control)
     with progress_bar(quiet=as_json) as bar:
         bar.add_task("learning from the log", total=None)
-        done = rebuild_state(
-            control,
-            open_log(settings),
-            plan,
-            partitions=settings.partitions,
-            clock=system_clock,
-            fitter=fitter_if_installed(),
-        )
+        done = asyncio.run(_rebuilt(settings))
     if as_json:
         print_json(asdict(done))
         return
@@ -120,6 +122,33 @@ def rebuild(*, as_json: AsJson = False) -> None:
         f"learned from {done.updates:,} choices of {len(done.actions)} actions; "
         f"snapshot {done.snapshot} is saved, and the worker goes on from it"
     )
+
+
+async def _rebuilt(settings: Settings) -> Relearned:
+    """Rebuild from ledger and log, or from the log alone where the store is not running."""
+    from nba.decision.plans import PlanRepository
+    from nba.worker.records import Records
+    from nba.worker.relearning import rebuild as rebuild_state
+
+    control, log = open_control(settings), open_log(settings)
+    plan = _live(control)
+    async with AsyncExitStack() as stack:
+        records = None
+        try:
+            running = with_running_store(settings)
+            runtime = await stack.enter_async_context(open_runtime(running))
+            records = Records(runtime.ledger, PlanRepository(control))
+        except UnavailableError:
+            _logger.warning("the store is not running: learning what is in the log")
+        return await rebuild_state(
+            control,
+            log,
+            plan,
+            records=records,
+            partitions=settings.partitions,
+            clock=system_clock,
+            fitter=fitter_if_installed(),
+        )
 
 
 def reset(

@@ -18,10 +18,29 @@ import msgspec
 from nba.bandits import BanditSettings, CorrectionFitter, HybridLearner, OnlineLogistic
 from nba.catalog.store import ControlStore, Snapshot
 from nba.domain.clock import Clock
-from nba.errors import CorruptRecordError, NotFoundError
+from nba.errors import ConflictError, CorruptRecordError, NotFoundError
+from nba.ledger.positions import NOWHERE
 
 FORMAT = 1
 """Version of the bytes; raised with every change to their meaning."""
+
+
+class Origin(msgspec.Struct, array_like=True, frozen=True):
+    """From where on a state learned, so that it can be learned again.
+
+    It was ``born`` at a position of the ledger (an ordinal), and learns all that was resolved after
+    it. Of what was resolved before, it learned what was decided since its models were trained, but
+    nothing before ``position``, nor of what never was in the ledger, which comes before all that
+    was, anything before ``at_us``, in microseconds since the epoch.
+    """
+
+    born: int = NOWHERE
+    position: int = NOWHERE
+    at_us: int = 0
+
+
+EVERYTHING = Origin()
+"""The origin of a state that learns all there is."""
 
 
 class _Packed(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,6 +53,7 @@ class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     forests: int
     state: bytes
     contents: bytes = b""
+    origin: Origin = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +66,17 @@ class Learned:
 
     actions: HybridLearner
     contents: OnlineLogistic
+    origin: Origin = EVERYTHING
 
     @classmethod
-    def nothing(cls, settings: BanditSettings, fitter: CorrectionFitter | None = None) -> Learned:
-        """Return a state that has seen nothing."""
-        return cls(HybridLearner(settings, fitter), OnlineLogistic(settings))
+    def nothing(
+        cls,
+        settings: BanditSettings,
+        fitter: CorrectionFitter | None = None,
+        origin: Origin = EVERYTHING,
+    ) -> Learned:
+        """Return a state that has seen nothing, and is going to learn from an origin on."""
+        return cls(HybridLearner(settings, fitter), OnlineLogistic(settings), origin)
 
     @property
     def updates(self) -> int:
@@ -93,10 +119,14 @@ class SnapshotWriter:
 
     def _save(self, key: str, state: bytes, positions: Mapping[str, str]) -> int:
         at_ms = self._clock()
-        sequence = max(at_ms, self.sequence + 1)
-        self._control.save_snapshot(sequence, key, state, positions, at_ms)
-        self.sequence = sequence
-        return sequence
+        self.sequence = max(at_ms, self.sequence + 1)
+        while True:
+            try:
+                self._control.save_snapshot(self.sequence, key, state, positions, at_ms)
+            except ConflictError:  # another process saved one in this very millisecond
+                self.sequence += 1
+            else:
+                return self.sequence
 
 
 def forests_key(key: str) -> str:
@@ -107,7 +137,8 @@ def forests_key(key: str) -> str:
 def pack_learned(learned: Learned, forests: int) -> bytes:
     """Return a snapshot's bytes; ``forests`` is the number of the one that holds its forests."""
     state = learned.actions.to_bytes(forests=False, memory=False)
-    return msgspec.msgpack.encode(_Packed(FORMAT, forests, state, learned.contents.to_bytes()))
+    contents = learned.contents.to_bytes()
+    return msgspec.msgpack.encode(_Packed(FORMAT, forests, state, contents, learned.origin))
 
 
 class LearnedStates:
@@ -145,7 +176,7 @@ class LearnedStates:
         contents = OnlineLogistic(learner.settings)
         if packed.contents:
             contents = OnlineLogistic.from_bytes(packed.contents, settings)
-        return Learned(learner, contents), packed.forests
+        return Learned(learner, contents, packed.origin), packed.forests
 
     def _give_forests(self, learner: HybridLearner, number: int) -> None:
         last = self._last

@@ -82,6 +82,8 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "reward": pl.Float64(),
             "at": _MOMENT,
             "outcome_id": pl.String(),
+            "partition": pl.Int32(),
+            "position": pl.Int64(),
         }
     ),
     LogTable.EVENTS: pl.Schema(
@@ -126,7 +128,9 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
 }
 """Columns every table has; ``decisions`` also has one ``f_<name>`` column for each situation
 feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them;
-``given`` names the attributes that came with the request, for that decision alone.
+``given`` names the attributes that came with the request, for that decision alone. Resolutions have
+the partition and position (:mod:`nba.ledger.positions`) of their entry in the ledger, in whose
+order the bandit learns; what was imported has none.
 
 A row whose ``source`` is ``shadow`` is of what another system took: its ``probability`` is the one
 that system reported, missing where it reported none, and ``probabilities`` is missing. What would

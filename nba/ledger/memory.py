@@ -180,10 +180,10 @@ class MemoryLedger:
     async def settled(self, positions: Mapping[int, str], kind: EntryType, limit: int) -> Settled:
         """Return entries of one type that follow a position in each partition, in one order."""
         looked_at = {p: await self.entries({p: at}, limit) for p, at in positions.items()}
-        complete = [found[-1].position for found in looked_at.values() if len(found) == limit]
-        until = min([*complete, f"{self._written}-0"], key=ordinal)
+        full = [found[-1].position for found in looked_at.values() if len(found) == limit]
         entries = (entry for found in looked_at.values() for entry in found)
-        return settle((entry for entry in entries if entry.type is kind), until)
+        ready = (entry for entry in entries if entry.type is kind)
+        return settle(ready, [f"{self._written}-0"], full)
 
     async def advance(self, partition: int, reader: Reader, position: str) -> None:
         """Note how far in a partition a reader has come; forget what all are past."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 from nba.domain.alias import ALIAS_MARK, Forward, read_forward
 from nba.domain.history import MAX_CONTACTS, Entry
 from nba.domain.ids import CustomerId, DecisionId
-from nba.ledger.positions import last_before, ordinal
+from nba.ledger.positions import last_before
 from nba.ledger.records import (
     OutcomeEntry,
     ResolutionEntry,
@@ -217,14 +217,15 @@ class RedisLedger:
                 for p in positions
             ]
         )
-        found, complete = [], []
+        found, now, full = [], [], []
         for partition, (now_ms, last, *flat) in zip(positions, replies, strict=True):
-            complete.append(last.decode() or last_before(now_ms))
+            now.append(last_before(now_ms))
+            full += [last.decode()] if last else []
             found += [
                 LedgerEntry(partition, flat[i].decode(), kind, flat[i + 1])
                 for i in range(0, len(flat), 2)
             ]
-        return settle(found, min(complete, key=ordinal))
+        return settle(found, now, full)
 
     async def advance(self, partition: int, reader: Reader, position: str) -> None:
         """Note how far in a partition a reader has come; forget what all are past."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -109,21 +109,28 @@ class Settled:
     """Entries of all partitions in one order: by position, and then by partition.
 
     Up to ``until`` they are all there are, and nothing can come between them any more; ``waiting``
-    is how many were read beyond it, which a later reading returns.
+    is how many were read beyond it, which a later reading returns. ``complete`` says whether
+    ``until`` is now, or there is more in some partition than was looked at.
     """
 
     entries: list[LedgerEntry]
     until: str
     waiting: int
+    complete: bool
 
 
-def settle(entries: Iterable[LedgerEntry], until: str) -> Settled:
-    """Return entries as :class:`Settled`, where all up to ``until`` are among them."""
+def settle(entries: Iterable[LedgerEntry], now: Iterable[str], full: Collection[str]) -> Settled:
+    """Return entries of some partitions as :class:`Settled`.
+
+    ``now`` are the positions before which nothing can be added any more; ``full`` the last ones
+    looked at where there may be more.
+    """
     found = list(entries)
+    until = min([*now, *full], key=ordinal)
     least = ordinal(until)
     ready = [entry for entry in found if ordinal(entry.position) <= least]
     ready.sort(key=lambda entry: (ordinal(entry.position), entry.partition))
-    return Settled(ready, until, len(found) - len(ready))
+    return Settled(ready, until, len(found) - len(ready), complete=not full)
 
 
 class LedgerStore(Protocol):

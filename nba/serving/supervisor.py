@@ -105,7 +105,8 @@ class Supervisor:
             settings = settings.model_copy(update={"redis_url": url})
         self.settings = settings
         python = [sys.executable, "-m", "nba"]
-        self._add("worker", [*python, "worker"])
+        for number in range(settings.worker_count):
+            self._add_worker(number, [*python, "worker"])
         for number in range(settings.api_processes):
             self._add(f"api-{number}", [*python, "api"])
         if with_mlflow and _has_mlflow():
@@ -154,21 +155,21 @@ class Supervisor:
             _logger.error("%s; trying again", error)  # noqa: TRY400  # the error says all
 
     def stop(self) -> None:
-        """Stop the API first, then the worker, and the store last.
+        """Stop the API first, then the workers, and the store last.
 
         MLflow, which nobody here waits for, is asked with the first and awaited with the last.
         """
         self._stopping = True
         mlflow = [child for child in self._children if child.name == "mlflow"]
-        worker = [child for child in self._children if child.name == "worker"]
-        api = [child for child in self._children if child not in (*mlflow, *worker)]
+        workers = [child for child in self._children if child.name.startswith("worker")]
+        api = [child for child in self._children if child not in (*mlflow, *workers)]
         for child in (*mlflow, *api):
             _ask_to_end(child)
         for child in api:
             _await_end(child)
-        for child in worker:
+        for child in workers:
             _ask_to_end(child)
-        for child in (*worker, *mlflow):
+        for child in (*workers, *mlflow):
             _await_end(child)
         if self._valkey is not None:
             if not has_ended(self._valkey):
@@ -179,6 +180,14 @@ class Supervisor:
     def processes(self) -> dict[str, int]:
         """Process ids by name."""
         return {c.name: c.process.pid for c in self._children if c.process is not None}
+
+    def _add_worker(self, number: int, command: list[str]) -> None:
+        """Add a worker with its number, and a port of its own for metrics where they have any."""
+        self._add(f"worker-{number}" if number else "worker", command)
+        given = self._children[-1].environment
+        given["NBA_WORKER_INDEX"] = str(number)
+        if self.settings.worker_metrics_port:
+            given["NBA_WORKER_METRICS_PORT"] = str(self.settings.worker_metrics_port + number)
 
     def _add(self, name: str, command: list[str]) -> None:
         self._children.append(Child(name, command, environment=environment(self.settings)))

@@ -151,12 +151,12 @@ class InProcessService:
         if self._worker is None:
             return
         if self._learns and self._decided == _WORK_EVERY:
-            await self._worker.follow(self._plan)
+            await self._worker.teacher.follow(self._plan)
         while await self._worker.step() or await self._worker.expire() >= BATCH:
             pass
         await self._keeper.sweep()
         await self._fairness.judge(self._plan)
-        if self._learns and await self._worker.publish_snapshot():
+        if self._learns and await self._worker.teacher.publish_snapshot():
             pointer = read_pointer(await self._ledger.plan() or b"")
             self._plan = self._repository.get(pointer)
 

@@ -1,7 +1,7 @@
 """Teaching the bandit from resolutions, off the request path.
 
 The state is a correction of the live propensity models, so it starts afresh when a model is
-promoted, and is taught at once what resolved after the data that model was trained on.
+promoted, and is taught at once what was decided after the data that model was trained on.
 
 Of a content it learns what that changes about its action's own learned logit, as that was before
 the label was known; and only where another could have been shown, as else nothing comes of it.
@@ -9,51 +9,44 @@ the label was known; and only where another could have been shown, as else nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, HybridLearner
-from nba.decision.learned import Learned
+from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import Plan
 from nba.domain.catalog import Autonomy
 from nba.domain.ids import ContentId, PlacementId
-from nba.ledger.log import DecisionLog, LogTable
-from nba.ledger.positions import START, ordinal
-from nba.ledger.sealing import SEALED_COLUMN
 from nba.worker.kinship import content_kin_of, kin_of
+from nba.worker.lessons import Lesson
 from nba.worker.pointing import state_key
-from nba.worker.rows import SITUATION_PREFIX
-
-MAX_WARM_ROWS = 50_000
-"""Latest resolutions a fresh state is taught from the log."""
 
 
 class Learner:
     """An online learner bound to a plan; what it knows goes out as snapshots.
 
-    ``positions`` says for each partition how far in the ledger it has learned.
+    Without something ``learned`` it has seen nothing; ``origin`` says from where on it is going to
+    learn.
     """
 
     def __init__(
         self,
         plan: Plan,
-        learned: Learned | None,
-        positions: Mapping[str, str],
+        learned: Learned | None = None,
         fitter: CorrectionFitter | None = None,
+        *,
+        origin: Origin = EVERYTHING,
     ) -> None:
         self.plan = plan
         self.key = state_key(plan.source)
         self._competing = _competing(plan)
         if learned is None:
-            learned = Learned.nothing(plan.source.bandit, fitter)
+            learned = Learned.nothing(plan.source.bandit, fitter, origin)
             learned.actions.online.ensure(action.id for action in plan.catalog.actions)
             learned.contents.ensure(self._contents())
         self.learned = learned
-        self.positions = dict(positions)
 
     @property
     def state(self) -> HybridLearner:
@@ -121,47 +114,17 @@ class Learner:
             if content.id in wanted
         )
 
-    def warm(self, log: DecisionLog) -> int:
-        """Teach a fresh state what the log holds that the live models were not trained on.
-
-        Forests are not fitted; they are due afterwards where that was enough.
-        """
-        trained = [model.trained_through_ms for _, model in self.plan.source.models]
-        since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
+    def study(self, lessons: Iterable[Lesson]) -> int:
+        """Learn lessons in order, refits included; return how many taught something."""
         taught = 0
-        rows = _resolved_since(log, since)
-        if any(column.startswith(SEALED_COLUMN) for column in rows.columns):
-            inputs = {entry.name for _, model in self.plan.source.models for entry in model.inputs}
-            rows = log.sealer.open_columns(rows, inputs)
-        for row in rows.iter_rows(named=True):
-            named: dict[str, float | str | None] = {
-                name: row.get(SITUATION_PREFIX + name) for name in self.plan.features.names
-            }
-            about = row["placement"], row["action"], row["label"], row["content"]
-            taught += self.learn(self.row_of(named), *about)
+        for lesson in lessons:
+            taught += self.take(lesson)
+            self.state.refit_if_due()
         return taught
 
-    def knows(self, partition: int, position: str) -> bool:
-        """Whether what stands at a position of the ledger was learned."""
-        return ordinal(position) <= ordinal(self.positions.get(str(partition), START))
-
-    def reach(self, partition: int, position: str) -> None:
-        """Note how far a partition of the ledger was learned from; never further back."""
-        if not self.knows(partition, position):
-            self.positions[str(partition)] = position
-
-    def row_of(self, named: Mapping[str, float | str | None]) -> NDArray[np.float32]:
-        """Return named feature values as a row of this plan; what it does not have is missing."""
-        features = self.plan.features
-        values = np.full(len(features.names), np.nan, dtype=np.float32)
-        for position, name in enumerate(features.names):
-            value = named.get(name)
-            if isinstance(value, str):
-                categories = features.categories.get(name, ())
-                values[position] = categories.index(value) if value in categories else np.nan
-            elif isinstance(value, int | float):
-                values[position] = value
-        return values
+    def take(self, lesson: Lesson) -> bool:
+        """Learn one lesson; ``False`` where there is nothing to learn, see :meth:`learn`."""
+        return self.learn(lesson.row, lesson.placement, lesson.action, lesson.label, lesson.content)
 
 
 def _competing(plan: Plan) -> dict[PlacementId, frozenset[str]]:
@@ -171,19 +134,3 @@ def _competing(plan: Plan) -> dict[PlacementId, frozenset[str]]:
         for name, slot in plan.placements.items()
         if slot.content_arbitration is not None
     }
-
-
-def _resolved_since(log: DecisionLog, since: datetime) -> pl.DataFrame:
-    resolutions = (
-        log.scan(LogTable.RESOLUTIONS)
-        .filter(pl.col("kind").is_in(["rewarded", "expired"]))
-        .select("decision_id", "choice", "label", resolved_at="at")
-    )
-    return (
-        log.scan(LogTable.DECISIONS)
-        .filter(pl.col("at") > since)
-        .join(resolutions, on=["decision_id", "choice"])
-        .sort("resolved_at", "decision_id", "choice")
-        .tail(MAX_WARM_ROWS)
-        .collect()
-    )

@@ -31,6 +31,7 @@ from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.budgets import BudgetKeeper
 from nba.worker.choosing import ChoiceWatcher, Spread
+from nba.worker.claims import Claims
 from nba.worker.erasing import Eraser
 from nba.worker.fairness import FairnessCounter
 from nba.worker.metrics import WorkerMetrics
@@ -39,7 +40,7 @@ from nba.worker.profiling import DailyProfiles
 from nba.worker.publisher import Publisher
 from nba.worker.records import Records
 from nba.worker.rollout import RolloutRun, Stores
-from nba.worker.runner import MAX_BUFFERED_ROWS, Worker
+from nba.worker.runner import MAX_BUFFERED_ROWS, Share, Worker
 
 EXPIRE_SECONDS = 1.0
 FOLLOW_SECONDS = 0.1
@@ -96,6 +97,8 @@ class WorkerProcess:
         fitter: CorrectionFitter | None = None,
     ) -> None:
         settings = runtime.settings
+        self._share = Share(settings.worker_index, settings.worker_count)
+        self._claims = Claims(runtime.ledger)
         self._runtime = runtime
         self._stop = stop
         records = Records(runtime.ledger, runtime.repository)
@@ -117,6 +120,8 @@ class WorkerProcess:
             ),
             watchers=(self._budgets, self._fairness, self._choices),
             fitter=fitter,
+            share=self._share,
+            alone_with_log=self._claims.log,
         )
         self._publisher = Publisher(
             runtime.control,
@@ -137,29 +142,29 @@ class WorkerProcess:
         self._profiling: asyncio.Task[int | None] | None = None
 
     async def run(self) -> None:
-        """Work until told to stop; what is in memory is written before returning."""
-        await self._guarded(self._start)
-        snapshot_seconds = 2.0
-        if self._plan is not None:
-            snapshot_seconds = self._plan.source.bandit.snapshot_seconds
+        """Work until told to stop; what is in memory is written before returning.
+
+        Raises :class:`~nba.errors.ConflictError` where another worker has taken a partition over.
+        """
         settings = self._runtime.settings
         if settings.worker_metrics_port:
             self._metrics.serve(settings.host, settings.worker_metrics_port)
+        async with self._claims.on(self._share.partitions(settings.partitions), self._stop):
+            if not self._stop.is_set():
+                await self._work()
+
+    async def _work(self) -> None:
+        settings = self._runtime.settings
         chores = [
             _Chore(EXPIRE_SECONDS, self._worker.expire),
             _Chore(settings.flush_seconds, self._flush),
-            _Chore(snapshot_seconds, self._worker.publish_snapshot),
-            _Chore(FOLLOW_SECONDS, self._follow_current),
-            _Chore(PLAN_SECONDS, self._follow_models),
-            _Chore(PRUNE_SECONDS, self._prune),
-            _Chore(ERASE_SECONDS, self._worker.finish_erasures),
-            _Chore(PROFILE_SECONDS, self._profile),
-            _Chore(BUDGET_SECONDS, self._budgets.sweep),
-            _Chore(FAIRNESS_SECONDS, self._judge),
             _Chore(BANDIT_SECONDS, self._watch_bandit),
-            _Chore(BANDIT_SECONDS, self._worker.adopt_saved),
         ]
+        if self._share.is_first:
+            await self._guarded(self._start)
+            chores += self._chores_of_one()
         while not self._stop.is_set():
+            self._claims.check()
             done = 0
             if self._worker.buffered_rows <= MAX_BUFFERED_ROWS:
                 done = await self._guarded(self._step) or 0
@@ -175,9 +180,28 @@ class WorkerProcess:
             self._bringing.cancel()  # whoever publishes next goes on from there
         await self._guarded(self._step)
         await self._guarded(self._flush)
-        await self._guarded(self._worker.publish_snapshot)
+        if self._share.is_first:
+            await self._guarded(self._worker.teacher.publish_snapshot)
         if self._profiling is not None:
             await self._profiling
+
+    def _chores_of_one(self) -> list[_Chore]:
+        """Return what is done once, however many workers there are."""
+        snapshot_seconds = 2.0
+        if self._plan is not None:
+            snapshot_seconds = self._plan.source.bandit.snapshot_seconds
+        teacher = self._worker.teacher
+        return [
+            _Chore(snapshot_seconds, teacher.publish_snapshot),
+            _Chore(FOLLOW_SECONDS, self._follow_current),
+            _Chore(PLAN_SECONDS, self._follow_models),
+            _Chore(PRUNE_SECONDS, self._prune),
+            _Chore(ERASE_SECONDS, self._worker.finish_erasures),
+            _Chore(PROFILE_SECONDS, self._profile),
+            _Chore(BUDGET_SECONDS, self._budgets.sweep),
+            _Chore(FAIRNESS_SECONDS, self._judge),
+            _Chore(BANDIT_SECONDS, teacher.adopt_saved),
+        ]
 
     async def _guarded(self, work: Callable[[], Awaitable[int]]) -> int | None:
         """Do some work; what a store refused is said and tried again, as nothing was lost by it.
@@ -231,7 +255,7 @@ class WorkerProcess:
             self._refused = latest
             return False
         await asyncio.to_thread(self._publisher.follow, plan)
-        pointer = await self._worker.follow(plan, latest.id)
+        pointer = await self._worker.teacher.follow(plan, latest.id)
         self._plan, self._followed = plan, latest
         versions = dict(plan.source.model_versions)
         _logger.info("plan %s is live, models %s", pointer.version, versions)
@@ -314,7 +338,8 @@ class WorkerProcess:
     async def _watch_bandit(self) -> int:
         """Show what the bandit learns and how choices spread; return how many are broken."""
         spreads = self._choices.spreads()
-        self._metrics.learned(self._worker.learning, spreads)
+        learning = self._worker.teacher.learning if self._share.is_first else None
+        self._metrics.learned(learning, spreads)
         return sum(found.spread is Spread.BROKEN for found in spreads)
 
     async def _prune(self) -> int:

@@ -27,13 +27,13 @@ class Records:
     """Reads decision records, the outcomes reported for them, and their plans."""
 
     def __init__(self, ledger: LedgerStore, repository: PlanRepository) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._repository = repository
 
     async def load(self, decision_ids: Sequence[DecisionId]) -> Held:
         """Return the records that are held."""
         records: dict[str, DecisionRecord] = {}
-        packed = await self._ledger.records(decision_ids)
+        packed = await self.ledger.records(decision_ids)
         for decision_id, found in zip(decision_ids, packed, strict=True):
             if found is None:
                 continue
@@ -45,7 +45,7 @@ class Records:
 
     async def reported(self, decision_ids: Sequence[DecisionId]) -> list[OutcomeEntry]:
         """Return the outcomes reported for decisions, early ones included."""
-        found = await asyncio.gather(*[self._ledger.outcomes(name) for name in decision_ids])
+        found = await asyncio.gather(*[self.ledger.outcomes(name) for name in decision_ids])
         return [outcome for outcomes in found for outcome in outcomes]
 
     def plan_of(self, record: DecisionRecord) -> Plan:

@@ -6,12 +6,13 @@ the ledger holds beyond it is learned then, as after any restart.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from nba.bandits import CorrectionFitter, OnlineLogistic
 from nba.catalog.store import ControlStore
-from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
+from nba.decision.learned import LearnedStates, Origin, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
 from nba.domain.catalog import Action, Catalog
 from nba.domain.clock import Clock
@@ -20,7 +21,9 @@ from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.positions import position_at, writer_of
 from nba.worker.kinship import content_kin_of, kin_of
 from nba.worker.learning import Learner
+from nba.worker.lessons import Lessons
 from nba.worker.pointing import state_key
+from nba.worker.records import UNREADABLE, Records, leave_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,31 +35,52 @@ class Relearned:
     actions: tuple[str, ...]
 
 
-def rebuild(
+async def rebuild(
     control: ControlStore,
     log: DecisionLog,
     plan: Plan,
     *,
+    records: Records | None,
     partitions: int,
     clock: Clock,
     fitter: CorrectionFitter | None,
 ) -> Relearned:
-    """Teach a fresh bandit everything in the log that the live models were not trained on.
+    """Teach a fresh bandit everything there is that the live models were not trained on.
 
-    The same log gives the same state, to the byte.
+    It begins where the state that is kept began, and reaches that state to the byte if the plan is
+    the one it was learned under and nobody was erased since. Without ``records`` of the ledger it
+    learns what is in the log.
     """
-    learner = Learner(plan, None, {}, fitter)
-    positions = {
-        str(partition): position_at(log.position(LogTable.RESOLUTIONS, writer_of(partition)))
-        for partition in range(partitions)
-    }
-    learner.warm(log)
-    learner.state.refit_if_due()
+    key = state_key(plan.source)
+    origin = _origin(control, key, plan)
+    lessons = Lessons(plan)
+    if records is None:
+        until = {
+            partition: position_at(log.position(LogTable.RESOLUTIONS, writer_of(partition)))
+            for partition in range(partitions)
+        }
+        gathered = await lessons.all(log, None, origin=origin, until=until, most=None)
+    else:
+        gathered = await lessons.all(log, records, origin=origin, most=None)
+    learner = Learner(plan, fitter=fitter, origin=gathered.origin)
+    await asyncio.to_thread(learner.study, gathered.lessons)
     learner.start_new()
-    number = _writer(control, learner.key, clock).save(learner.key, learner.learned, positions)
+    positions = {str(partition): position for partition, position in gathered.until.items()}
+    number = _writer(control, key, clock).save(key, learner.learned, positions)
     return Relearned(
         snapshot=number, updates=learner.state.updates, actions=learner.state.online.actions
     )
+
+
+def _origin(control: ControlStore, key: str, plan: Plan) -> Origin | None:
+    kept = control.latest_snapshot(key)
+    if kept is None:
+        return None
+    try:
+        return LearnedStates(control).open(kept, plan.source.bandit)[0].origin
+    except UNREADABLE as error:
+        leave_out(f"snapshot {kept.sequence}", error)
+        return None
 
 
 def reset(

@@ -21,6 +21,8 @@ class Resolver:
 
     Parameters
     ----------
+    partitions
+        Whose choices it expires.
     clock
         Decides what is due.
     grace_ms
@@ -29,9 +31,16 @@ class Resolver:
     """
 
     def __init__(
-        self, ledger: LedgerStore, records: Records, *, clock: Clock, grace_ms: int
+        self,
+        ledger: LedgerStore,
+        records: Records,
+        *,
+        partitions: Collection[int],
+        clock: Clock,
+        grace_ms: int,
     ) -> None:
         self._ledger = ledger
+        self._partitions = partitions
         self._records = records
         self._clock = clock
         self._grace_ms = grace_ms
@@ -56,7 +65,7 @@ class Resolver:
         """
         before_ms = self._clock() - self._grace_ms
         found = await asyncio.gather(
-            *[self._ledger.due(p, before_ms, limit) for p in range(self._ledger.partitions)]
+            *[self._ledger.due(p, before_ms, limit) for p in self._partitions]
         )
         due = [member for members in found for member in members]
         if not due:

@@ -185,9 +185,11 @@ def outcome_row(entry: OutcomeEntry) -> dict[str, Any]:
     }
 
 
-def resolution_row(entry: ResolutionEntry) -> dict[str, Any]:
-    """Return the row of a resolution or correction."""
+def resolution_row(entry: ResolutionEntry, partition: int, position: int) -> dict[str, Any]:
+    """Return the row of a resolution or correction that stands at a position of the ledger."""
     return {
+        "partition": partition,
+        "position": position,
         "decision_id": entry.decision_id,
         "choice": entry.choice,
         "action": entry.action,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,16 +40,16 @@ class LogWriter:
     log
         Keeps for each table and partition how far it was written.
     partitions
-        Number of partitions of the ledger.
+        The partitions of the ledger whose entries it writes, and nobody else.
 
     """
 
-    def __init__(self, log: DecisionLog, partitions: int) -> None:
+    def __init__(self, log: DecisionLog, partitions: Collection[int]) -> None:
         self._log = log
         self._written = {
             (table, partition): log.position(table, writer_of(partition))
             for table in LogTable
-            for partition in range(partitions)
+            for partition in partitions
         }
         self._buffer = RowBuffer()
         self._appends: deque[_Append] = deque()

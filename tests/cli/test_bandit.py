@@ -27,7 +27,7 @@ def taught(tmp_path: Path) -> Shop:
         worker = Worker(
             shop.ledger, log, control, shop.repository, clock=shop.clock, expiry_grace_ms=1_000
         )
-        await worker.follow(plan)
+        await worker.teacher.follow(plan)
         for number in range(10):
             request = ask(f"c{number}", actions=("coat",))
             answer = json.loads(await shop.service().decide(request))
@@ -35,7 +35,7 @@ def taught(tmp_path: Path) -> Shop:
         while await worker.step():
             pass
         await worker.flush()
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
 
     asyncio.run(play())
     control.close()

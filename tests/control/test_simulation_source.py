@@ -30,13 +30,13 @@ def shop(tmp_path: Path) -> Shop:
             if n % 3 == 0 and answer["choices"][0]["action"] != "no_action":
                 await shop.report(answer["decision_id"], outcome_id=f"o{n}", value=7.0)
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await worker.step()
         shop.clock.advance(seconds=8 * 86_400)
         await worker.expire()
         await worker.step()
         await worker.flush()
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
 
     asyncio.run(trade())
     return shop

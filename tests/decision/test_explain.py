@@ -24,7 +24,7 @@ async def decided_records(shop: Shop, count: int):
     rng = np.random.default_rng(3)
     service = shop.service()
     worker = shop.worker()
-    await worker.follow(shop.plan)
+    await worker.teacher.follow(shop.plan)
     records = []
     for number in range(count):
         customer = f"c{rng.integers(60)}"
@@ -55,7 +55,7 @@ async def decided_records(shop: Shop, count: int):
         if number % 40 == 39:
             while await worker.step() or await worker.expire():
                 pass
-            await worker.publish_snapshot()
+            await worker.teacher.publish_snapshot()
             await shop.live()
     return records
 

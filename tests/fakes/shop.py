@@ -34,6 +34,7 @@ from nba.models import (
     PropensityModel,
     parse_lightgbm,
 )
+from nba.worker.lessons import Lesson, Lessons
 from nba.worker.publisher import Publisher
 from nba.worker.runner import Worker
 
@@ -402,6 +403,11 @@ class Shop:
             clock=self.clock,
             expiry_grace_ms=self.grace_ms,
         )
+
+    async def logged(self, plan: Plan | None = None) -> list[Lesson]:
+        """Return what there is to learn under a plan by the log alone."""
+        until = dict.fromkeys(range(self.ledger.partitions), "9999999999999-0")
+        return (await Lessons(plan or self.plan).all(self.log, None, until=until)).lessons
 
     async def live(self) -> Plan:
         """Return the plan replicas follow, with the bandit's snapshot, and decide under it."""

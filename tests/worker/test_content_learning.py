@@ -21,6 +21,7 @@ from nba.ledger.log import LogTable
 from nba.ledger.records import DecisionRecord
 from nba.measurement.timeline import logged_timeline
 from nba.worker.pointing import state_key
+from nba.worker.records import Records
 from nba.worker.relearning import rebuild
 from nba.worker.runner import Worker
 
@@ -68,10 +69,10 @@ async def play(
         while await worker.step():
             pass
         if number % 8 == 7:
-            await worker.publish_snapshot()
+            await worker.teacher.publish_snapshot()
             await shop.live()
     await worker.flush()
-    await worker.publish_snapshot()
+    await worker.teacher.publish_snapshot()
     await shop.live()
     return records
 
@@ -106,7 +107,7 @@ def test_what_clicks_for_some_customers_is_shown_to_them_more_often(shop: Shop) 
 
     async def run() -> list[DecisionRecord]:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         return await play(shop, worker, 0, ROUNDS)
 
     records = asyncio.run(run())
@@ -139,7 +140,7 @@ def test_what_clicks_for_some_customers_is_shown_to_them_more_often(shop: Shop) 
 def test_by_rules_nothing_is_learned_of_contents_and_they_take_turns(shop: Shop) -> None:
     async def run() -> list[DecisionRecord]:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         return await play(shop, worker, 0, 40, "web.rules")
 
     records = asyncio.run(run())
@@ -161,14 +162,14 @@ def test_a_restarted_worker_goes_on_as_one_that_never_stopped(tmp_path: Path) ->
     async def run(root: Path, *, restart: bool) -> bytes:
         shop = open_shop(root)
         worker = started(shop, fit_stump)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await play(shop, worker, 0, 90)
         if restart:
             worker = started(shop, fit_stump)
-            await worker.follow(shop.plan)
+            await worker.teacher.follow(shop.plan)
         await play(shop, worker, 90, 40)
-        assert worker.learning is not None
-        assert worker.learning.refits > 0
+        assert worker.teacher.learning is not None
+        assert worker.teacher.learning.refits > 0
         return latest(shop)
 
     never = asyncio.run(run(tmp_path / "never", restart=False))
@@ -178,11 +179,22 @@ def test_a_restarted_worker_goes_on_as_one_that_never_stopped(tmp_path: Path) ->
 def test_a_rebuild_from_the_log_learns_of_contents_what_was_learned_live(shop: Shop) -> None:
     async def run() -> None:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await play(shop, worker, 0, 60)
 
     asyncio.run(run())
     live = latest(shop)
     shop.clock.advance(seconds=DAY_MS / 1_000)
-    rebuild(shop.control, shop.log, shop.plan, partitions=1, clock=shop.clock, fitter=None)
+    records = Records(shop.ledger, shop.repository)
+    asyncio.run(
+        rebuild(
+            shop.control,
+            shop.log,
+            shop.plan,
+            records=records,
+            partitions=1,
+            clock=shop.clock,
+            fitter=None,
+        )
+    )
     assert latest(shop) == live

@@ -12,9 +12,10 @@ from shop import DAY_MS, NOW_MS, Shop, stump, write_project
 from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
-from nba.decision.learned import pack_learned
+from nba.decision.learned import Origin, pack_learned
 from nba.decision.project import load_project
 from nba.worker.learning import Learner
+from nba.worker.lessons import row_of
 from nba.worker.pointing import state_key
 from nba.worker.runner import Worker
 
@@ -45,8 +46,8 @@ def test_a_state_belongs_to_its_own_inputs_but_not_to_policies(shop: Shop, tmp_p
 
 
 def test_a_row_is_put_together_by_name(shop: Shop) -> None:
-    learner = Learner(shop.plan, None, {})
-    row = learner.row_of({"device": "mobile", "age": 30, "tier": "gold", "gone_since": 5.0})
+    learner = Learner(shop.plan)
+    row = row_of(learner.plan, {"device": "mobile", "age": 30, "tier": "gold", "gone_since": 5.0})
     names = list(shop.plan.features.names)
     assert row.dtype == np.float32
     assert row[names.index("age")] == 30.0
@@ -58,7 +59,7 @@ def test_a_row_is_put_together_by_name(shop: Shop) -> None:
 
 @pytest.mark.parametrize("value", [None, "platinum", ""])
 def test_a_value_the_plan_does_not_know_is_missing(shop: Shop, value: str | None) -> None:
-    row = Learner(shop.plan, None, {}).row_of({"tier": value, "age": None})
+    row = row_of(shop.plan, {"tier": value, "age": None})
     assert np.isnan(row).all()
 
 
@@ -68,16 +69,16 @@ def test_a_value_the_plan_does_not_know_is_missing(shop: Shop, value: str | None
 def test_what_the_plan_no_longer_has_teaches_nothing(
     shop: Shop, placement: str, action: str
 ) -> None:
-    learner = Learner(shop.plan, None, {})
-    assert not learner.learn(learner.row_of({"age": 30.0}), placement, action, 1.0)
+    learner = Learner(shop.plan)
+    assert not learner.learn(row_of(learner.plan, {"age": 30.0}), placement, action, 1.0)
     assert learner.state.updates == 0
-    assert learner.learn(learner.row_of({"age": 30.0}), "web.hero", "card", 1.0)
+    assert learner.learn(row_of(learner.plan, {"age": 30.0}), "web.hero", "card", 1.0)
     assert learner.state.updates == 1
 
 
 def test_a_placement_that_goes_by_rules_teaches_nothing(shop: Shop) -> None:
-    learner = Learner(shop.plan, None, {})
-    row = learner.row_of({"age": 30.0})
+    learner = Learner(shop.plan)
+    row = row_of(learner.plan, {"age": 30.0})
     before = learner.state.updates
     assert not learner.learn(row, "web.rules", "coat", 1.0)
     assert learner.state.updates == before
@@ -86,8 +87,8 @@ def test_a_placement_that_goes_by_rules_teaches_nothing(shop: Shop) -> None:
 
 def test_of_a_content_it_learns_what_that_changes_about_its_actions_own_logit(shop: Shop) -> None:
     """As the action was before the label was known, or the content would be told it twice."""
-    learner = Learner(shop.plan, None, {})
-    row = learner.row_of({"age": 30.0, "orders_30d": 1.0})
+    learner = Learner(shop.plan)
+    row = row_of(learner.plan, {"age": 30.0, "orders_30d": 1.0})
     z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
     expected = OnlineLogistic(shop.project.bandit)
     expected.ensure(["shirt.en.a", "shirt.en.b"])
@@ -100,13 +101,13 @@ def test_of_a_content_it_learns_what_that_changes_about_its_actions_own_logit(sh
 
 
 def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> None:
-    learner = Learner(shop.plan, None, {}, fit_stump)
+    learner = Learner(shop.plan, fitter=fit_stump)
     for number in range(100):
         age = 20.0 + (number * 7) % 41
-        row = learner.row_of({"age": age, "orders_30d": 0.0})
+        row = row_of(learner.plan, {"age": age, "orders_30d": 0.0})
         learner.learn(row, "web.hero", "shirt", float(age > 40.0))
     learner.state.refit()
-    row = learner.row_of({"age": 55.0, "orders_30d": 0.0})
+    row = row_of(learner.plan, {"age": 55.0, "orders_30d": 0.0})
     z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
     alone, _ = learner.state.online.predict("shirt", prior, z)
     corrected = float(learner.state.bind(["shirt"]).logits(np.array([prior]), z)[0])
@@ -132,15 +133,15 @@ def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> Non
 def test_of_a_content_that_nothing_is_chosen_against_it_learns_nothing(
     shop: Shop, placement: str, action: str, content: str | None
 ) -> None:
-    learner = Learner(shop.plan, None, {})
-    learner.learn(learner.row_of({"age": 30.0}), placement, action, 1.0, content)
+    learner = Learner(shop.plan)
+    learner.learn(row_of(learner.plan, {"age": 30.0}), placement, action, 1.0, content)
     assert learner.learned.contents.updates == 0
     assert learner.learned.contents.actions == ("shirt.en.a", "shirt.en.b")
 
 
 def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Path) -> None:
-    learner = Learner(shop.plan, None, {})
-    row = learner.row_of({"age": 30.0})
+    learner = Learner(shop.plan)
+    row = row_of(learner.plan, {"age": 30.0})
     for _ in range(50):
         learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
         learner.learn(row, "web.hero", "shirt", 0.0, "shirt.en.b")
@@ -151,7 +152,7 @@ def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Pa
     )
     wider = load_project(write_project(tmp_path / "wider", catalog=(second, third)))
     plan = shop.publisher.publish(wider, note="", author="test")
-    later = Learner(plan, learner.learned, {})
+    later = Learner(plan, learner.learned)
     assert later.start_new() == 1
     assert later.start_new() == 0
     contents = later.learned.contents
@@ -162,17 +163,6 @@ def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Pa
     assert moved[2] == pytest.approx((believed[0] + believed[1]) / 2)
     assert moved[0][0] > 0.0 > moved[1][0]
     assert contents.count("shirt.en.c") == 0.0
-
-
-def test_positions_only_go_forward(shop: Shop) -> None:
-    learner = Learner(shop.plan, None, {})
-    assert not learner.knows(3, "1-0")
-    learner.reach(3, "9-0")
-    learner.reach(3, "10-0")
-    learner.reach(3, "2-0")
-    assert learner.positions == {"3": "10-0"}
-    assert learner.knows(3, "10-0")
-    assert not learner.knows(3, "10-1")
 
 
 async def _three_days(shop: Shop, worker: Worker) -> None:
@@ -199,8 +189,8 @@ def test_a_fresh_state_is_taught_what_came_after_its_models(
 ) -> None:
     asyncio.run(_three_days(shop, shop.worker()))
     plan = shop.promote(stump(-2.0, 0.5, trained_through_ms=trained_through_ms))
-    learner = Learner(plan, None, {})
-    assert learner.warm(shop.log) == taught
+    learner = Learner(plan)
+    assert learner.study(asyncio.run(shop.logged(plan))) == taught
     assert learner.state.updates == taught
 
 
@@ -210,14 +200,14 @@ def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
 
     async def run() -> bytes:
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await _three_days(shop, worker)
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
         kept = shop.control.latest_snapshot(state_key(shop.plan.source))
         assert kept is not None
         return kept.state
 
     live = asyncio.run(run())
-    warmed = Learner(shop.plan, None, {})
-    assert warmed.warm(shop.log) == 3
+    warmed = Learner(shop.plan, origin=Origin(born=0))
+    assert warmed.study(asyncio.run(shop.logged())) == 3
     assert pack_learned(warmed.learned, 0) == live

@@ -50,8 +50,8 @@ class Flaky:
         return plain
 
 
-READS = {"entries", "records", "outcomes", "resolution", "due"}
-WRITES = {"resolve", "trim", "set_plan"}
+READS = {"entries", "settled", "records", "outcomes", "resolution", "due"}
+WRITES = {"resolve", "advance", "set_plan"}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ async def play(shop: Shop, worker: Any, *, customers: int = 6) -> list[str]:
         kind = ("click", "reject", "impression")[number % 3]
         await shop.report(decided[-1], kind, outcome_id=f"o{number}")
         shop.clock.advance(seconds=3_600)
-        for work in (worker.step, worker.expire, worker.flush, worker.publish_snapshot):
+        for work in (worker.step, worker.expire, worker.flush, worker.teacher.publish_snapshot):
             await tried(work)
     shop.clock.advance(seconds=3 * DAY_MS / 1_000)
     quiet = 0
@@ -85,7 +85,7 @@ async def play(shop: Shop, worker: Any, *, customers: int = 6) -> list[str]:
         before = await shop.ledger.entries(dict.fromkeys(range(4), START), 10_000)
         results = [
             await tried(work)
-            for work in (worker.step, worker.expire, worker.flush, worker.publish_snapshot)
+            for work in (worker.step, worker.expire, worker.flush, worker.teacher.publish_snapshot)
         ]
         after = await shop.ledger.entries(dict.fromkeys(range(4), START), 10_000)
         settled = before == after and not worker.buffered_rows and None not in results
@@ -114,13 +114,13 @@ def test_one_worker_survives_any_failures_of_its_stores(root: Path, seed: int, s
         worker = shop.worker(ledger, log)
         while True:
             try:
-                await worker.follow(shop.plan)
+                await worker.teacher.follow(shop.plan)
                 break
             except UnavailableError:
                 continue
         await play(shop, worker)
         steady = quiet.worker()
-        await steady.follow(quiet.plan)
+        await steady.teacher.follow(quiet.plan)
         await play(quiet, steady)
 
     asyncio.run(main())
@@ -151,7 +151,7 @@ def test_an_outcome_is_joined_although_the_store_failed_when_it_was_read(root: P
 
     async def main() -> None:
         worker = shop.worker(ledger)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         answer = await shop.service().decide(ask("anna", "web.hero", actions=("coat",)))
         decision_id = msgspec.json.decode(answer)["decision_id"]
         await shop.report(decision_id, "click")
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_is_left_out_and_holds_up_nothing(root: Path, caplog
 
     async def main() -> None:
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         lost = await shop.decide("lost")
         kept = await shop.decide("kept")
         shop.ledger._records[lost["decision_id"]] = b"\xc1 damaged"
@@ -221,16 +221,16 @@ def test_a_restarted_worker_goes_live_with_what_was_learned(root: Path):
 
     async def main() -> None:
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         answer = await shop.decide()
         await shop.report(answer["decision_id"], "convert")
         shop.clock.advance(seconds=9 * DAY_MS / 1_000)
         while await worker.step() or await worker.expire():
             pass
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
         before = (await shop.live()).version
         again = shop.worker()
-        await again.follow(shop.plan)
+        await again.teacher.follow(shop.plan)
         assert (await shop.live()).version == before
         assert (await shop.live()).updates == 1
 
@@ -242,13 +242,13 @@ def test_a_damaged_snapshot_is_left_out_and_the_log_teaches_anew(root: Path):
 
     async def main() -> None:
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await shop.decide()
         shop.clock.advance(seconds=9 * DAY_MS / 1_000)
         while await worker.step() or await worker.expire():
             pass
         await worker.flush()
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
         (sequence,) = shop.control._snapshots
         kept = shop.control._snapshots[sequence]
         shop.control._snapshots[sequence] = type(kept)(
@@ -260,7 +260,7 @@ def test_a_damaged_snapshot_is_left_out_and_the_log_teaches_anew(root: Path):
         )
         shop.clock.advance(seconds=1)
         again = shop.worker()
-        await again.follow(shop.plan)
+        await again.teacher.follow(shop.plan)
         assert (await shop.live()).updates == 1
 
     asyncio.run(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +16,10 @@ from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
 from nba.domain.ids import DecisionId
 from nba.errors import InputError, NotFoundError
 from nba.worker.learning import Learner
+from nba.worker.lessons import row_of
 from nba.worker.pointing import state_key
-from nba.worker.relearning import rebuild, reset
+from nba.worker.records import Records
+from nba.worker.relearning import Relearned, rebuild, reset
 from nba.worker.runner import Worker
 
 ROUNDS = 100
@@ -55,7 +56,7 @@ async def play(shop: Shop, worker: Worker, first: int, rounds: int) -> None:
         while await worker.step():
             pass
     await worker.flush()
-    await worker.publish_snapshot()
+    await worker.teacher.publish_snapshot()
 
 
 def latest(shop: Shop) -> tuple[HybridLearner, int]:
@@ -71,9 +72,15 @@ def contents_of(shop: Shop) -> OnlineLogistic:
     return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)[0].contents
 
 
-def relearned(shop: Shop) -> Any:
-    return rebuild(
-        shop.control, shop.log, shop.plan, partitions=1, clock=shop.clock, fitter=fit_stump
+async def relearned(shop: Shop) -> Relearned:
+    return await rebuild(
+        shop.control,
+        shop.log,
+        shop.plan,
+        records=Records(shop.ledger, shop.repository),
+        partitions=shop.ledger.partitions,
+        clock=shop.clock,
+        fitter=fit_stump,
     )
 
 
@@ -82,7 +89,7 @@ def test_forests_are_fitted_saved_once_and_decide(shop: Shop) -> None:
 
     async def run() -> None:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await play(shop, worker, 0, ROUNDS)
         await play(shop, worker, ROUNDS, 5)
 
@@ -110,13 +117,13 @@ def test_a_restarted_worker_knows_its_forests_and_what_they_were_fitted_to(shop:
     async def run(*, restart: bool) -> bytes:
         one = Shop(shop.project.root, partitions=1)
         worker = started(one)
-        await worker.follow(one.plan)
+        await worker.teacher.follow(one.plan)
         await play(one, worker, 0, ROUNDS)
         if restart:
             worker = started(one)
-            await worker.follow(one.plan)
+            await worker.teacher.follow(one.plan)
         await play(one, worker, ROUNDS, ROUNDS)
-        state = worker.learning
+        state = worker.teacher.learning
         assert state is not None
         return state.to_bytes()
 
@@ -128,24 +135,24 @@ def test_rebuilding_twice_gives_the_same_bytes_and_the_worker_goes_on_from_them(
 ) -> None:
     async def run() -> None:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await play(shop, worker, 0, ROUNDS)
-        taught = worker.learning
+        taught = worker.teacher.learning
         assert taught is not None
-        done = relearned(shop)
+        done = await relearned(shop)
         first, _ = latest(shop)
-        again = relearned(shop)
+        again = await relearned(shop)
         second, _ = latest(shop)
         assert first.to_bytes() == second.to_bytes()
         assert again.snapshot > done.snapshot
         assert done.updates == taught.updates
         assert first.online.to_bytes() == taught.online.to_bytes()
-        assert await worker.adopt_saved()
-        assert not await worker.adopt_saved()
+        assert await worker.teacher.adopt_saved()
+        assert not await worker.teacher.adopt_saved()
         assert (await shop.live()).snapshot == again.snapshot
         await play(shop, worker, ROUNDS, 3)
-        assert worker.learning is not None
-        assert worker.learning.updates > taught.updates
+        assert worker.teacher.learning is not None
+        assert worker.teacher.learning.updates > taught.updates
 
     asyncio.run(run())
 
@@ -153,20 +160,20 @@ def test_rebuilding_twice_gives_the_same_bytes_and_the_worker_goes_on_from_them(
 def test_what_was_not_in_the_log_yet_is_learned_after_a_rebuild(shop: Shop) -> None:
     async def run() -> None:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await play(shop, worker, 0, 3)
         answer = await shop.decide("late", actions=("coat",))
         await shop.report(answer["decision_id"], "click", outcome_id="late")
         while await worker.step():
             pass  # learned, and not yet written
-        learned = worker.learning.updates if worker.learning else 0
+        learned = worker.teacher.learning.updates if worker.teacher.learning else 0
         shop.clock.advance(seconds=60)
-        relearned(shop)
-        assert not await worker.publish_snapshot() or worker.learning is not None
+        await relearned(shop)
+        assert not await worker.teacher.publish_snapshot() or worker.teacher.learning is not None
         while await worker.step():
             pass
-        assert worker.learning is not None
-        assert worker.learning.updates == learned
+        assert worker.teacher.learning is not None
+        assert worker.teacher.learning.updates == learned
 
     asyncio.run(run())
 
@@ -174,7 +181,7 @@ def test_what_was_not_in_the_log_yet_is_learned_after_a_rebuild(shop: Shop) -> N
 def test_a_reset_forgets_what_is_named_and_nothing_else(shop: Shop) -> None:
     async def run() -> None:
         worker = started(shop)
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         await play(shop, worker, 0, ROUNDS)
         before, _ = latest(shop)
         assert before.online.count("coat") > 0
@@ -184,15 +191,15 @@ def test_a_reset_forgets_what_is_named_and_nothing_else(shop: Shop) -> None:
         after, _ = latest(shop)
         assert after.online.count("coat") == 0
         assert not after.forests
-        assert await worker.adopt_saved()
+        assert await worker.teacher.adopt_saved()
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_reset_of_an_action_forgets_its_contents_too(shop: Shop, *, warm: bool) -> None:
-    learner = Learner(shop.plan, None, {})
-    row = learner.row_of({"age": 30.0})
+    learner = Learner(shop.plan)
+    row = row_of(learner.plan, {"age": 30.0})
     for _ in range(20):
         learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
     writer = SnapshotWriter(shop.control, shop.clock)

@@ -137,7 +137,9 @@ def test_other_entries_keep_every_field() -> None:
     )
     buffer.add(
         LogTable.RESOLUTIONS,
-        resolution_row(ResolutionEntry("d1", 2, "card", "expired", 0.0, -0.25, NOW_MS, None)),
+        resolution_row(
+            ResolutionEntry("d1", 2, "card", "expired", 0.0, -0.25, NOW_MS, None), 3, 17
+        ),
     )
     event = EventEntry(
         customer_id=CustomerId("anna"),
@@ -156,7 +158,7 @@ def test_other_entries_keep_every_field() -> None:
         assert frame.schema == SCHEMAS[table]
     assert frames[LogTable.OUTCOMES].rows() == [("o1", "d1", 2, "click", NOW, later, None)]
     assert frames[LogTable.RESOLUTIONS].rows() == [
-        ("d1", 2, "card", "expired", 0.0, -0.25, NOW, None)
+        ("d1", 2, "card", "expired", 0.0, -0.25, NOW, None, 3, 17)
     ]
     (row,) = frames[LogTable.EVENTS].to_dicts()
     assert json.loads(row.pop("properties")) == event.properties

@@ -124,10 +124,10 @@ def test_what_still_waits_is_not_a_zero(shop: Shop) -> None:
         decision_id = await coat(shop)
         await shop.report(decision_id, "impression")
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         shop.clock.advance(seconds=DAY_MS / 1_000 - 1)
         await work(worker)
-        assert not await worker.publish_snapshot()
+        assert not await worker.teacher.publish_snapshot()
 
     asyncio.run(run())
     assert len(table(shop, LogTable.DECISIONS)) == 1
@@ -229,13 +229,13 @@ def test_an_erased_customer_leaves_the_log(shop: Shop) -> None:
 def test_the_ledger_keeps_what_the_bandit_has_not_saved(shop: Shop) -> None:
     async def run() -> tuple[int, int, int]:
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         for number in range(3):
             decision_id = await coat(shop, f"c{number}")
             await shop.report(decision_id, "click", outcome_id=f"o{number}")
         await work(worker)
         everything = await _held(shop)
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
         unflushed = await _held(shop)
         await worker.flush()
         return everything, unflushed, await _held(shop)
@@ -252,17 +252,17 @@ async def _held(shop: Shop) -> int:
 def test_promoting_a_model_teaches_a_fresh_bandit_what_the_log_holds(shop: Shop) -> None:
     async def run() -> None:
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         for number in range(3):
             decision_id = await coat(shop, f"c{number}")
             await shop.report(decision_id, "click", outcome_id=f"o{number}")
             shop.clock.advance(seconds=DAY_MS / 1_000 / 4)
         await work(worker)
-        await worker.publish_snapshot()
+        await worker.teacher.publish_snapshot()
         assert (await shop.live()).updates == 3
         before = shop.plan.digest
         plan = shop.promote(stump(-2.0, 0.5, trained_through_ms=NOW_MS))
-        pointer = await worker.follow(plan)
+        pointer = await worker.teacher.follow(plan)
         live = await shop.live()
         assert live.digest == plan.digest != before
         assert live.version == pointer.version
@@ -326,7 +326,7 @@ def test_what_was_half_written_before_the_first_snapshot_is_learned(
         await shop.report(decision_id, "click")
         log = _FailingLog(shop.log, _Failing(appends))  # type: ignore[arg-type]
         first = shop.worker(log=log)  # type: ignore[arg-type]
-        await first.follow(shop.plan)
+        await first.teacher.follow(shop.plan)
         while await first.step():
             pass
         if appends < 4:
@@ -335,9 +335,9 @@ def test_what_was_half_written_before_the_first_snapshot_is_learned(
         else:
             await first.flush()
         second = shop.worker()
-        await second.follow(shop.plan)
+        await second.teacher.follow(shop.plan)
         await work(second)
-        await second.publish_snapshot()
+        await second.teacher.publish_snapshot()
         return (await shop.live()).updates
 
     assert asyncio.run(run()) == 1
@@ -386,11 +386,11 @@ class _Run:
 
     async def _started(self) -> None:
         self.worker = self.shop.worker()
-        await self.worker.follow(self.shop.plan)
+        await self.worker.teacher.follow(self.shop.plan)
 
     async def _settled(self) -> None:
         await work(self.worker)
-        await self.worker.publish_snapshot()
+        await self.worker.teacher.publish_snapshot()
 
     async def _do(self, name: str, number: int) -> None:
         shop = self.shop
@@ -410,6 +410,8 @@ class _Run:
             shop.clock.advance(seconds=number * 3_600)
         elif name == "crash":
             await self._crash(number)
+        elif name == "publish_snapshot":
+            await self.worker.teacher.publish_snapshot()
         else:
             await getattr(self.worker, name)()
 
@@ -430,7 +432,7 @@ class _Run:
                 _FailingLedger(shop.ledger, failing),  # type: ignore[arg-type]
                 _FailingLog(shop.log, failing),  # type: ignore[arg-type]
             )
-            await worker.follow(shop.plan)
+            await worker.teacher.follow(shop.plan)
             await worker.step()
             await worker.flush()
         except UnavailableError:
@@ -500,15 +502,15 @@ def test_what_another_system_took_is_joined_logged_and_learned_as_what_happened(
     async def run() -> dict[str, Any]:
         await shop.put("anna", age=44.0)
         worker = shop.worker()
-        await worker.follow(shop.plan)
+        await worker.teacher.follow(shop.plan)
         answer = json.loads(await shop.service().decide(in_shadow(coat, rules)))
         for choice, outcome_id in ((0, "o1"), (0, "o1"), (1, "o2")):
             await shop.report(answer["decision_id"], outcome_id=outcome_id, choice=choice)
         await work(worker)
-        assert worker.learning is not None
+        assert worker.teacher.learning is not None
         # One lesson of the hero; in a placement that goes by rules there is nothing to learn.
-        assert worker.learning.updates == 1
-        coats = worker.learning.bind(("coat",))
+        assert worker.teacher.learning.updates == 1
+        coats = worker.teacher.learning.bind(("coat",))
         assert coats.logits(np.zeros(1), np.array([44.0, 0.0]))[0] > 0.0
         return answer
 

@@ -70,7 +70,7 @@ async def lived(shop: Shop) -> str:
     decision_id: str = (await shop.decide(terms=("product:fashion",)))["decision_id"]
     await shop.report(decision_id, "click")
     worker = shop.worker()
-    await worker.follow(shop.plan)
+    await worker.teacher.follow(shop.plan)
     while await worker.step():
         pass
     await worker.flush()
@@ -157,8 +157,8 @@ def test_what_a_live_model_may_see_is_opened_to_warm_the_bandit(
         await worker.flush()
 
     asyncio.run(run())
-    assert Watching(shop.plan, None, {}).warm(log) == 1
-    assert Watching(shop.promote(stump(-2.0, 0.5)), None, {}).warm(log) == 1
+    for plan in (shop.plan, shop.promote(stump(-2.0, 0.5))):
+        assert Watching(plan).study(asyncio.run(shop.logged(plan))) == 1
     assert math.isnan(seen[0]["age"])
     assert seen[1]["age"] == 44.0
 

@@ -87,7 +87,7 @@ class Reader:
 
     def restart(self) -> None:
         """Start as a process does that knows nothing but the log."""
-        self.writer = LogWriter(self._log, 2)
+        self.writer = LogWriter(self._log, range(2))
         self._positions = {0: START, 1: START}
         for item in self.ledger:
             self._take(*item)
@@ -140,10 +140,10 @@ def test_every_row_is_in_the_log_once_whatever_fails_and_whenever_it_starts_anew
 @pytest.mark.parametrize("kind", ["memory", "delta"])
 def test_progress_is_kept_for_each_table_and_partition(kind: str, tmp_path: Path):
     log = MemoryLog() if kind == "memory" else DeltaLog(str(tmp_path))
-    writer = LogWriter(log, 2)
+    writer = LogWriter(log, range(2))
     writer.add(LogTable.OUTCOMES, outcome("a"))
     assert asyncio.run(writer.flush({0: "7-0", 1: START})) == 1
-    again = LogWriter(log, 2)
+    again = LogWriter(log, range(2))
     assert again.written(LogTable.OUTCOMES, 0) == "7-0"
     assert again.written(LogTable.OUTCOMES, 1) == START
     assert again.written(LogTable.RESOLUTIONS, 0) == START
@@ -154,7 +154,7 @@ def test_progress_is_kept_for_each_table_and_partition(kind: str, tmp_path: Path
 
 def test_nothing_to_write_is_no_append():
     log = Faltering(MemoryLog(), ["fails"])
-    assert asyncio.run(LogWriter(log, 2).flush({0: "7-0", 1: START})) == 0
+    assert asyncio.run(LogWriter(log, range(2)).flush({0: "7-0", 1: START})) == 0
 
 
 @given(st.integers(0, 2**42), st.integers(0, 2**20 - 1))

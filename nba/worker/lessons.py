@@ -1,0 +1,277 @@
+"""What there is to learn, in the one order in which everybody learns it.
+
+A resolved choice is found in the ledger while not all are past it, and in the log for good. The
+order is that of the ledger: by position, then by partition. So a state that was learned live, by
+however many workers, is reached again from the log; what was imported, and never was in the
+ledger, comes first, by when it resolved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nba.decision.answer import said_choices
+from nba.decision.learned import Origin
+from nba.decision.plan import Plan
+from nba.decision.recording import named_features, recorded_features
+from nba.domain.ids import DecisionId, decided_at_ms
+from nba.domain.outcome import ResolutionKind
+from nba.ledger.log import DecisionLog, LogTable
+from nba.ledger.positions import NOWHERE, START, ordinal
+from nba.ledger.records import ResolutionEntry, unpack
+from nba.ledger.sealing import SEALED_COLUMN
+from nba.ledger.store import EntryType, LedgerEntry, LedgerStore
+from nba.worker.records import UNREADABLE, Records, leave_out
+from nba.worker.rows import SITUATION_PREFIX
+
+MAX_LESSONS = 50_000
+"""Latest ones that a fresh state learns from."""
+
+_READ_AT_ONCE = 5_000
+_TAUGHT_BY = (ResolutionKind.REWARDED, ResolutionKind.EXPIRED)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class Place(NamedTuple):
+    """Where a lesson stands in the order of learning.
+
+    ``position`` is the ordinal of its position in the ledger, :data:`NOWHERE` and then by time
+    where it never was there.
+    """
+
+    position: int
+    partition: int
+    at_us: int
+    decision_id: str
+    choice: int
+
+    def is_within(
+        self, origin: Origin, after: Mapping[int, str] | None, until: Mapping[int, str]
+    ) -> bool:
+        """Whether it is not before where a state began, and between positions of its partition."""
+        if self.position == NOWHERE:
+            return after is None and origin.position == NOWHERE and self.at_us >= origin.at_us
+        begin = NOWHERE if after is None else ordinal(after[self.partition])
+        end = ordinal(until[self.partition])
+        return origin.position <= self.position and begin < self.position <= end
+
+    def as_origin(self, born: int) -> Origin:
+        """Return the origin of a state that learns from here on."""
+        at_us = self.at_us if self.position == NOWHERE else 0
+        return Origin(born=born, position=self.position, at_us=at_us)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """One resolved choice: ``row`` is what the decision looked at, in the learning plan's order."""
+
+    place: Place
+    row: NDArray[np.float32]
+    placement: str
+    action: str
+    label: float
+    content: str | None
+
+    @property
+    def decided_ms(self) -> int:
+        """When the decision was made, in milliseconds since the epoch."""
+        return decided_at_ms(DecisionId(self.place.decision_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Lessons in order; ``until`` is how far they come in each partition of the ledger."""
+
+    lessons: list[Lesson]
+    origin: Origin
+    until: dict[int, str]
+
+
+class Lessons:
+    """Reads lessons for a plan from the ledger and the log.
+
+    Parameters
+    ----------
+    plan
+        Whose features, and whose models' training says how far back there is anything to learn.
+
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        trained = [model.trained_through_ms for _, model in plan.source.models]
+        self._since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
+
+    async def of_entries(self, entries: Iterable[LedgerEntry], records: Records) -> list[Lesson]:
+        """Return the lessons in entries that hold resolutions, in their order."""
+        resolved: list[tuple[LedgerEntry, ResolutionEntry]] = []
+        for entry in entries:
+            try:
+                resolution = unpack(entry.body, ResolutionEntry)
+            except UNREADABLE as error:
+                leave_out(f"entry {entry.position} of partition {entry.partition}", error)
+                continue
+            if resolution.kind in _TAUGHT_BY:
+                resolved.append((entry, resolution))
+        ids = dict.fromkeys(DecisionId(resolution.decision_id) for _, resolution in resolved)
+        held = await records.load(list(ids))
+        lessons = []
+        for entry, resolution in resolved:
+            record = held.get(resolution.decision_id)
+            if record is None:
+                continue
+            try:
+                plan = records.plan_of(record)
+            except UNREADABLE as error:
+                leave_out(f"decision {record.decision_id}", error)
+                continue
+            row = recorded_features(record)
+            if plan.digest != self._plan.digest:
+                row = row_of(self._plan, named_features(plan.features, row))
+            choice = said_choices(record.answer)[resolution.choice]
+            about = (resolution.at_ms * 1_000, resolution.decision_id, resolution.choice)
+            place = Place(ordinal(entry.position), entry.partition, *about)
+            said = choice["placement"], choice["action"], resolution.label, choice["content"]
+            lessons.append(Lesson(place, row, *said))
+        return lessons
+
+    async def all(
+        self,
+        log: DecisionLog,
+        records: Records | None,
+        *,
+        origin: Origin | None = None,
+        after: Mapping[int, str] | None = None,
+        until: Mapping[int, str] | None = None,
+        most: int | None = MAX_LESSONS,
+    ) -> Gathered:
+        """Return every lesson there is, or the latest ``most``.
+
+        They begin where a state began that had this ``origin``, without one after the data that
+        the models were trained on. Of each partition of the ledger they are what stands ``after``
+        a position and up to ``until``, now where that is not given. Without the ledger's
+        ``records`` they are what the log has up to ``until``.
+        """
+        found: list[Lesson] = []
+        limits = dict(until or {})
+        if records is not None:
+            # The ledger first: what leaves it meanwhile is in the log by then.
+            entries, settled = await _entries(records.ledger)
+            found = await self.of_entries(entries, records)
+            limits = limits or dict.fromkeys(range(records.ledger.partitions), settled)
+        begun = origin or Origin(born=max(map(ordinal, limits.values()), default=0))
+        first = begun.position
+        if after is not None:
+            first = max(first, min((ordinal(at) for at in after.values()), default=NOWHERE))
+        logged = await asyncio.to_thread(lambda: list(self._logged(log, begun.born, first, most)))
+        there = {lesson.place for lesson in logged}
+        since_ms = self._since.timestamp() * 1_000
+        beside = [
+            lesson
+            for lesson in found
+            if lesson.place not in there
+            and (begun.born < lesson.place.position or lesson.decided_ms > since_ms)
+        ]
+        lessons = [
+            lesson
+            for lesson in heapq.merge(logged, beside, key=_placed)
+            if lesson.place.is_within(begun, after, limits)
+        ]
+        if most is not None and len(lessons) > most:
+            lessons = lessons[-most:]
+            if origin is None:
+                begun = lessons[0].place.as_origin(begun.born)
+        return Gathered(lessons, begun, limits)
+
+    def _logged(
+        self, log: DecisionLog, born: int, first: int, most: int | None
+    ) -> Iterator[Lesson]:
+        """Iterate over what the log has from a position on, in order, or the latest of it."""
+        rows = _resolved(log, self._since, born, first)
+        if most is not None:
+            rows = rows.tail(most + 1)  # one more tells that there is more
+        if any(column.startswith(SEALED_COLUMN) for column in rows.columns):
+            models = self._plan.source.models
+            rows = log.sealer.open_columns(
+                rows, {entry.name for _, model in models for entry in model.inputs}
+            )
+        for row in rows.iter_rows(named=True):
+            named: dict[str, float | str | None] = {
+                name: row.get(SITUATION_PREFIX + name) for name in self._plan.features.names
+            }
+            about = _micros(row["resolved_at"]), row["decision_id"], row["choice"]
+            yield Lesson(
+                Place(row["position"], row["partition"], *about),
+                row_of(self._plan, named),
+                row["placement"],
+                row["action"],
+                row["label"],
+                row["content"],
+            )
+
+
+def row_of(plan: Plan, named: Mapping[str, float | str | None]) -> NDArray[np.float32]:
+    """Return named feature values as a row of a plan; what it does not have is missing."""
+    features = plan.features
+    values = np.full(len(features.names), np.nan, dtype=np.float32)
+    for position, name in enumerate(features.names):
+        value = named.get(name)
+        if isinstance(value, str):
+            categories = features.categories.get(name, ())
+            values[position] = categories.index(value) if value in categories else np.nan
+        elif isinstance(value, int | float):
+            values[position] = value
+    return values
+
+
+async def _entries(ledger: LedgerStore) -> tuple[list[LedgerEntry], str]:
+    """Return every resolution that the ledger holds, and up to where they are all there are."""
+    positions = dict.fromkeys(range(ledger.partitions), START)
+    found: list[LedgerEntry] = []
+    while True:
+        settled = await ledger.settled(positions, EntryType.RESOLUTION, _READ_AT_ONCE)
+        found += settled.entries
+        if settled.complete:
+            return found, settled.until
+        positions = dict.fromkeys(positions, settled.until)
+
+
+def _placed(lesson: Lesson) -> Place:
+    return lesson.place
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _resolved(log: DecisionLog, since: datetime, born: int, first: int) -> pl.DataFrame:
+    """Return choices decided after training or resolved since a state began, from a position on."""
+    resolutions = (
+        log.scan(LogTable.RESOLUTIONS)
+        .filter(pl.col("kind").is_in([kind.value for kind in _TAUGHT_BY]))
+        .select(
+            "decision_id",
+            "choice",
+            "label",
+            pl.col("position").fill_null(NOWHERE),
+            pl.col("partition").fill_null(0),
+            resolved_at="at",
+        )
+        .filter(pl.col("position") >= first)
+    )
+    return (
+        log.scan(LogTable.DECISIONS)
+        .join(resolutions, on=["decision_id", "choice"])
+        .filter((pl.col("at") > since) | (pl.col("position") > born))
+        .sort("position", "partition", "resolved_at", "decision_id", "choice")
+        .collect()
+    )

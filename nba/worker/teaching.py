@@ -1,0 +1,201 @@
+"""Teaching the bandit: one process does, from what all workers joined, in the order of the ledger.
+
+Whoever joined a resolution, and in which turn, makes no difference to what is learned: the teacher
+reads the resolutions of all partitions in one order, as far as nothing can come between them any
+more. So many workers reach the state that one would, to the byte, and it can be learned again from
+the log. Learning one takes microseconds, where joining and writing it takes a hundred times that,
+so it is the latter that is shared out.
+
+It may be killed anywhere: a snapshot says how far in the ledger it has learned, and nothing beyond
+is forgotten there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from nba.bandits import CorrectionFitter, HybridLearner
+from nba.catalog.store import ControlStore, Snapshot
+from nba.decision.learned import LearnedStates, SnapshotWriter
+from nba.decision.plan import Plan
+from nba.decision.plans import PlanPointer
+from nba.domain.clock import Clock
+from nba.ledger.log import DecisionLog
+from nba.ledger.positions import START, ordinal
+from nba.ledger.store import EntryType, LedgerStore, Reader
+from nba.worker.learning import Learner
+from nba.worker.lessons import Lessons
+from nba.worker.pointing import Pointing
+from nba.worker.records import UNREADABLE, Records, leave_out
+
+BATCH = 500
+"""Entries of a partition looked at at a time."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Teacher:
+    """Learns from every resolution in the ledger, and publishes what is known as snapshots.
+
+    Parameters
+    ----------
+    ledger, log, control
+        The stores.
+    records
+        What resolved decisions looked at.
+    fitter
+        Fits the bandit's forests; ``None`` does without.
+
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerStore,
+        log: DecisionLog,
+        control: ControlStore,
+        records: Records,
+        *,
+        clock: Clock,
+        fitter: CorrectionFitter | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._log = log
+        self._control = control
+        self._records = records
+        self._fitter = fitter
+        self._pointing = Pointing(ledger, control)
+        self._publication = 0
+        self._states = LearnedStates(control, fitter)
+        self._snapshots = SnapshotWriter(control, clock)
+        self._learner: Learner | None = None
+        self._positions = dict.fromkeys(range(ledger.partitions), START)
+        self._saved = dict(self._positions)
+        self._advanced = dict(self._positions)
+        self._taught = 0
+        self._changed = False
+        self._snapshot = 0
+
+    @property
+    def learning(self) -> HybridLearner | None:
+        """What the bandit knows now; ``None`` before a plan is followed."""
+        return None if self._learner is None else self._learner.state
+
+    async def follow(self, plan: Plan, publication: int = 0) -> PlanPointer:
+        """Teach under a plan from now on; return the pointer replicas should follow.
+
+        They are pointed there unless something later than ``publication`` was published, which is
+        to be followed next. A plan with models that nothing was learned about yet is live at once
+        and believes them; what is known beyond them follows as its first snapshot.
+        """
+        self._publication = publication
+        current = self._learner
+        fresh = Learner(plan, fitter=self._fitter)
+        if current is not None and current.key == fresh.key:
+            self._learner = Learner(plan, current.learned)
+        else:
+            self._learner = await self._opened(fresh)
+        self._changed |= bool(self._learner.start_new())
+        if not await self.publish_snapshot():
+            await self._point(plan, self._snapshot)
+        return PlanPointer(plan.digest, self._snapshot, publication)
+
+    async def adopt_saved(self) -> bool:
+        """Go on from a snapshot that somebody else saved, such as one rebuilt from the log."""
+        learner = self._learner
+        if learner is None:
+            return False
+        latest = await asyncio.to_thread(self._control.latest_snapshot, learner.key)
+        if latest is None or latest.sequence <= self._snapshots.sequence:
+            return False
+        self._learner = await self._opened(Learner(learner.plan, fitter=self._fitter))
+        await self._point(learner.plan, self._snapshot)
+        _logger.info("bandit snapshot %d was saved by somebody else and is adopted", self._snapshot)
+        return True
+
+    async def step(self) -> int:
+        """Learn what is new in the ledger once; return how much there was, or is still to come."""
+        settled = await self._ledger.settled(self._positions, EntryType.RESOLUTION, BATCH)
+        learner = self._learner
+        if learner is not None:
+            lessons = await Lessons(learner.plan).of_entries(settled.entries, self._records)
+            for lesson in lessons:
+                learner.take(lesson)
+                if learner.state.refit_due:
+                    await asyncio.to_thread(learner.state.refit)
+        for partition, position in self._positions.items():
+            self._positions[partition] = max(position, settled.until, key=ordinal)
+        return len(settled.entries) + settled.waiting
+
+    async def publish_snapshot(self) -> bool:
+        """Publish what the bandit learned since the last snapshot, if anything.
+
+        Where somebody else saved a later one meanwhile, learning goes on from that one.
+        """
+        learner = self._learner
+        if learner is None or (learner.state.updates == self._taught and not self._changed):
+            return False
+        if await self.adopt_saved():
+            return True
+        updates, positions = learner.state.updates, dict(self._positions)
+        named = {str(partition): position for partition, position in positions.items()}
+        sequence = await asyncio.to_thread(
+            self._snapshots.save, learner.key, learner.learned, named
+        )
+        await self._point(learner.plan, sequence)
+        self._snapshot, self._taught, self._saved = sequence, updates, positions
+        self._changed = False
+        return True
+
+    async def advance(self) -> None:
+        """Let the ledger forget what is learned and saved."""
+        learner = self._learner
+        unsaved = learner is not None and learner.state.updates != self._taught
+        for partition, position in (self._saved if unsaved else self._positions).items():
+            if ordinal(position) > ordinal(self._advanced[partition]):
+                await self._ledger.advance(partition, Reader.BANDIT, position)
+                self._advanced[partition] = position
+
+    async def _opened(self, fresh: Learner) -> Learner:
+        kept = await asyncio.to_thread(self._control.latest_snapshot, fresh.key)
+        # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
+        self._learner, self._snapshot, self._taught = None, 0, 0
+        if kept is not None:
+            self._snapshots.pass_by(kept)
+            try:
+                return await self._continued(fresh, kept)
+            except UNREADABLE as error:
+                leave_out(f"snapshot {kept.sequence}", error)
+        await self._point(fresh.plan, 0)
+        return await self._begun(fresh)
+
+    async def _continued(self, fresh: Learner, kept: Snapshot) -> Learner:
+        """Go on from a snapshot: learn what came after it, and remember what came before."""
+        learned, forests = self._states.open(kept, fresh.plan.source.bandit)
+        came = {p: kept.positions.get(str(p), START) for p in self._positions}
+        lessons = Lessons(fresh.plan)
+        stores = self._log, self._records
+        if self._fitter is not None and fresh.plan.source.bandit.forests:
+            before = await lessons.all(*stores, origin=learned.origin, until=came)
+            await asyncio.to_thread(fresh.study, before.lessons)
+            learned.actions.remember(fresh.state)
+        since = await lessons.all(*stores, origin=learned.origin, after=came, most=None)
+        learner = Learner(fresh.plan, learned)
+        self._snapshot, self._taught = kept.sequence, learned.updates
+        self._snapshots.continue_from(kept, learned, forests)
+        await asyncio.to_thread(learner.study, since.lessons)
+        self._positions, self._saved = dict(since.until), came
+        return learner
+
+    async def _begun(self, fresh: Learner) -> Learner:
+        """Begin anew, with what ledger and log have that the models were not trained on."""
+        plan = fresh.plan
+        gathered = await Lessons(plan).all(self._log, self._records)
+        learner = Learner(plan, fitter=self._fitter, origin=gathered.origin)
+        taught = await asyncio.to_thread(learner.study, gathered.lessons)
+        _logger.info("bandit state %s taught %d resolutions", learner.key, taught)
+        self._positions = dict(gathered.until)
+        return learner
+
+    async def _point(self, plan: Plan, snapshot: int) -> None:
+        await self._pointing.at(PlanPointer(plan.digest, snapshot, self._publication))
