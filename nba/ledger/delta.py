@@ -17,7 +17,7 @@ from deltalake.exceptions import DeltaError
 from nba.domain.customer import ALIAS_SOURCE
 from nba.errors import UnavailableError
 from nba.ledger.erasure import Searched
-from nba.ledger.log import SCHEMAS, LogTable, of_customer
+from nba.ledger.log import SCHEMAS, LogTable, is_behind, of_customer
 from nba.ledger.sealing import Sealer
 
 _COMPACT_EVERY = 50
@@ -69,22 +69,36 @@ class DeltaLog:
         return self._sealer
 
     def append(
-        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
+        self,
+        table: LogTable,
+        rows: pl.DataFrame,
+        *,
+        positions: Mapping[str, int] | None = None,
+        since: Mapping[str, int] | None = None,
     ) -> bool:
         """Append rows in one commit; see the port."""
         positions = positions or {}
-        if positions and all(self.position(table, w) >= at for w, at in positions.items()):
+        delta = self._open(table)
+        reached = {writer: _reached(delta, writer) for writer in positions}
+        if not is_behind(reached, positions, since):
             return False
         with _answering():
-            self._write(table, rows, positions)
+            # Written to the table as it was read: who commits for a writer meanwhile is found out.
+            self._write(delta or self._uri(table), table, rows, positions)
             self._compact_now_and_then(table)
         return True
 
-    def _write(self, table: LogTable, rows: pl.DataFrame, positions: Mapping[str, int]) -> None:
+    def _write(
+        self,
+        target: DeltaTable | str,
+        table: LogTable,
+        rows: pl.DataFrame,
+        positions: Mapping[str, int],
+    ) -> None:
         typed = rows.cast({name: kind for name, kind in SCHEMAS[table].items() if name in rows})
         transactions = [Transaction(app_id=w, version=at) for w, at in positions.items()]
         write_deltalake(
-            self._uri(table),
+            target,
             typed.to_arrow(),
             mode="append",
             schema_mode="merge",
@@ -98,11 +112,7 @@ class DeltaLog:
 
     def position(self, table: LogTable, writer: str) -> int:
         """Return how far a writer has come."""
-        delta = self._open(table)
-        if delta is None:
-            return -1
-        version = delta.transaction_version(writer)
-        return -1 if version is None else int(version)
+        return _reached(self._open(table), writer)
 
     def scan(self, table: LogTable) -> pl.LazyFrame:
         """Return a table lazily."""
@@ -175,6 +185,11 @@ class DeltaLog:
         delta = DeltaTable(self._uri(table), storage_options=self._options)
         delta.optimize.compact()
         delta.create_checkpoint()
+
+
+def _reached(delta: DeltaTable | None, writer: str) -> int:
+    version = None if delta is None else delta.transaction_version(writer)
+    return -1 if version is None else int(version)
 
 
 @contextmanager

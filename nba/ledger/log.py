@@ -9,6 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from nba.domain.customer import ALIAS_SOURCE
+from nba.errors import ConflictError
 from nba.ledger.erasure import Searched
 from nba.ledger.sealing import Sealer
 
@@ -144,6 +145,21 @@ In ``attributes`` and ``properties``, which are JSON, a sensitive value is seale
 """
 
 
+def is_behind(
+    reached: Mapping[str, int], positions: Mapping[str, int], since: Mapping[str, int] | None
+) -> bool:
+    """Say whether there is anything to append; see :meth:`DecisionLog.append`.
+
+    ``reached`` is how far each writer of ``positions`` has come in the table.
+    """
+    if positions and all(reached[writer] >= at for writer, at in positions.items()):
+        return False
+    for writer, at in (since or {}).items():
+        if reached[writer] != at:
+            raise ConflictError(f"{writer} was written to the log by another process meanwhile")
+    return True
+
+
 def of_customer(table: LogTable, customer_id: str, decision_ids: Collection[str]) -> pl.Expr:
     """Return what is true of the rows that are about a customer or one of their decisions."""
     schema = SCHEMAS[table]
@@ -166,12 +182,19 @@ class DecisionLog(Protocol):
         ...
 
     def append(
-        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
+        self,
+        table: LogTable,
+        rows: pl.DataFrame,
+        *,
+        positions: Mapping[str, int] | None = None,
+        since: Mapping[str, int] | None = None,
     ) -> bool:
         """Append rows in one commit.
 
         ``positions`` makes it idempotent: for each named writer, how far it has come. Where every
-        writer had come that far before, nothing is written and ``False`` is returned.
+        writer had come that far before, nothing is written and ``False`` is returned. Otherwise
+        each must be where ``since`` says, if it is given: :class:`~nba.errors.ConflictError` where
+        somebody else wrote on under its name, even in this very moment.
         """
         ...
 

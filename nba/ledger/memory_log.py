@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from nba.ledger.erasure import Searched
-from nba.ledger.log import SCHEMAS, LogTable, of_customer
+from nba.ledger.log import SCHEMAS, LogTable, is_behind, of_customer
 from nba.ledger.sealing import KEY_BYTES, Sealer
 
 
@@ -24,11 +24,17 @@ class MemoryLog:
         self._positions: dict[tuple[LogTable, str], int] = {}
 
     def append(
-        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
+        self,
+        table: LogTable,
+        rows: pl.DataFrame,
+        *,
+        positions: Mapping[str, int] | None = None,
+        since: Mapping[str, int] | None = None,
     ) -> bool:
         """Append rows; see the port."""
         positions = positions or {}
-        if positions and all(self.position(table, w) >= at for w, at in positions.items()):
+        reached = {writer: self.position(table, writer) for writer in positions}
+        if not is_behind(reached, positions, since):
             return False
         self._frames[table].append(rows)
         self._positions.update({(table, writer): at for writer, at in positions.items()})

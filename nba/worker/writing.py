@@ -97,7 +97,8 @@ class LogWriter:
     async def flush(self, positions: Mapping[int, str]) -> int:
         """Append what waits, read up to ``positions``; return how many rows.
 
-        What fails stays and is appended first by the next call.
+        What fails stays and is appended first by the next call. Raises
+        :class:`~nba.errors.ConflictError` where somebody else writes these partitions.
         """
         rows = 0
         while self._appends or self._buffer.size:
@@ -117,8 +118,9 @@ class LogWriter:
             self._appends.append(_Append(table, rows, progress, news))
 
     async def _append(self, append: _Append) -> int:
+        since = {writer_of(p): self._written[append.table, p] for p in append.reached}
         await asyncio.to_thread(
-            self._log.append, append.table, append.rows, positions=append.positions
+            self._log.append, append.table, append.rows, positions=append.positions, since=since
         )
         self._written.update({(append.table, p): at for p, at in append.reached.items()})
         return append.rows.height

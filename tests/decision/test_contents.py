@@ -9,8 +9,6 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from nba.worker.learning import Learner
-from nba.worker.lessons import row_of
 from shop import DAY_MS, GREEDY, NOW_MS, ask
 
 from nba.decision.answer import encode_answer
@@ -18,6 +16,8 @@ from nba.decision.explain import explain, replay
 from nba.decision.pipeline import decide
 from nba.decision.recording import read_record
 from nba.domain.ids import NO_ACTION, DecisionId
+from nba.worker.learning import Learner
+from nba.worker.lessons import row_of
 
 RULES, HERO = "web.rules", "web.hero"
 

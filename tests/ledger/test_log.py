@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from nba.errors import ConflictError, UnavailableError
 from nba.ledger.delta import DeltaLog, moment
 from nba.ledger.log import SCHEMAS, DecisionLog, LogTable
 from nba.ledger.memory_log import MemoryLog
@@ -43,6 +45,36 @@ def test_a_batch_written_before_is_not_written_again(log: DecisionLog):
     assert not log.append(LogTable.OUTCOMES, outcomes("a"), positions={"p0": 7, "p1": 3})
     assert log.append(LogTable.OUTCOMES, outcomes("b"), positions={"p0": 7, "p1": 4})
     assert log.position(LogTable.OUTCOMES, "p1") == 4
+
+
+def test_what_another_wrote_meanwhile_is_not_written_again(log):
+    assert log.append(LogTable.OUTCOMES, outcomes("a"), positions={"p0": 7}, since={"p0": -1})
+    more = {"positions": {"p0": 9, "p1": 5}, "since": {"p0": 5, "p1": -1}}
+    with pytest.raises(ConflictError, match="p0 was written to the log by another process"):
+        log.append(LogTable.OUTCOMES, outcomes("b"), **more)
+    more = {"positions": {"p0": 9, "p1": 5}, "since": {"p0": 7, "p1": -1}}
+    assert log.append(LogTable.OUTCOMES, outcomes("b"), **more)
+    assert not log.append(LogTable.OUTCOMES, outcomes("b"), **more)  # the reply was lost
+    assert log.scan(LogTable.OUTCOMES).collect()["outcome_id"].to_list() == ["a", "b"]
+
+
+def test_of_two_processes_that_write_a_partition_in_one_moment_one_does(tmp_path):
+    """Each has read how far it was written before the other commits."""
+    root = str(tmp_path)
+    first, second = DeltaLog(root), DeltaLog(root)
+    first.append(LogTable.OUTCOMES, outcomes("a"), positions={"p0": 1})
+    write = second._write
+
+    def late(*arguments: Any) -> None:
+        first.append(LogTable.OUTCOMES, outcomes("b"), positions={"p0": 2}, since={"p0": 1})
+        write(*arguments)
+
+    second._write = late
+    with pytest.raises(UnavailableError, match="Concurrent transaction"):
+        second.append(LogTable.OUTCOMES, outcomes("b"), positions={"p0": 2}, since={"p0": 1})
+    assert first.scan(LogTable.OUTCOMES).collect()["outcome_id"].to_list() == ["a", "b"]
+    others = {"positions": {"p1": 4}, "since": {"p1": -1}}
+    assert first.append(LogTable.OUTCOMES, outcomes("c"), **others)
     assert log.scan(LogTable.OUTCOMES).collect().height == 2
 
 
