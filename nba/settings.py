@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DAY_MS = 86_400_000
@@ -174,3 +174,14 @@ class Settings(BaseSettings):
         default=0, description="What the service's clock showed at clock_epoch_ms; 0 for the same."
     )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
+
+    @field_validator("worker_count")
+    @classmethod
+    def _shares_partitions(cls, count: int, info: ValidationInfo) -> int:
+        index, partitions = info.data.get("worker_index", 0), info.data.get("partitions", count)
+        if not index < count <= partitions:
+            raise ValueError(
+                f"more than NBA_WORKER_INDEX, {index}, and up to NBA_PARTITIONS, {partitions}, "
+                "are expected"
+            )
+        return count

@@ -68,7 +68,8 @@ async def run_worker(settings: Settings, fitter: CorrectionFitter | None = None)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
-        registry = _registry_if_installed(settings)
+        # Only the first of the workers publishes.
+        registry = _registry_if_installed(settings) if settings.worker_index == 0 else None
         log = open_log(settings)
         await WorkerProcess(runtime, log, registry, stop, fitter=fitter).run()
 

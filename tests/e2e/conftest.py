@@ -31,8 +31,12 @@ class Tree:
 
     def child(self, word: str) -> psutil.Process:
         """Return the child whose command line has a word."""
+        return self.children(word)[0]
+
+    def children(self, word: str) -> list[psutil.Process]:
+        """Return the children whose command line has a word."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return next(c for c in children if word in " ".join(c.cmdline()))
+        return [c for c in children if word in " ".join(c.cmdline())]
 
     def wait_until_ready(self) -> None:
         """Wait until it can decide."""
@@ -53,11 +57,11 @@ class Tree:
 
 
 @pytest.fixture(scope="session")
-def start_tree() -> Iterator[Callable[[Path], Tree]]:
+def start_tree() -> Iterator[Callable[..., Tree]]:
     """Start trees; what is left of them is killed at the end."""
     trees: list[Tree] = []
 
-    def start(data: Path) -> Tree:
+    def start(data: Path, **changes: str) -> Tree:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -69,6 +73,7 @@ def start_tree() -> Iterator[Callable[[Path], Tree]]:
             "NBA_MLFLOW_PORT": "0",
             "NBA_FLUSH_SECONDS": "0.5",
             "NBA_LOG_LEVEL": "warning",
+            **changes,
         }
         command = [sys.executable, "-m", "nba", "up"]
         process = subprocess.Popen(command, env=environment)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import random
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import polars as pl
 import psutil
 import pytest
 
+from nba.bootstrap import load_settings, open_control
+from nba.decision.artifact import unpack_plan
 from nba.ledger.delta import DeltaLog
 from nba.ledger.log import LogTable
+from nba.worker.pointing import state_key
 
 CROWD = "crowd-2"
 """A customer who is not held out."""
@@ -113,6 +118,10 @@ def test_nothing_acknowledged_is_lost_when_a_process_is_killed(tree, victim):
         last = traffic.decisions[-1]
         explained = client.get(f"/v1/decisions/{last}/explain").json()
         assert explained["replayed"] is True
+    all_is_logged_once(tree, traffic)
+
+
+def all_is_logged_once(tree, traffic: Traffic) -> None:
     reported = set(traffic.outcomes)
 
     def resolved() -> bool:
@@ -127,6 +136,35 @@ def test_nothing_acknowledged_is_lost_when_a_process_is_killed(tree, victim):
         assert rows.select("decision_id", "choice").is_duplicated().sum() == 0
     outcomes = log_of(tree).scan(LogTable.OUTCOMES).collect()
     assert outcomes["outcome_id"].is_duplicated().sum() == 0
+
+
+def test_several_workers_lose_and_repeat_nothing_and_learn_what_one_would(start_tree, tmp_path):
+    """What they learned live is what the log teaches, to the byte."""
+    tree = start_tree(tmp_path, NBA_WORKER_COUNT="3")
+    with Traffic(tree.url, "shared") as traffic:
+        for seen in (30, 60, 90):
+            until(lambda seen=seen: len(traffic.decisions) > seen)
+            random.choice(tree.children("nba worker")).kill()
+        until(lambda: len(traffic.decisions) > 150)
+    all_is_logged_once(tree, traffic)
+
+    def bandit(*command: str) -> dict[str, Any]:
+        command = (sys.executable, "-m", "nba", "bandit", *command, "--json")
+        ran = subprocess.run(command, env=tree.environment, check=True, capture_output=True)
+        return dict(json.loads(ran.stdout))
+
+    resolved = log_of(tree).scan(LogTable.RESOLUTIONS).collect().height
+    until(lambda: bandit("status")["updates"] == resolved)
+    settings = load_settings(data_dir=tmp_path)
+    control = open_control(settings)
+    key = state_key(unpack_plan(control.plan(control.current())))
+    live = control.latest_snapshot(key)
+    done = bandit("rebuild")
+    rebuilt = control.latest_snapshot(key)
+    assert done["updates"] == resolved
+    assert rebuilt.sequence > live.sequence
+    assert rebuilt.state == live.state
+    control.close()
 
 
 def test_an_unknown_customer_is_decided_on_priors_and_an_event_counts_at_once(tree):

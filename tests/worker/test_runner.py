@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -308,11 +307,9 @@ class _FailingLog:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def append(
-        self, name: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
-    ) -> bool:
+    def append(self, name: LogTable, rows: pl.DataFrame, **about: Any) -> bool:
         self._failing.spend()
-        return self._log.append(name, rows, positions=positions)
+        return self._log.append(name, rows, **about)
 
 
 @pytest.mark.parametrize("appends", range(5))

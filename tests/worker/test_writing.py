@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +58,12 @@ class Faltering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def append(
-        self, table: LogTable, rows: pl.DataFrame, *, positions: Mapping[str, int] | None = None
-    ) -> bool:
+    def append(self, table: LogTable, rows: pl.DataFrame, **about: Any) -> bool:
         """Append, and fail before or after it as the script says."""
         event = next(self._script, "works")
         if event == "fails":
             raise UnavailableError("nothing was written")
-        written = self._log.append(table, rows, positions=positions)
+        written = self._log.append(table, rows, **about)
         if event == "answer lost":
             raise UnavailableError("it was written, but who knows")
         return written
