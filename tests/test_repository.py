@@ -180,11 +180,15 @@ def test_the_chart_sets_only_settings_and_is_of_this_version():
     assert values()["settings"]["NBA_PORT"] == str(values()["api"]["port"])
 
 
-def test_the_chart_runs_one_worker():
-    """It reads the ledger in order; two would teach the bandit twice."""
+def test_the_chart_numbers_its_workers():
+    """Each takes its share of the partitions by its number, and all know how many they are."""
     text = (CHART / "templates" / "worker.yaml").read_text(encoding="utf-8")
-    assert "replicas: 1\n" in text
-    assert "strategy: {type: Recreate}" in text
+    assert "kind: StatefulSet" in text
+    assert "replicas: {{ .Values.worker.count }}" in text
+    assert "value: {{ .Values.worker.count | quote }}" in text
+    assert "metadata.labels['apps.kubernetes.io/pod-index']" in text
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert 1 <= values["worker"]["count"] <= int(values["settings"]["NBA_PARTITIONS"])
 
 
 def exported() -> dict[str, set[str]]:
