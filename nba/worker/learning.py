@@ -5,6 +5,7 @@ promoted, and is taught at once what was decided after the data that model was t
 
 Of a content it learns what that changes about its action's own learned logit, as that was before
 the label was known; and only where another could have been shown, as else nothing comes of it.
+When the world has changed, what is left of contents is what is left of actions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, HybridLearner
+from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import Plan
 from nba.domain.catalog import Autonomy
@@ -84,7 +86,10 @@ class Learner:
         expected = None
         if content in self._competing.get(slot.placement.id, ()):
             expected = self._expected(action, logit, z)
+        alarms = self.state.alarms
         self.state.update(action, logit, z, label)
+        if self.state.alarms != alarms:
+            self.learned.contents.widen(SHRUNK_TO)
         if content is not None and expected is not None and np.isfinite(expected):
             self.learned.contents.update(content, expected, z, label)
         return True

@@ -12,6 +12,7 @@ from shop import DAY_MS, NOW_MS, Shop, stump, write_project
 from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
+from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import Origin, pack_learned
 from nba.decision.project import load_project
 from nba.worker.learning import Learner
@@ -211,3 +212,25 @@ def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
     warmed = Learner(shop.plan, origin=Origin(born=0))
     assert warmed.study(asyncio.run(shop.logged())) == 3
     assert pack_learned(warmed.learned, 0) == live
+
+
+def test_when_the_world_changes_what_was_learned_of_contents_is_given_up_in_part(
+    shop: Shop,
+) -> None:
+    """As of actions: three tenths of the correction are left at the alarm."""
+    learner = Learner(shop.plan)
+    row = row_of(shop.plan, {"age": 30.0})
+    contents = learner.learned.contents
+    for number in range(900):
+        # Nobody clicks; then everybody does who sees the first content.
+        label = float(number >= 600 and number % 2 == 0)
+        content = "shirt.en.a" if number % 2 == 0 else "shirt.en.b"
+        before = {name: contents.mean(name) for name in ("shirt.en.a", "shirt.en.b")}
+        learner.learn(row, "web.hero", "shirt", label, content)
+        if learner.state.alarms:
+            break
+    assert number > 600
+    (other,) = before.keys() - {content}
+    prior = np.array([0.0, 1.0, 0.0, 0.0])
+    assert abs(before[other] - prior).max() > 0.1
+    np.testing.assert_allclose(contents.mean(other) - prior, SHRUNK_TO * (before[other] - prior))
