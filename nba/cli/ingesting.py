@@ -101,6 +101,7 @@ async def _from_files(
 ) -> list[FileReport]:
     from nba.ingestion.bulk import BulkIngestion
     from nba.ingestion.progress import RedisProgressStore
+    from nba.ledger.claims import Claims
 
     async with (
         open_runtime(settings) as runtime,
@@ -116,6 +117,7 @@ async def _from_files(
             RedisProgressStore(runtime.connection, runtime.keys),
             settings.data_dir / "ingest",
             runtime.clock,
+            alone_with_log=Claims(runtime.ledger).log,
         )
         reports = []
         for path in files:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import groupby
@@ -88,6 +89,8 @@ class BulkIngestion:
         Where files are dealt into buckets meanwhile.
     clock
         When rows arrive.
+    alone_with_log
+        Holds others off the log while this one writes it.
     store_seconds
         How long a store that does not answer is tried again, once a second, before giving up.
 
@@ -102,6 +105,7 @@ class BulkIngestion:
         folder: Path,
         clock: Clock,
         *,
+        alone_with_log: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
         store_seconds: int = 30,
     ) -> None:
         self._profiles = profiles
@@ -110,6 +114,7 @@ class BulkIngestion:
         self._progress = progress
         self._folder = folder
         self._clock = clock
+        self._alone_with_log = alone_with_log
         self._store_seconds = store_seconds
 
     async def ingest(
@@ -223,12 +228,11 @@ class BulkIngestion:
 
         await asyncio.gather(*[take(chain) for chain in _chains(rows, job)])
         if landed:
-            await asyncio.to_thread(
-                self._log.append,
-                LogTable.EVENTS,
-                self._frame(landed),
-                positions={f"ingest:{job}": progress.done},
-            )
+            positions = {f"ingest:{job}": progress.done}
+            async with self._alone_with_log():
+                await asyncio.to_thread(
+                    self._log.append, LogTable.EVENTS, self._frame(landed), positions=positions
+                )
         return counts
 
     def _note(

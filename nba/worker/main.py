@@ -26,12 +26,12 @@ from nba.decision.project import Project, load_project
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.errors import CorruptRecordError, DefinitionError, NbaError
 from nba.features import FeatureSet
+from nba.ledger.claims import Claims
 from nba.ledger.log import DecisionLog
 from nba.models import ModelRegistry
 from nba.settings import Settings
 from nba.worker.budgets import BudgetKeeper
 from nba.worker.choosing import ChoiceWatcher, Spread
-from nba.worker.claims import Claims
 from nba.worker.erasing import Eraser
 from nba.worker.fairness import FairnessCounter
 from nba.worker.metrics import WorkerMetrics
@@ -323,7 +323,11 @@ class WorkerProcess:
         return 1
 
     async def _profiled(self, plan: Plan) -> int:
-        report = await asyncio.to_thread(self._profiles.write, plan)
+        measured = await asyncio.to_thread(self._profiles.measure, plan)
+        if not measured:
+            return 0
+        async with self._claims.log():
+            report = await asyncio.to_thread(self._profiles.write, measured)
         if report is not None:
             self._metrics.profiled(report)
         return 0 if report is None else len(report.features)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -28,6 +30,15 @@ def trained_through(plan: Plan) -> datetime | None:
     return moment(max(through)) if through else None
 
 
+@dataclass(frozen=True, slots=True)
+class DayProfile:
+    """What was measured of one day, numbered from 1970, under a plan."""
+
+    number: int
+    plan_version: str
+    report: HealthReport
+
+
 class DailyProfiles:
     """Writes each day's profiles once, whoever writes them and however often.
 
@@ -45,8 +56,8 @@ class DailyProfiles:
         self._clock = clock
         self._through: int | None = None
 
-    def write(self, plan: Plan) -> HealthReport | None:
-        """Write every day that is over and not written; return that of the last, if any.
+    def measure(self, plan: Plan) -> list[DayProfile]:
+        """Return the profiles of every day that is over and not written.
 
         Days without decisions are passed over. Reads much and takes long: not for an event loop.
         """
@@ -54,7 +65,7 @@ class DailyProfiles:
         yesterday = int(settled_seconds // SECONDS_PER_DAY) - 1
         if self._through is None:
             self._through = self._log.position(LogTable.FEATURE_PROFILES, WRITER)
-        latest = None
+        measured = []
         for number in range(max(self._through + 1, yesterday - CATCH_UP_DAYS), yesterday + 1):
             since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)
             report = measure_health(
@@ -64,11 +75,18 @@ class DailyProfiles:
                 until=since + timedelta(days=1),
                 trained_through=trained_through(plan),
             )
-            if report.decisions:
-                rows = profile_rows(plan.version, report)
-                self._log.append(LogTable.FEATURE_PROFILES, rows, positions={WRITER: number})
-                latest = report
-            self._through = number
+            measured.append(DayProfile(number, plan.version, report))
+        return measured
+
+    def write(self, measured: Sequence[DayProfile]) -> HealthReport | None:
+        """Write profiles; return that of the last day with decisions, if any."""
+        latest = None
+        for day in measured:
+            if day.report.decisions:
+                rows = profile_rows(day.plan_version, day.report)
+                self._log.append(LogTable.FEATURE_PROFILES, rows, positions={WRITER: day.number})
+                latest = day.report
+            self._through = day.number
         return latest
 
 

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import json
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import polars as pl
@@ -340,6 +342,28 @@ def test_what_the_store_has_and_the_log_lacks_is_logged_on_resuming(shop: Any, i
     asyncio.run(shop.bulk(log=log).ingest(path, lambda *_: None))
     assert len(shop.logged()) == 600
     assert shop.row("c0")["orders"] == 20.0
+
+
+def test_the_log_is_written_while_others_are_held_off_it(shop: Any) -> None:
+    """Erasing somebody meanwhile would take files away that nothing refers to yet."""
+    held: list[bool] = []
+
+    @asynccontextmanager
+    async def alone() -> AsyncIterator[None]:
+        held.append(True)
+        yield
+        held.append(False)
+
+    class Watched(LogAway):
+        def append(self, *rows: Any, **more: Any) -> bool:
+            assert held[-1]
+            return bool(self._log.append(*rows, **more))
+
+    bulk = shop.bulk(log=Watched(shop.log))
+    bulk._alone_with_log = alone
+    asyncio.run(bulk.ingest(shop.write("a.csv", many("own")), lambda *_: None))
+    assert len(shop.logged()) == 600
+    assert held[-1] is False
 
 
 def test_a_customer_of_thousands_of_rows_keeps_their_order(shop: Any) -> None:

@@ -17,6 +17,7 @@ from nba.errors import UnavailableError
 from nba.ledger.delta import moment
 from nba.ledger.log import LogTable
 from nba.ledger.memory_log import MemoryLog
+from nba.measurement.feature_health import HealthReport
 from nba.worker.metrics import WorkerMetrics
 from nba.worker.profiling import SETTLE_SECONDS, DailyProfiles, trained_through
 
@@ -54,12 +55,16 @@ def at(day: int, *, seconds: int = 0) -> ManualClock:
     return ManualClock(MIDNIGHT_MS + day * DAY_MS + (SETTLE_SECONDS + seconds) * 1_000)
 
 
+def written(daily: DailyProfiles, plan: Plan) -> HealthReport | None:
+    return daily.write(daily.measure(plan))
+
+
 def test_a_day_is_written_once_it_is_over_and_settled(plan: Plan):
     log = MemoryLog()
     log.append(LogTable.DECISIONS, decided(0, 30.0, 40.0))
     early = DailyProfiles(log, at(1, seconds=-1))
-    assert early.write(plan) is None
-    report = DailyProfiles(log, at(1)).write(plan)
+    assert written(early, plan) is None
+    report = written(DailyProfiles(log, at(1)), plan)
     assert report is not None
     assert report.since == datetime(2025, 7, 31, tzinfo=UTC)
     rows = log.scan(LogTable.FEATURE_PROFILES).filter(pl.col("feature") == "age").collect()
@@ -79,9 +84,9 @@ def test_a_day_is_written_once_whatever_restarts(plan: Plan):
     log = MemoryLog()
     log.append(LogTable.DECISIONS, decided(0, 30.0))
     worker = DailyProfiles(log, at(1))
-    assert worker.write(plan) is not None
-    assert worker.write(plan) is None
-    assert DailyProfiles(log, at(1)).write(plan) is None
+    assert written(worker, plan) is not None
+    assert written(worker, plan) is None
+    assert written(DailyProfiles(log, at(1)), plan) is None
     assert profiles(log) == [(date(2025, 7, 31), 1)]
 
 
@@ -89,9 +94,9 @@ def test_days_the_worker_was_away_are_caught_up_and_empty_ones_passed_over(plan:
     log = MemoryLog()
     for day, ages in ((0, [1.0]), (2, [1.0, 2.0]), (9, [3.0])):
         log.append(LogTable.DECISIONS, decided(day, *ages))
-    assert DailyProfiles(log, at(1)).write(plan) is not None
-    DailyProfiles(log, at(3)).write(plan)
-    DailyProfiles(log, at(20)).write(plan)  # day 9 is more than 7 days before yesterday
+    assert written(DailyProfiles(log, at(1)), plan) is not None
+    written(DailyProfiles(log, at(3)), plan)
+    written(DailyProfiles(log, at(20)), plan)  # day 9 is more than 7 days before yesterday
     start = date(2025, 7, 31)
     assert profiles(log) == [(start, 1), (start + timedelta(days=2), 2)]
 
@@ -106,7 +111,7 @@ def test_drift_is_from_what_the_live_model_was_trained_on(shop: Shop):
 def test_gauges_show_the_latest_day_and_counters_what_was_done(plan: Plan):
     log = MemoryLog()
     log.append(LogTable.DECISIONS, decided(0, 30.0))
-    report = DailyProfiles(log, at(1)).write(plan)
+    report = written(DailyProfiles(log, at(1)), plan)
     assert report is not None
     metrics = WorkerMetrics()
     metrics.profiled(report)

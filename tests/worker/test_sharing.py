@@ -15,12 +15,12 @@ from nba.catalog.memory import MemoryControlStore
 from nba.decision.learned import LearnedStates, pack_learned
 from nba.decision.plans import PlanRepository
 from nba.errors import ConflictError
+from nba.ledger.claims import HELD_MS, Claims
 from nba.ledger.log import LogTable
 from nba.ledger.memory import MemoryLedger
 from nba.ledger.memory_log import MemoryLog
 from nba.ledger.positions import START, writer_of
 from nba.ledger.store import EntryType
-from nba.worker.claims import HELD_MS, Claims
 from nba.worker.pointing import state_key
 from nba.worker.records import Records
 from nba.worker.relearning import rebuild
