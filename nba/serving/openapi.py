@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -49,6 +50,9 @@ def openapi_document() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         bodies, ref_template="#/components/schemas/{name}"
     )
+    for schema in components.values():
+        if "description" in schema:  # a docstring, which Python 3.13 has without its indentation
+            schema["description"] = cleandoc(schema["description"])
     components |= _ANSWERS | MANAGEMENT_ANSWERS
     return {
         "openapi": "3.1.0",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import msgspec
 import numpy as np
@@ -53,7 +53,9 @@ def test_the_inputs_of_a_decision_come_back_bit_for_bit(shop, inputs):
     )
     again = recorded_inputs(read_record(packed(shop.plan, given)))
     assert again.features.tobytes() == given.features.tobytes()
-    assert replace(again, features=given.features) == given
+    # Arrays have no truth that a comparison of the whole could use.
+    others = [field.name for field in fields(given) if field.name != "features"]
+    assert [getattr(again, name) for name in others] == [getattr(given, name) for name in others]
 
 
 @given(
