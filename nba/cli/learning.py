@@ -22,6 +22,7 @@ from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
 from nba.cli.valuing import (
     asked_models,
+    locales_of_contents,
     print_change_sets,
     simulate_change_sets,
     terms_of_actions,
@@ -165,6 +166,12 @@ def evaluate(
             "changeset:ID. Repeatable."
         ),
     ] = None,
+    contents_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ACTION", help="Value which content of this action is shown, not which action."
+        ),
+    ] = None,
     project: ProjectDir = None,
     *,
     every_constant: Annotated[bool, typer.Option(help="A row for every action.")] = False,
@@ -175,6 +182,7 @@ def evaluate(
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
     from nba.training.asked import parse_policy
+    from nba.training.contents import evaluate_contents
     from nba.training.dataset import resolved_choices
     from nba.training.encoding import recorded_inputs
     from nba.training.evaluation import evaluate
@@ -184,6 +192,26 @@ def evaluate(
     asked = [one for one in every if one.kind != "changeset"]
     if metric not in {"label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
+    if contents_of is not None:
+        if model is not None:
+            expected = "none with --contents-of: models know nothing of contents"
+            raise InputError([Fault("--model", f"found {model!r}", expected)])
+        rows = resolved_choices(open_log(settings, dataset))
+        with progress_bar(quiet=as_json) as bar:
+            among_contents = evaluate_contents(
+                rows,
+                contents_of,
+                metric=metric,  # type: ignore[arg-type]  # checked above
+                locales=locales_of_contents(settings),
+                policies=every,
+                estimate_probabilities=estimate_probabilities,
+                progress=StageBar(bar),
+            )
+        if as_json:
+            print_json(asdict(among_contents))
+        else:
+            _print_evaluation(among_contents)
+        return
     log = open_log(settings, dataset)
     rows = resolved_choices(log)
     inputs = recorded_inputs(rows)

@@ -14,6 +14,7 @@ from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.control.simulation import SimulationReport
+    from nba.domain.catalog import Catalog
     from nba.models.propensity import PropensityModel
     from nba.training.asked import AskedPolicy
 
@@ -43,12 +44,22 @@ def asked_models(settings: Settings, asked: Sequence[AskedPolicy]) -> Mapping[st
 
 def terms_of_actions(settings: Settings) -> Mapping[str, Sequence[str]]:
     """Return the terms of each action in the project's catalog; none where there is no catalog."""
+    catalog = _catalog(settings)
+    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
+
+
+def locales_of_contents(settings: Settings) -> Mapping[str, str]:
+    """Return the locale of each content in the project's catalog; none where there is none."""
+    catalog = _catalog(settings)
+    return {} if catalog is None else {content.id: content.locale for content in catalog.contents}
+
+
+def _catalog(settings: Settings) -> Catalog | None:
     from nba.catalog.loader import load_catalog
 
     root = settings.project_dir.resolve()
     folder = root / "catalog"
-    catalog = load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
-    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
+    return load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
 
 
 def simulate_change_sets(

@@ -12,7 +12,7 @@ earlier one was not ``no_action``, and in the holdout there was nothing to choos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits.ope import LoggedData, Thresholds, calibrate
+from nba.bandits.ope import LoggedData, Target, Thresholds, calibrate
 from nba.domain.clock import from_datetime, to_rfc3339
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
@@ -48,12 +48,17 @@ from nba.training.propensities import HOW, logged_probabilities
 
 Metric = Literal["label", "reward"]
 
+NothingSaid = Callable[[Jury, Target], PolicyValue]
+"""Values ``no_action``, given the jury and the best constant policy."""
+
 LOGGING = "logging policy"
 BEST_CONSTANT = "best constant action"
 RANDOM = "random"
 LEARNED = "learned policy"
 
-_FOLDS = 5
+FOLDS = 5
+"""How many parts customers are dealt into for cross-fitting."""
+
 _LEAST_CHOSEN = 100
 _SUM_TOLERANCE = 1e-3
 
@@ -83,6 +88,7 @@ def evaluate(
     terms: Mapping[str, Sequence[str]] | None = None,
     estimate_probabilities: bool = False,
     every_constant: bool = False,
+    nothing: NothingSaid | None = None,
     thresholds: Thresholds | None = None,
     threads: int = 1,
     seed: int = 0,
@@ -99,20 +105,21 @@ def evaluate(
     valued beside them; ``models`` holds, by what was said, those that they name, which must not
     have seen the choices either, and ``terms`` the terms of each action, for levers on a term.
     ``estimate_probabilities`` puts estimates in the place of whatever action probabilities the log
-    has; every verdict then says so.
+    has; every verdict then says so. ``nothing`` values ``no_action`` where it is no candidate, as
+    among the contents of an action (:mod:`nba.training.contents`).
 
     Raises :class:`EvaluationRefusedError` where no choice is left, a choice has no probability of
     its own above 0, or those of its candidates are known and do not sum to 1, and
     :class:`InputError` for a policy of an action or term that the log does not have.
     """
     asked_models = models or {}
-    chosen = _evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
+    chosen = evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
     if not estimate_probabilities:
         _refuse_sums(chosen)
     table = list_candidates(chosen)
     for one in policies:
         selected(one, table.actions, terms or {})
-    folds = deal(chosen, _FOLDS)
+    folds = deal(chosen, FOLDS)
     recorded = recorded_inputs(chosen) if inputs is None else inputs
     probabilities = chosen["probability"].to_numpy()
     if estimate_probabilities:
@@ -147,7 +154,7 @@ def evaluate(
     known = Known(table=table, propensities=propensity, of_models=of_models, terms=terms or {})
     asked = [(one, probabilities_of(one, known)) for one in policies]
     progress("comparing policies", 0.0)
-    found = _policies(jury, folds, known, asked, every_constant=every_constant)
+    found = _policies(jury, folds, known, asked, every_constant=every_constant, nothing=nothing)
     progress("done", 1.0)
     return Evaluation(
         metric=metric,
@@ -164,7 +171,11 @@ def evaluate(
     )
 
 
-def _evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel]) -> pl.DataFrame:
+def evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel] = ()) -> pl.DataFrame:
+    """Return the choices that count: ranked first, drawn here, outside the holdout, not yet seen.
+
+    Raises :class:`EvaluationRefusedError` where none is left.
+    """
     drawn_here = pl.col("source") != SHADOW
     chosen = rows.filter((pl.col("rank") == 1) & ~pl.col("holdout") & drawn_here)
     if chosen.is_empty():
@@ -219,6 +230,7 @@ def _policies(
     asked: Sequence[tuple[AskedPolicy, NDArray[np.float64]]],
     *,
     every_constant: bool,
+    nothing: NothingSaid | None,
 ) -> tuple[PolicyValue, ...]:
     table = jury.table
     chosen = _best_constants(jury, folds)
@@ -229,6 +241,8 @@ def _policies(
         jury.value(LOGGING, "what happened", jury.logging(), best),
         jury.value(BEST_CONSTANT, described, best, None),
     ]
+    if nothing is not None:
+        found.append(nothing(jury, best))
     constants: list[str] = [NO_ACTION] if NO_ACTION in table.actions else []
     if every_constant:
         constants += [name for name in table.actions if name != NO_ACTION]
