@@ -20,9 +20,8 @@ def answer_calls(peer: object) -> None:
     os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
     for line in sys.stdin:
         asked = json.loads(line)
-        call = getattr(peer, asked.pop("call"))
         try:
-            answer = call(**asked)
+            answer = getattr(peer, asked.pop("call"))(**asked)
         except Exception as error:  # noqa: BLE001 - told to whoever asked
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers)
