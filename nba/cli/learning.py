@@ -28,12 +28,12 @@ from nba.cli.valuing import (
     terms_of_actions,
 )
 from nba.errors import Fault, InputError, NotFoundError
-from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.bandits.ope import Estimate
     from nba.domain.catalog import Catalog
     from nba.features import FeatureSet
+    from nba.settings import Settings
     from nba.training.evaluation import Evaluation
     from nba.training.train import TrainResult
 

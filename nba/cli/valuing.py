@@ -10,12 +10,12 @@ from nba.bootstrap import LIVE, open_registry, with_running_store
 from nba.cli.control import NOBODY, changing, simulated
 from nba.cli.output import console
 from nba.errors import Fault, InputError
-from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.control.simulation import SimulationReport
     from nba.domain.catalog import Catalog
     from nba.models.propensity import PropensityModel
+    from nba.settings import Settings
     from nba.training.asked import AskedPolicy
 
 _DECISIONS = 10_000
