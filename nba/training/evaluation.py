@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits.ope import LoggedData, Target, Thresholds, calibrate
+from nba.bandits.ope import LoggedData, Target, Thresholds
 from nba.domain.clock import from_datetime, to_rfc3339
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
@@ -45,6 +45,7 @@ from nba.training.fit import codes_of
 from nba.training.judging import Jury, PolicyValue
 from nba.training.progress import Progress, silent
 from nba.training.propensities import HOW, logged_probabilities
+from nba.training.soundness import lopsided, miscalibrated, refuse_draws, refuse_unreadable
 
 Metric = Literal["label", "reward"]
 
@@ -60,7 +61,6 @@ FOLDS = 5
 """How many parts customers are dealt into for cross-fitting."""
 
 _LEAST_CHOSEN = 100
-_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +109,16 @@ def evaluate(
     among the contents of an action (:mod:`nba.training.contents`).
 
     Raises :class:`EvaluationRefusedError` where no choice is left, a choice has no probability of
-    its own above 0, or those of its candidates are known and do not sum to 1, and
-    :class:`InputError` for a policy of an action or term that the log does not have.
+    its own above 0, or those of its candidates are not those of one draw, and :class:`InputError`
+    for a policy of an action or term that the log does not have, and where a choice lacks its
+    customer, or a value, cost or reward that is a number.
     """
     asked_models = models or {}
     chosen = evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
-    if not estimate_probabilities:
-        _refuse_sums(chosen)
+    refuse_unreadable(chosen)
     table = list_candidates(chosen)
+    if not estimate_probabilities:
+        refuse_draws(table)
     for one in policies:
         selected(one, table.actions, terms or {})
     folds = deal(chosen, FOLDS)
@@ -166,7 +168,8 @@ def evaluate(
         policies=found,
         notes=(
             *_notes(chosen, model, folds),
-            *([HOW] if estimate_probabilities else _miscalibrated(table, data)),
+            *([HOW] if estimate_probabilities else miscalibrated(table, data)),
+            *lopsided(chosen, data.rewards),
         ),
     )
 
@@ -199,19 +202,6 @@ def evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel] = ()) -> pl.
 
 def _has_estimates(chosen: pl.DataFrame) -> bool:
     return bool(chosen["source"].str.ends_with(":estimated").any())
-
-
-def _refuse_sums(chosen: pl.DataFrame) -> None:
-    """Refuse choices whose candidates' probabilities are all known and are none of one draw."""
-    sums = chosen.select(pl.col("probabilities").list.sum()).to_series().to_numpy()
-    bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
-    if len(bad):
-        first = chosen["decision_id"][int(bad[0])]
-        raise EvaluationRefusedError(
-            f"the action probabilities of {len(bad):,} of {chosen.height:,} choices do not sum to "
-            f"1, those of decision {first} to {sums[bad[0]]:.3f}: they are not those of a draw. "
-            "Log the probability of every candidate left, or only that of the action taken"
-        )
 
 
 def _propensities(model: PropensityModel, table: CandidateTable) -> NDArray[np.float64]:
@@ -302,16 +292,3 @@ def _notes(chosen: pl.DataFrame, model: PropensityModel | None, folds: Folds) ->
     if _has_estimates(chosen):
         notes.append("action probabilities were estimated from frequencies: right only if random")
     return notes
-
-
-def _miscalibrated(table: CandidateTable, data: LoggedData) -> list[str]:
-    """Name the actions that were chosen more or less often than their probabilities say."""
-    shape = (len(data), len(table.actions))
-    possible = np.zeros(shape, dtype=bool)
-    possible[table.choice, table.action] = True
-    return [
-        f"{table.actions[one.action]} was chosen {one.rows:,} times, {abs(one.z):.1f} standard "
-        f"errors from what its logged probabilities say: they are not those it was drawn with"
-        for one in calibrate(data, n_actions=shape[1], possible=possible)
-        if one.is_off
-    ]
