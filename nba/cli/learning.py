@@ -22,7 +22,7 @@ from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
 from nba.cli.valuing import (
     asked_models,
-    locales_of_contents,
+    contents_by_id,
     print_change_sets,
     simulate_change_sets,
     terms_of_actions,
@@ -202,7 +202,7 @@ def evaluate(
                 rows,
                 contents_of,
                 metric=metric,  # type: ignore[arg-type]  # checked above
-                locales=locales_of_contents(settings),
+                contents=contents_by_id(settings),
                 policies=every,
                 estimate_probabilities=estimate_probabilities,
                 progress=StageBar(bar),

@@ -13,7 +13,7 @@ from nba.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from nba.control.simulation import SimulationReport
-    from nba.domain.catalog import Catalog
+    from nba.domain.catalog import Catalog, Content
     from nba.models.propensity import PropensityModel
     from nba.settings import Settings
     from nba.training.asked import AskedPolicy
@@ -48,10 +48,10 @@ def terms_of_actions(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
 
 
-def locales_of_contents(settings: Settings) -> Mapping[str, str]:
-    """Return the locale of each content in the project's catalog; none where there is none."""
+def contents_by_id(settings: Settings) -> Mapping[str, Content]:
+    """Return the contents of the project's catalog; none where there is no catalog."""
     catalog = _catalog(settings)
-    return {} if catalog is None else {content.id: content.locale for content in catalog.contents}
+    return {} if catalog is None else {content.id: content for content in catalog.contents}
 
 
 def _catalog(settings: Settings) -> Catalog | None:

@@ -54,6 +54,7 @@ NothingSaid = Callable[[Jury, Target], PolicyValue]
 
 LOGGING = "logging policy"
 BEST_CONSTANT = "best constant action"
+EVERYWHERE = "says it wherever it may"
 RANDOM = "random"
 LEARNED = "learned policy"
 
@@ -239,7 +240,7 @@ def _policies(
     for name in constants:
         every = np.full(len(jury.data), table.actions.index(name))
         label = name if name == NO_ACTION else f"always {name}"
-        said = "says nothing" if name == NO_ACTION else "says it wherever it may"
+        said = "says nothing" if name == NO_ACTION else EVERYWHERE
         found.append(jury.value(label, said, jury.target(table.constant(every)), best))
     found.append(jury.value(RANDOM, "any candidate alike", jury.target(table.uniform()), best))
     greedy = jury.target(table.greedy(known.expected(known.propensities)))

@@ -17,6 +17,10 @@ _TOLERANCE = 1e-3
 """The log keeps the probabilities of all candidates as float32."""
 
 _LARGEST_SHARE = 0.1
+_FEW = 10
+
+_ENOUGH = 100
+"""Times an action was chosen, below which a sum of 1 / p is too skewed to be called off."""
 
 
 def refuse_unreadable(chosen: pl.DataFrame) -> None:
@@ -89,18 +93,24 @@ def miscalibrated(table: CandidateTable, data: LoggedData) -> list[str]:
         f"{table.actions[one.action]} was chosen {one.rows:,} times, {abs(one.z):.1f} standard "
         f"errors from what its logged probabilities say: they are not those it was drawn with"
         for one in calibrate(data, n_actions=shape[1], possible=possible)
-        if one.is_off
+        if one.is_off and one.rows >= _ENOUGH
     ]
 
 
 def lopsided(chosen: pl.DataFrame, rewards: NDArray[np.float64]) -> list[str]:
-    """Say where all rewards are alike, or one of them is much of all there is."""
+    """Say where all rewards are alike, few are anything, or one is much of all there is."""
     if rewards.min() == rewards.max():
         alike = (
             f"all {len(rewards):,} choices brought {rewards[0]:g}: nothing tells policies apart, "
             "and intervals have no width for want of outcomes, not of doubt"
         )
         return [alike]
+    count = int(np.count_nonzero(rewards))
+    if count < _FEW:
+        few = (
+            f"only {count} of {len(rewards):,} choices brought anything: every figure rests on them"
+        )
+        return [few]
     sizes = np.abs(rewards)
     largest = int(sizes.argmax())
     share = float(sizes[largest] / sizes.sum())

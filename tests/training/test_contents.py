@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from nba.domain.catalog import Content
 from nba.errors import EvaluationRefusedError, InputError
 from nba.training.asked import parse_policy
 from nba.training.contents import BEST_CONTENT, as_choices, evaluate_contents
@@ -128,24 +129,63 @@ def test_the_reward_may_be_the_metric(rows):
         assert abs(entry.dr.value - 2 * TRUTH[name]) < 4 * entry.dr.standard_error
 
 
-def test_translations_are_no_variants_of_one_another(decision, resolution, log_of, rows):
-    """German customers are shown German contents; without locales all weights are wrong."""
-    german = world(decision, resolution, log_of, seed=4).with_columns(
-        ("g" + pl.col("decision_id")).alias("decision_id"),
-        ("g" + pl.col("customer_id")).alias("customer_id"),
-        (pl.col("content") + ".de").alias("content"),
+def content(name, group, locale="en"):
+    return Content(id=name, action="shoes", group=group, placements=("email.body",), locale=locale)
+
+
+def renamed(rows, suffix, **columns):
+    """Return the rows as those of other customers, with other contents."""
+    return rows.with_columns(
+        (suffix + pl.col("decision_id")).alias("decision_id"),
+        (suffix + pl.col("customer_id")).alias("customer_id"),
+        (pl.col("content") + suffix).alias("content"),
+        **columns,
     )
+
+
+def test_translations_are_one_variant_and_never_compete(decision, resolution, log_of, rows):
+    """German customers are shown German contents; without a catalog all weights are wrong."""
+    german = renamed(world(decision, resolution, log_of, seed=4), ".de")
     both = pl.concat([rows, german]).sort("at")
-    locales = {name + suffix: suffix or "en" for name in EARNS for suffix in ("", ".de")}
-    known = evaluate_contents(both, "shoes", locales=locales)
-    assert not policy(known, "always shoes.calm").refused
-    told = as_choices(both, "shoes", locales)
-    assert set(map(tuple, told["candidates"].to_list())) == {
-        ("shoes.bold", "shoes.calm"),
-        ("shoes.bold.de", "shoes.calm.de"),
+    catalog = {
+        name + suffix: content(name + suffix, name, suffix or "en")
+        for name in EARNS
+        for suffix in ("", ".de")
     }
+    known = evaluate_contents(both, "shoes", contents=catalog)
+    calm = policy(known, "always shoes.calm")
+    assert not calm.refused
+    assert abs(calm.dr.value - TRUTH["always shoes.calm"]) < 4 * calm.dr.standard_error
+    assert known.rows == (both["action"] == "shoes").sum()
     unknown = policy(evaluate_contents(both, "shoes"), "always shoes.calm")
     assert any("standard errors from 1" in reason for reason in unknown.refused)
+
+
+def test_a_group_of_two_contents_side_by_side_is_two_variants(rows):
+    catalog = {name: content(name, "shoes") for name in EARNS}
+    told = as_choices(rows, "shoes", catalog)
+    assert set(told["action"]) == set(EARNS)
+    alone = {name: content(name, f"group of {name}") for name in EARNS}
+    told = as_choices(rows, "shoes", alone)
+    assert set(told["action"]) == {f"group of {name}" for name in EARNS}
+    assert told["a_content"].equals(told["action"])
+
+
+def test_a_placement_without_variants_is_left_out_of_every_row(decision, resolution, log_of, rows):
+    """At the desk there is one content and people buy: no policy gains or loses by that."""
+    desk = renamed(world(decision, resolution, log_of, seed=5), "d", placement=pl.lit("desk"))
+    desk = desk.with_columns(
+        pl.when(pl.col("action") == "shoes").then(pl.lit("shoes.desk")).alias("content"),
+        pl.when(pl.col("action") == "shoes").then(1.0).alias("content_probability"),
+        pl.lit(1.0).alias("label"),
+    )
+    found = evaluate_contents(pl.concat([rows, desk]).sort("at"), "shoes")
+    assert found.rows == (rows["action"] == "shoes").sum()
+    left_out = (desk["action"] == "shoes").sum()
+    assert any(note.startswith(f"{left_out:,} choices that had no other") for note in found.notes)
+    for name in ("no_action", "always shoes.calm", LOGGING):
+        entry = policy(found, name)
+        assert abs(entry.dr.value - TRUTH[name]) < 4 * entry.dr.standard_error
 
 
 def test_a_content_is_a_candidate_from_first_to_last(decision, resolution, log_of):
@@ -162,22 +202,12 @@ def test_a_content_is_a_candidate_from_first_to_last(decision, resolution, log_o
         ["a", "b"],
         ["a", "b"],
         ["b", "c"],
-        ["b"],
         ["b", "c"],
         ["a", "b", "c"],
     ]
-    assert told["action"].to_list() == [content for content, _ in shown]
-    assert told["probability"].to_list() == [chance for _, chance in shown]
-
-
-def test_where_the_content_was_certain_no_policy_shows_another_and_a_note_says_so(rows):
-    certain = rows.with_columns(
-        pl.when(pl.int_range(pl.len()) < 500).then(1.0).otherwise("content_probability")
-        .alias("content_probability")
-    )  # fmt: skip
-    count = (rows[:500]["action"] == "shoes").sum()
-    noted = evaluate_contents(certain, "shoes").notes
-    assert any(note.startswith(f"in {count} of ") for note in noted)
+    certain = 4
+    left = [pair for number, pair in enumerate(shown) if number != certain]
+    assert list(zip(told["action"], told["probability"], strict=True)) == left
 
 
 def test_where_saying_nothing_had_no_chance_it_is_refused(rows):
@@ -221,19 +251,23 @@ def test_too_few_choices_are_refused_row_by_row(rows):
 
 def test_an_action_of_one_content_leaves_nothing_to_choose(rows):
     one = rows.filter(pl.col("content").is_null() | (pl.col("content") == "shoes.calm"))
-    match = r"shows 1 contents of 'shoes' \(shoes\.calm\) and 2 are needed to choose among"
+    count = (one["action"] == "shoes").sum()
+    match = rf"none of {count:,} choices could 'shoes' .* \(shoes\.calm\); two variants in one"
     with pytest.raises(EvaluationRefusedError, match=match):
         evaluate_contents(one, "shoes")
-    with pytest.raises(EvaluationRefusedError, match=r"0 contents of 'hats' \(none\).*of shoes$"):
+    with pytest.raises(EvaluationRefusedError, match=r"\(it showed none\).* contents of shoes$"):
         evaluate_contents(rows, "hats")
+    certain = rows.with_columns(pl.lit(1.0).alias("content_probability"))
+    with pytest.raises(EvaluationRefusedError, match=r"\(shoes\.bold, shoes\.calm\); two"):
+        evaluate_contents(certain, "shoes")
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("lever:shoes=2", "among contents: an explorer, or always:CONTENT"),
-        ("model:conversion", "among contents: an explorer, or always:CONTENT"),
-        ("always:shoes", "a content of shoes in the log: shoes.bold, shoes.calm"),
+        ("lever:shoes=2", "among contents: an explorer, or always:VARIANT"),
+        ("model:conversion", "among contents: an explorer, or always:VARIANT"),
+        ("always:shoes", "a variant of shoes in the log: shoes.bold, shoes.calm"),
     ],
 )
 def test_a_policy_that_chooses_no_content_is_refused(rows, said, expected):

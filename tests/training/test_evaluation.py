@@ -247,6 +247,29 @@ def test_one_reward_that_is_most_of_all_is_noted(rows):
     assert not any("alone brought" in note for note in evaluate(rows, metric="reward").notes)
 
 
+def test_rewards_that_are_nearly_all_nothing_are_noted(rows):
+    few = rows.with_columns((pl.int_range(pl.len()) % 1_000 == 0).cast(pl.Float64).alias("label"))
+    assert any(n.startswith("only 3 of 3,000 choices brought") for n in evaluate(few).notes)
+
+
+def test_an_action_that_was_chosen_a_few_times_is_not_called_off(rows):
+    """Rare draws of a small chance are missing from most samples, and tell nothing by that."""
+    shoes = rows.filter(pl.col("action") == "shoes").head(99)
+    nothing = rows.filter(pl.col("action") == "no_action")
+    few = (
+        pl.concat([shoes, nothing])
+        .sort("at")
+        .with_columns(
+            pl.lit(["no_action", "shoes"], pl.List(pl.String)).alias("candidates"),
+            pl.lit(None, pl.List(pl.Float32)).alias("probabilities"),
+            pl.lit(0.5).alias("probability"),
+        )
+    )
+    notes = evaluate(few).notes
+    assert any(note.startswith("no_action was chosen") for note in notes)
+    assert not any(note.startswith("shoes was chosen") for note in notes)
+
+
 def test_rewards_that_are_all_alike_are_noted(rows):
     found = evaluate(rows.with_columns(pl.lit(0.0).alias("label")))
     assert any(
