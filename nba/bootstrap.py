@@ -213,11 +213,15 @@ def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
 
 def open_archives(settings: Settings) -> list[DecisionLog]:
     """Open every dataset but the service's own, as far as the log is a folder."""
+    return [open_log(settings, name) for name in datasets(settings) if name != LIVE]
+
+
+def datasets(settings: Settings) -> list[str]:
+    """Return the names of the log's datasets, sorted; none where the log is not a folder."""
     root = Path(_log_root(settings))
     if not root.is_dir():
         return []
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    return [open_log(settings, name) for name in names if name != LIVE]
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
 
 
 def _log_root(settings: Settings) -> str:

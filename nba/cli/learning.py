@@ -13,6 +13,7 @@ from rich.table import Table
 from nba.bootstrap import (
     LIVE,
     artifact_root,
+    datasets,
     load_settings,
     open_log,
     open_registry,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nba.bandits.ope import Estimate
     from nba.domain.catalog import Catalog
     from nba.features import FeatureSet
+    from nba.ledger.log import DecisionLog
     from nba.settings import Settings
     from nba.training.evaluation import Evaluation
     from nba.training.train import TrainResult
@@ -124,7 +126,7 @@ def train_model(
         artifacts=artifact_root(settings).as_uri() if embedded else None,
     )
     catalog = load_catalog(root / "catalog", root=root, faults=[])
-    log = open_log(settings, dataset)
+    log = _open(settings, dataset)
     return train(
         find_spec(model, root=root),
         log,
@@ -196,7 +198,7 @@ def evaluate(
         if model is not None:
             expected = "none with --contents-of: models know nothing of contents"
             raise InputError([Fault("--model", f"found {model!r}", expected)])
-        rows = resolved_choices(open_log(settings, dataset))
+        rows = resolved_choices(_open(settings, dataset))
         with progress_bar(quiet=as_json) as bar:
             among_contents = evaluate_contents(
                 rows,
@@ -212,7 +214,7 @@ def evaluate(
         else:
             _print_evaluation(among_contents)
         return
-    log = open_log(settings, dataset)
+    log = _open(settings, dataset)
     rows = resolved_choices(log)
     inputs = recorded_inputs(rows)
     loaded = None
@@ -248,6 +250,15 @@ def evaluate(
         return
     _print_evaluation(evaluation)
     print_change_sets(settings, changes)
+
+
+def _open(settings: Settings, dataset: str) -> DecisionLog:
+    """Open a dataset of the log; where it has others and not this one, name them."""
+    there = datasets(settings)
+    if there and dataset not in there:
+        found = f"found {dataset!r}"
+        raise InputError([Fault("--dataset", found, f"a dataset of the log: {', '.join(there)}")])
+    return open_log(settings, dataset)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -109,6 +109,17 @@ def test_a_metric_that_is_none_is_refused(nba: Run) -> None:
     assert "--metric: found 'luck'" in ran.err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_a_dataset_that_is_not_there_is_refused_with_those_that_are(
+    nba: Run, tmp_path: Path, table: Path, command: str
+) -> None:
+    nba("import", table, "--mapping", mapping(tmp_path))
+    ran = nba(command, "--dataset", "tinny", "--project", ROOT)
+    assert (ran.status, ran.out) == (1, "")
+    assert "--dataset: found 'tinny'" in ran.err
+    assert "a dataset of the log: tiny" in ran.err
+
+
 def test_a_policy_that_is_none_is_refused_with_all_that_are(nba: Run) -> None:
     ran = nba("evaluate", "--policy", "luck")
     assert (ran.status, ran.out) == (1, "")
