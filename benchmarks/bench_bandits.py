@@ -17,6 +17,7 @@ from benchmarks.report import write
 
 PARTS: Mapping[str, str] = {
     "tables": "learning",
+    "explorers": "explorers",
     "rare": "rare",
     "delay": "delay",
     "drift": "drift",

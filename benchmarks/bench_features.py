@@ -25,10 +25,10 @@ from benchmarks import parity
 from benchmarks.features import api, applying, offline, reading, replaying, scale
 from benchmarks.features.datasets import MissingDatasetError
 from benchmarks.features.definitions import FIFTY, load
-from benchmarks.features.feast_process import FeastProcess, PeerUnavailableError, install
 from benchmarks.features.population import packed_profiles
 from benchmarks.features.rounds import Samples, on_cores
 from benchmarks.features.service import settings_for
+from benchmarks.peer_process import PeerFailedError, PeerProcess, install, peer_process
 from benchmarks.report import figure, write
 from nba.bootstrap import system_clock
 from nba.features import FeatureSet
@@ -116,12 +116,12 @@ def told(size: Size) -> str:
     )
 
 
-def read(size: Size, python: Path | None, folder: Path) -> Figures:
+def read(size: Size, with_feast: bool, folder: Path) -> Figures:
     """Measure reads beside a bare GET and Feast, on one server."""
     features, profiles, now_ms = filled(size)
     ids = list(profiles)
 
-    async def run(url: str, feast: FeastProcess | None) -> tuple[Samples, list[str]]:
+    async def run(url: str, feast: PeerProcess | None) -> tuple[Samples, list[str]]:
         async with connected(url, profiles) as connection:
             reader = reading.Reader(connection, features, ids, system_clock, seed=_SEED)
             return await reading.measure(
@@ -131,15 +131,15 @@ def read(size: Size, python: Path | None, folder: Path) -> Figures:
     with ExitStack() as stack:
         url = stack.enter_context(store(folder))
         feast, versions = None, ""
-        if python is not None:
-            feast = stack.enter_context(FeastProcess(python, cores=str(CLIENT_CORE)))
+        if with_feast:
+            feast = stack.enter_context(peer_process("feast", PEER_CORES=str(CLIENT_CORE)))
             found = reading.introduce(features, profiles, feast, folder, url=url, at_ms=now_ms)
             versions = f"; Feast {found['feast']}, redis-py {found['redis']}"
         samples, variants = uvloop.run(run(url, feast))
     return reading.figures(samples, variants, told(size) + versions)
 
 
-def apply(size: Size, _python: Path | None, folder: Path) -> Figures:
+def apply(size: Size, _with_feast: bool, folder: Path) -> Figures:
     """Measure writes beside a bare SET."""
     features, profiles, _ = filled(size)
     ids = list(profiles)
@@ -155,7 +155,7 @@ def apply(size: Size, _python: Path | None, folder: Path) -> Figures:
         return applying.figures(uvloop.run(run(url)), told(size))
 
 
-def http(size: Size, _python: Path | None, folder: Path) -> Figures:
+def http(size: Size, _with_feast: bool, folder: Path) -> Figures:
     """Measure events through HTTP."""
     with on_cores(STORE_CORE):
         server = start_valkey(folder / "valkey")
@@ -175,7 +175,7 @@ def http(size: Size, _python: Path | None, folder: Path) -> Figures:
     return api.figures(runs, how)
 
 
-def million(size: Size, _python: Path | None, folder: Path) -> Figures:
+def million(size: Size, _with_feast: bool, folder: Path) -> Figures:
     """Measure loading, keeping and reading many customers."""
     found = scale.measure(
         folder,
@@ -191,13 +191,15 @@ def million(size: Size, _python: Path | None, folder: Path) -> Figures:
     return scale.figures(found, how)
 
 
-def receipts(size: Size, python: Path | None, folder: Path) -> Figures:
+def receipts(size: Size, with_feast: bool, folder: Path) -> Figures:
     """Measure offline rows beside Feast's join."""
-    found = offline.measure(folder, python, rounds=size.offline_rounds, households=size.households)
+    found = offline.measure(
+        folder, with_feast, rounds=size.offline_rounds, households=size.households
+    )
     return offline.figures(found)
 
 
-def random_parity(size: Size, _python: Path | None, _folder: Path) -> Figures:
+def random_parity(size: Size, _with_feast: bool, _folder: Path) -> Figures:
     """Count differences in random cases."""
     found = parity.run(size.cases, _SEED)
     how = f"{found.values:,} values, {found.events:,} events, online against a slow reference"
@@ -205,12 +207,12 @@ def random_parity(size: Size, _python: Path | None, _folder: Path) -> Figures:
     return [figure(name, float(found.differences), "values", how, at_most=0)]
 
 
-def replay(size: Size, _python: Path | None, _folder: Path) -> Figures:
+def replay(size: Size, _with_feast: bool, _folder: Path) -> Figures:
     """Count differences in a replay of a public stream."""
     return replaying.figures(replaying.measure(size.people))
 
 
-PARTS: dict[str, Callable[[Size, Path | None, Path], Figures]] = {
+PARTS: dict[str, Callable[[Size, bool, Path], Figures]] = {
     "read": read,
     "apply": apply,
     "http": http,
@@ -223,14 +225,14 @@ NEED_FEAST = ("read", "offline")
 NEED_PROCESSES = ("http", "million")
 
 
-def measure(size: Size, parts: list[str], python: Path | None) -> Figures:
+def measure(size: Size, parts: list[str], with_feast: bool) -> Figures:
     """Run parts in turn; what cannot run here is told and left out."""
     found: Figures = []
     for name in parts:
         print(f"measuring: {name}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found += PARTS[name](size, python, Path(folder))
+                found += PARTS[name](size, with_feast, Path(folder))
             except MissingDatasetError as error:
                 print(f"skipped: {name}: {error}")
     return found
@@ -244,19 +246,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=FULL.seconds)
     given = parser.parse_args()
     if given.quick:
-        write("features_quick", measure(QUICK, [n for n in PARTS if n not in NEED_PROCESSES], None))
+        write(
+            "features_quick", measure(QUICK, [n for n in PARTS if n not in NEED_PROCESSES], False)
+        )
         return
     parts = given.only or list(PARTS)
     many = int(os.environ.get("BENCH_CUSTOMERS", FULL.many_customers))
     size = Size(many_customers=many, rounds=given.rounds, seconds=given.seconds)
-    python = None
+    with_feast = False
     if set(parts) & set(NEED_FEAST):
         try:
-            python = install()
-        except PeerUnavailableError as error:
+            install("feast")
+            with_feast = True
+        except PeerFailedError as error:
             print(f"skipped: {error}")
     whole = parts == list(PARTS) and many == FULL.many_customers
-    write("features" if whole else "features_partial", measure(size, parts, python))
+    write("features" if whole else "features_partial", measure(size, parts, with_feast))
 
 
 if __name__ == "__main__":

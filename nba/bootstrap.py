@@ -17,33 +17,27 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from nba.access import Gate, KeyGate, OpenGate
-from nba.access.ring import KeyRing
-from nba.access.rules import require_access
-from nba.access.service import KeyService
-from nba.access.sql import SqlKeyStore
-from nba.access.store import KeyStore
-from nba.catalog.database import Database
-from nba.catalog.sql import SqlControlStore
-from nba.catalog.store import ControlStore
-from nba.decision.compiling import Compiler, compile_here
-from nba.decision.plans import PlanRepository
-from nba.domain.clock import Clock
 from nba.errors import DefinitionError, Fault, UnavailableError
-from nba.features.redis import RedisProfileStore
-from nba.features.rollout_redis import RedisRolloutStore
-from nba.ledger.budgets_redis import RedisBudgets
-from nba.ledger.redis import RedisLedger
-from nba.ledger.sealing import KEY_BYTES, Sealer
-from nba.ledger.shared_redis import RedisShared
-from nba.settings import Settings
-from nba.storage import Connection, Keys
 
+# Every command comes by here, and few need a store: technologies are loaded where they are opened.
 if TYPE_CHECKING:
+    from nba.access import Gate
+    from nba.access.service import KeyService
+    from nba.access.store import KeyStore
+    from nba.catalog.store import ControlStore
+    from nba.decision.compiling import Compiler
+    from nba.decision.plans import PlanRepository
+    from nba.domain.clock import Clock
+    from nba.features.redis import RedisProfileStore
+    from nba.features.rollout_redis import RedisRolloutStore
+    from nba.ledger.budgets_redis import RedisBudgets
     from nba.ledger.log import DecisionLog
+    from nba.ledger.redis import RedisLedger
+    from nba.ledger.sealing import Sealer
+    from nba.ledger.shared_redis import RedisShared
     from nba.models.mlflow import MlflowRegistry
+    from nba.settings import Settings
+    from nba.storage import Connection, Keys
 
 CONTROL_FILE = "control.db"
 """Where, in the data folder, the embedded control store lies."""
@@ -77,6 +71,10 @@ def load_settings(**changes: object) -> Settings:
 
     Raises :class:`~nba.errors.DefinitionError` naming every variable with a wrong value.
     """
+    from pydantic import ValidationError
+
+    from nba.settings import Settings
+
     given = {name: value for name, value in changes.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]  # validated by pydantic
@@ -149,12 +147,17 @@ def artifact_root(settings: Settings) -> Path:
 
 def open_control(settings: Settings) -> ControlStore:
     """Open the control store, its tables brought up to date."""
+    from nba.catalog.sql import SqlControlStore
+
     return SqlControlStore.create(control_url(settings))
 
 
 @contextmanager
 def open_keys(settings: Settings) -> Iterator[KeyService]:
     """Open the service that makes, rotates and revokes API keys."""
+    from nba.access.sql import SqlKeyStore
+    from nba.catalog.database import Database
+
     database = Database.create(control_url(settings))
     try:
         yield key_service(SqlKeyStore(database), clock_of(settings))
@@ -164,6 +167,8 @@ def open_keys(settings: Settings) -> Iterator[KeyService]:
 
 def key_service(keys: KeyStore, clock: Clock) -> KeyService:
     """Return the service that makes, rotates and revokes keys of a store."""
+    from nba.access.service import KeyService
+
     return KeyService(keys, clock, os.urandom)
 
 
@@ -172,6 +177,10 @@ def open_gate(settings: Settings, keys: KeyStore, clock: Clock) -> Gate:
 
     Raises :class:`~nba.errors.DefinitionError` where it is not clear, or not safe, who is let in.
     """
+    from nba.access import KeyGate, OpenGate
+    from nba.access.ring import KeyRing
+    from nba.access.rules import require_access
+
     require_access(settings)
     if settings.access != "keys":
         return OpenGate()
@@ -204,11 +213,15 @@ def open_log(settings: Settings, dataset: str = LIVE) -> DecisionLog:
 
 def open_archives(settings: Settings) -> list[DecisionLog]:
     """Open every dataset but the service's own, as far as the log is a folder."""
+    return [open_log(settings, name) for name in datasets(settings) if name != LIVE]
+
+
+def datasets(settings: Settings) -> list[str]:
+    """Return the names of the log's datasets, sorted; none where the log is not a folder."""
     root = Path(_log_root(settings))
     if not root.is_dir():
         return []
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    return [open_log(settings, name) for name in names if name != LIVE]
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
 
 
 def _log_root(settings: Settings) -> str:
@@ -230,6 +243,8 @@ def open_sealer(settings: Settings) -> Sealer:
 
     Raises :class:`~nba.errors.DefinitionError` where the key is none.
     """
+    from nba.ledger.sealing import KEY_BYTES, Sealer
+
     place, text = "NBA_SEALING_KEY", settings.sealing_key
     if text is None:
         path = (settings.data_dir / SEALING_KEY_FILE).resolve()
@@ -242,6 +257,8 @@ def open_sealer(settings: Settings) -> Sealer:
 
 
 def _kept_key(path: Path) -> str:
+    from nba.ledger.sealing import KEY_BYTES
+
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, draft = mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only
@@ -304,9 +321,21 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, compiler: Compiler = compile_here
+    settings: Settings, compiler: Compiler | None = None
 ) -> AsyncIterator[Runtime]:
-    """Open the stores of one process and close them again."""
+    """Open the stores of one process and close them again; plans are compiled in it by default."""
+    from nba.access.sql import SqlKeyStore
+    from nba.catalog.database import Database
+    from nba.catalog.sql import SqlControlStore
+    from nba.decision.compiling import compile_here
+    from nba.decision.plans import PlanRepository
+    from nba.features.redis import RedisProfileStore
+    from nba.features.rollout_redis import RedisRolloutStore
+    from nba.ledger.budgets_redis import RedisBudgets
+    from nba.ledger.redis import RedisLedger
+    from nba.ledger.shared_redis import RedisShared
+    from nba.storage import Connection, Keys
+
     if settings.redis_url is None:
         raise ValueError("NBA_REDIS_URL is not set; `nba up` starts an embedded server")
     clock = clock_of(settings)
@@ -340,7 +369,7 @@ async def open_runtime(
             rollouts=RedisRolloutStore(connection, keys),
             control=control,
             api_keys=SqlKeyStore(database),
-            repository=PlanRepository(control, compiler),
+            repository=PlanRepository(control, compiler or compile_here),
         )
     finally:
         await connection.close()

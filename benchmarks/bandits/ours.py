@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from benchmarks.bandits.peers import Job
 from nba.bandits import (
     UCB,
+    BaggedModel,
     BanditSettings,
     ContextualBandit,
+    Cover,
+    CoverModel,
     Explorer,
     Greedy,
     HybridModel,
@@ -23,6 +26,7 @@ from nba.bandits import (
     Thompson,
     Uniform,
     ValueModel,
+    Votes,
 )
 from nba.bandits.hybrid_model import ALONE
 from nba.training.corrections import fit_correction
@@ -77,8 +81,26 @@ OURS: Mapping[str, Setup] = {
     "logistic greedy": Setup(forests=False, explorer=Greedy()),
     "LinUCB .25": Setup(model=LinearModel, explorer=UCB(0.25)),
     "linear Thompson": Setup(model=LinearModel, explorer=Thompson()),
+    "linear Cover-NU(4)": Setup(
+        model=lambda actions, features: CoverModel(LinearModel(actions, features)),
+        explorer=Cover(uniform=0.0),
+    ),
     "random": Setup(forests=False, explorer=Uniform()),
 }
+
+LINEAR: Mapping[str, Setup] = {
+    "Greedy": Setup(model=LinearModel, explorer=Greedy()),
+    "SquareCB": Setup(model=LinearModel),
+    "UCB(.25)": OURS["LinUCB .25"],
+    "Thompson": OURS["linear Thompson"],
+    "Cover-NU(4)": OURS["linear Cover-NU(4)"],
+    "Cover(4)": replace(OURS["linear Cover-NU(4)"], explorer=Cover()),
+    "Votes, 4 members": Setup(
+        model=lambda actions, features: BaggedModel(LinearModel(actions, features), members=4),
+        explorer=Votes(),
+    ),
+}
+"""Explorers on one value model, so that nothing but how they explore tells them apart."""
 
 
 def play(
@@ -105,7 +127,12 @@ def play(
             continue
         while coming and coming[0][0] <= t:
             _, past = heapq.heappop(coming)
-            bandit.learn(job.X[rows[past]], int(actions[past]), float(rewards[past]))
+            bandit.learn(
+                job.X[rows[past]],
+                int(actions[past]),
+                float(rewards[past]),
+                probability=float(probabilities[past]),
+            )
     seconds = time.process_time() - started
     model = bandit.model
     alarms = model.learner.alarms if isinstance(model, HybridModel) else 0

@@ -22,6 +22,8 @@ from nba.bandits import (
     UCB,
     BaggedModel,
     ContextualBandit,
+    Cover,
+    CoverModel,
     EpsilonGreedy,
     Greedy,
     HybridModel,
@@ -74,6 +76,9 @@ OURS: Mapping[str, Make] = {
     "linear, epsilon greedy": _linear(EpsilonGreedy()),
     "linear, greedy": _linear(Greedy()),
     "linear hybrid, ucb": _linear(UCB(), "hybrid"),
+    "linear, cover 4": lambda actions, features: ContextualBandit(
+        CoverModel(LinearModel(actions, features)), Cover()
+    ),
     "4 bagged linear, votes": lambda actions, features: ContextualBandit(
         BaggedModel(LinearModel(actions, features), members=4), Votes()
     ),

@@ -14,7 +14,7 @@ import polars as pl
 
 from benchmarks.features.datasets import just_before_baskets, receipt_lines
 from benchmarks.features.definitions import COMPLETEJOURNEY, load
-from benchmarks.features.feast_process import FeastProcess
+from benchmarks.peer_process import peer_process
 from benchmarks.report import figure
 from nba.features.offline import PREFIX
 
@@ -34,7 +34,7 @@ class Offline:
     feast_peak_gb: float = 0.0
 
 
-def measure(folder: Path, python: Path | None, *, rounds: int, households: int | None) -> Offline:
+def measure(folder: Path, with_feast: bool, *, rounds: int, households: int | None) -> Offline:
     """Compute all rows in turn with Feast's join of them; Feast is left out without its Python."""
     events, moments, rows = (folder / f"{n}.parquet" for n in ("events", "moments", "rows"))
     lines, asked = receipt_lines(households), just_before_baskets(households)
@@ -56,12 +56,12 @@ def measure(folder: Path, python: Path | None, *, rounds: int, households: int |
             raise SystemExit(f"{told['rows']} rows for {found.moments} moments")
         found.ours_seconds.append(told["seconds"])
         found.ours_peak_gb = max(found.ours_peak_gb, told["peak_gb"])
-        if python is not None:
-            _join_by_feast(folder, python, rows, found)
+        if with_feast:
+            _join_by_feast(folder, rows, found)
     return found
 
 
-def _join_by_feast(folder: Path, python: Path, rows: Path, found: Offline) -> None:
+def _join_by_feast(folder: Path, rows: Path, found: Offline) -> None:
     """Give Feast our rows as precomputed features, and have it join them to the same moments."""
     features, entities = folder / "precomputed.parquet", folder / "entities.parquet"
     frame = pl.read_parquet(rows).rename({"at": "event_timestamp"})
@@ -73,7 +73,7 @@ def _join_by_feast(folder: Path, python: Path, rows: Path, found: Offline) -> No
     columns = {n: t for n, t in frame.schema.items() if n.startswith(PREFIX)}
     words = [n.removeprefix(PREFIX) for n, t in columns.items() if t == pl.String]
     numbers = [n.removeprefix(PREFIX) for n, t in columns.items() if t != pl.String]
-    with FeastProcess(python, cores=CORES) as feast:
+    with peer_process("feast", PEER_CORES=CORES) as feast:
         told = feast.ask(
             "offline_join",
             folder=str(folder),

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.features.feast_process import FeastProcess
 from benchmarks.features.rounds import Samples, each, interleave, median, ratio
+from benchmarks.peer_process import PeerProcess
 from benchmarks.report import figure
 from nba.domain.clock import Clock
 from nba.domain.ids import CustomerId
@@ -65,7 +65,7 @@ class Reader:
 def introduce(
     features: FeatureSet,
     profiles: Mapping[str, bytes],
-    feast: FeastProcess,
+    feast: PeerProcess,
     folder: Path,
     *,
     url: str,
@@ -98,7 +98,7 @@ def introduce(
 
 async def measure(
     reader: Reader,
-    feast: FeastProcess | None,
+    feast: PeerProcess | None,
     customer_ids: Sequence[str],
     *,
     rounds: int,

@@ -7,11 +7,11 @@ job is an ``.npz`` of ``X`` (n, d), ``rewards`` (n, K) for every action that mig
 """
 
 import json
-import sys
 from time import process_time
 
 import gittins
 import numpy as np
+from answering import answer_calls
 from mabwiser.mab import MAB, LearningPolicy
 from vowpalwabbit import Workspace
 
@@ -142,17 +142,5 @@ class Peer:
         return {"seconds": seconds}
 
 
-def main() -> None:
-    peer = Peer()
-    for line in sys.stdin:
-        asked = json.loads(line)
-        call = getattr(peer, asked.pop("call"))
-        try:
-            answer = call(**asked)
-        except Exception as error:  # noqa: BLE001 - told to whoever asked
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_calls(Peer())

@@ -6,12 +6,11 @@ Reads one JSON call a line and answers with one: ``load`` rules and one situatio
 was found.
 """
 
-import json
-import sys
 from time import process_time
 
 import cel
 import celpy
+from answering import answer_calls
 from celpy.adapter import json_to_cel
 
 
@@ -43,17 +42,5 @@ class Peer:
         return {"seconds": process_time() - begin, "found": [bool(value) for value in found]}
 
 
-def main() -> None:
-    peer = Peer()
-    for line in sys.stdin:
-        asked = json.loads(line)
-        call = getattr(peer, asked.pop("call"))
-        try:
-            answer = call(**asked)
-        except Exception as error:  # noqa: BLE001 - told to whoever asked
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_calls(Peer())

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
-import os
 import resource
 import sys
 import time
@@ -26,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import uvloop
+from answering import answer_calls
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStoreConfig
 from feast.infra.online_stores.redis import RedisOnlineStoreConfig
@@ -214,22 +213,5 @@ class Peer:
         return {"seconds": seconds, "rows": table.num_rows, "peak_gb": peak}
 
 
-def main() -> None:
-    """Answer requests until the input ends."""
-    if len(sys.argv) > 1:
-        os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
-    peer = Peer()
-    for line in sys.stdin:
-        request = json.loads(line)
-        call = getattr(peer, request.pop("call"))
-        try:
-            answer = call(**request)
-        except Exception as error:  # noqa: BLE001
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers)
-
-
 if __name__ == "__main__":
-    main()
+    answer_calls(Peer())

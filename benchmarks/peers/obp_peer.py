@@ -6,12 +6,12 @@ estimators given estimated rewards, ``regress`` to estimate rewards by its ``Reg
 """
 
 import importlib.util
-import json
 import sys
 import types
 import warnings
 
 import numpy as np
+from answering import answer_calls
 
 warnings.filterwarnings("ignore")
 
@@ -115,17 +115,5 @@ class Peer:
         }
 
 
-def main() -> None:
-    peer = Peer()
-    for line in sys.stdin:
-        asked = json.loads(line)
-        call = getattr(peer, asked.pop("call"))
-        try:
-            answer = call(**asked)
-        except Exception as error:  # noqa: BLE001 - told to whoever asked
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_calls(Peer())

@@ -25,10 +25,11 @@ from nba.bootstrap import collect_rarely, system_clock
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.artifact import PlanSource, pack_plan, unpack_plan, version_of
 from nba.decision.compiling import ChildCompiler, Compiler, compile_here
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.pipeline import decide
 from nba.decision.plan import Plan, compile_plan
 from nba.decision.plans import PlanPointer, PlanRepository
 from nba.decision.project import load_project
+from nba.decision.situations import DecisionInputs
 from nba.domain.catalog import Action, Content
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY

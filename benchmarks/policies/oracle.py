@@ -24,8 +24,9 @@ import numpy as np
 
 from nba.bandits import BanditSettings
 from nba.decision.artifact import PlanSource
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.pipeline import decide
 from nba.decision.plan import Plan, compile_plan
+from nba.decision.situations import DecisionInputs
 from nba.domain.catalog import Action, Catalog, Content, Direction, Placement
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY

@@ -9,6 +9,7 @@ Off-policy evaluation is in :mod:`nba.bandits.ope`.
 
 from nba.bandits.bagged import BaggedModel
 from nba.bandits.contextual import ContextualBandit, Draw
+from nba.bandits.cover import Cover, CoverModel
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
@@ -41,6 +42,8 @@ __all__ = [
     "BoundLogistic",
     "ContextualBandit",
     "CorrectionFitter",
+    "Cover",
+    "CoverModel",
     "Draw",
     "EpsilonGreedy",
     "Estimate",

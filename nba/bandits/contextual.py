@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.cover import Cover, CoverModel
 from nba.bandits.draw import draw, uniform
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
@@ -78,9 +79,24 @@ class ContextualBandit:
         self.rounds += 1
         return drawn
 
-    def learn(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
-        """Learn what came of an action; see :class:`nba.bandits.ValueModel`."""
-        self.model.update(x, action, reward, weight)
+    def learn(
+        self,
+        x: ArrayLike,
+        action: int,
+        reward: float,
+        weight: float = 1.0,
+        *,
+        probability: float = 1.0,
+    ) -> None:
+        """Learn what came of an action; see :class:`nba.bandits.ValueModel`.
+
+        ``probability`` is the chance the action was drawn with; only a
+        :class:`nba.bandits.CoverModel` asks for it.
+        """
+        if isinstance(self.model, CoverModel):
+            self.model.update(x, action, reward, weight, probability)
+        else:
+            self.model.update(x, action, reward, weight)
 
     def probabilities(
         self, x: ArrayLike, available: ArrayLike | None = None
@@ -98,7 +114,7 @@ class ContextualBandit:
 
     def _explored(self, estimate: Estimate, kept: NDArray[np.intp]) -> NDArray[np.float64]:
         means, updates = estimate.means[kept], self.model.updates
-        if isinstance(self.explorer, Votes) and estimate.members is not None:
+        if isinstance(self.explorer, Votes | Cover) and estimate.members is not None:
             members = estimate.members[:, kept]
             return self.explorer.probabilities(means, updates=updates, members=members)
         deviations = None if estimate.deviations is None else estimate.deviations[kept]
@@ -124,9 +140,17 @@ class ContextualBandit:
         actions: ArrayLike,
         rewards: ArrayLike,
         sample_weight: ArrayLike | None = None,
+        *,
+        probabilities: ArrayLike | None = None,
     ) -> ContextualBandit:
-        """Learn from ``(m, n_features)`` situations, ``(m,)`` actions and rewards, in order."""
-        self.model.update_many(X, actions, rewards, sample_weight)
+        """Learn from ``(m, n_features)`` situations, ``(m,)`` actions and rewards, in order.
+
+        ``probabilities`` ``(m,)`` are those of the choices; see :meth:`learn`.
+        """
+        if isinstance(self.model, CoverModel):
+            self.model.update_many(X, actions, rewards, sample_weight, probabilities)
+        else:
+            self.model.update_many(X, actions, rewards, sample_weight)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

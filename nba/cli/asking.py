@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import msgspec
 import typer
 from rich.table import Table
@@ -12,7 +11,11 @@ from rich.table import Table
 from nba.bootstrap import load_settings
 from nba.cli.output import AsJson, console, print_json
 from nba.errors import Fault, InputError, NbaError, NotFoundError, UnavailableError
-from nba.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from nba.settings import Settings
 
 Url = Annotated[
     str | None,
@@ -140,6 +143,8 @@ def ask(method: str, url: str | None, path: str, body: object = None) -> Any:
 
 def fetch(url: str | None, path: str, *, method: str = "GET", body: object = None) -> bytes:
     """Return the answer's bytes; raise what was refused."""
+    import httpx
+
     settings = load_settings()
     if url is None:
         url = f"http://{settings.host}:{settings.port}"

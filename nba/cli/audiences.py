@@ -15,7 +15,6 @@ from nba.bootstrap import collect_rarely, load_settings, open_runtime, with_runn
 from nba.cli.ingesting import live_plan, profiles_of
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.errors import NotFoundError
-from nba.features.rollout import claimed
 
 if TYPE_CHECKING:
     from nba.ingestion.audiences import AudienceLists, AudienceReport
@@ -96,6 +95,7 @@ def list_(*, as_json: AsJson = False) -> None:
 @asynccontextmanager
 async def _lists() -> AsyncIterator[AudienceLists]:
     """Open the store of the live plan, while no layout changes."""
+    from nba.features.rollout import claimed
     from nba.ingestion.audiences import AudienceLists
 
     settings = with_running_store(load_settings())

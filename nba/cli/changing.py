@@ -13,16 +13,14 @@ from nba.bootstrap import (
     open_runtime,
     with_running_store,
 )
-from nba.catalog.store import ControlStore
 from nba.cli.output import progress_bar
-from nba.decision.changes import change_faults
-from nba.decision.plans import PlanPointer, PlanRepository
-from nba.decision.project import Project
 from nba.errors import CorruptRecordError, DefinitionError, UnavailableError
-from nba.features import FeatureSet
-from nba.settings import Settings
 
 if TYPE_CHECKING:
+    from nba.catalog.store import ControlStore
+    from nba.decision.project import Project
+    from nba.features import FeatureSet
+    from nba.settings import Settings
     from nba.worker.rollout import RolloutReport
 
 _OWNER_BITS = 64
@@ -34,6 +32,8 @@ def require_fit(settings: Settings, project: Project) -> None:
     """Raise :class:`DefinitionError` where a project changes what the live plan's profiles hold."""
     if settings.control_url is None and not _has_control(settings):
         return
+    from nba.decision.changes import change_faults
+
     control = open_control(settings)
     live = _features(control, control.current())
     control.close()
@@ -53,6 +53,7 @@ def bring_in(
 
     Raises :class:`~nba.errors.UnavailableError` where they do and no store runs.
     """
+    from nba.decision.plans import PlanPointer, PlanRepository
     from nba.worker.rollout import RolloutReport
 
     control = open_control(settings)
@@ -112,6 +113,8 @@ def _features(control: ControlStore, version: str | None) -> FeatureSet | None:
     """Return the features of a plan, ``None`` where there is none that can be read."""
     if version is None:
         return None
+    from nba.decision.plans import PlanPointer, PlanRepository
+
     try:
         return PlanRepository(control).get(PlanPointer(version)).features
     except CorruptRecordError:

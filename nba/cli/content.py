@@ -14,13 +14,13 @@ from nba.bootstrap import load_settings, open_control
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.projects import ProjectDir
 from nba.errors import Fault, InputError
-from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.catalog.declarations import Connection, Declarations
     from nba.connectors.port import Changes
     from nba.connectors.sync import SyncPlan
     from nba.domain.catalog import Catalog
+    from nba.settings import Settings
 
 _CONTENT = "content"
 _CONNECTORS = "connectors"

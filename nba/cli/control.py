@@ -19,18 +19,19 @@ from nba.bootstrap import (
     open_runtime,
     with_running_store,
 )
-from nba.catalog.audit import AuditRow
-from nba.catalog.changes import ChangeSet, ChangeStatus
-from nba.catalog.differences import Difference
+from nba.catalog.changes import ChangeStatus
 from nba.cli.changing import point_replicas
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.running import DataDir
 from nba.domain.clock import to_rfc3339
-from nba.settings import Settings
 
 if TYPE_CHECKING:
+    from nba.catalog.audit import AuditRow
+    from nba.catalog.changes import ChangeSet
+    from nba.catalog.differences import Difference
     from nba.control.service import ChangeService
     from nba.control.simulation import SimulationReport
+    from nba.settings import Settings
 
 ChangeId = Annotated[str, typer.Argument(help="Id of a change set.")]
 Actor = Annotated[str, typer.Option("--author", help="Who, for the audit trail.")]

@@ -14,7 +14,6 @@ from nba.bootstrap import load_settings
 from nba.cli.asking import Url, ask
 from nba.cli.output import AsJson, console, print_json, progress_bar
 from nba.errors import UnavailableError
-from nba.worker.erasing import MIN_SEARCHED_BYTES, files_in, holds_any
 
 _POLL_SECONDS = 0.2
 
@@ -71,6 +70,8 @@ def search_files(folder: Path, customer: str) -> dict[str, Any]:
     rows alone.
     """
     import polars as pl
+
+    from nba.worker.erasing import MIN_SEARCHED_BYTES, files_in, holds_any
 
     needle = customer.encode()
     found = []

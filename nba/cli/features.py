@@ -11,12 +11,11 @@ from rich.table import Table
 from nba.bootstrap import LIVE, clock_of, load_settings, open_control, open_log
 from nba.cli.learning import Dataset
 from nba.cli.output import AsJson, console, print_json
-from nba.decision.plans import PlanPointer, PlanRepository, parse_version
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.errors import NotFoundError
-from nba.features import FeatureSet
 
 if TYPE_CHECKING:
+    from nba.features import FeatureSet
     from nba.measurement.audit import AuditReport, FeatureAudit
     from nba.measurement.feature_health import FeatureHealth, HealthReport
 
@@ -39,6 +38,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say of every feature what is missing, how old it is, and how far from training."""
+    from nba.decision.plans import PlanPointer, PlanRepository
     from nba.measurement.feature_health import measure_health
     from nba.worker.profiling import trained_through
 
@@ -124,6 +124,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Recompute what decisions used from events; ends with status 1 where anything differs."""
+    from nba.decision.plans import PlanPointer, PlanRepository, parse_version
     from nba.measurement.audit import RACE_MS, audit_features
 
     settings = load_settings()

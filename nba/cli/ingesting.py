@@ -13,7 +13,6 @@ import typer
 from rich.progress import Progress
 
 from nba.bootstrap import (
-    Runtime,
     collect_rarely,
     load_settings,
     open_log,
@@ -21,20 +20,17 @@ from nba.bootstrap import (
     with_running_store,
 )
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
-from nba.decision.noting import open_profiles
-from nba.decision.plan import Plan
-from nba.decision.plans import read_pointer
 from nba.errors import Fault, InputError, NotFoundError
-from nba.features import FeatureSet, ProfileService
-from nba.features.items import Undeclared
-from nba.features.rollout import claimed
-from nba.ingestion.columns import FileMapping, Kind, load_mapping
-from nba.serving.follower import PlanFollower
-from nba.settings import Settings
+from nba.ingestion.columns import Kind
 
 if TYPE_CHECKING:
+    from nba.bootstrap import Runtime
+    from nba.decision.plan import Plan
+    from nba.features import FeatureSet, ProfileService
     from nba.ingestion.bulk import FileReport
+    from nba.ingestion.columns import FileMapping
     from nba.ingestion.kafka import DeadLetters, KafkaCounts
+    from nba.settings import Settings
 
 _OWNER_BITS = 64
 _SHOWN = 20
@@ -68,6 +64,8 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take in events and customers from files, resumable and each row once, or from Kafka."""
+    from nba.ingestion.columns import load_mapping
+
     settings = with_running_store(load_settings())
     if kafka is not None:
         if topic is None or files:
@@ -99,6 +97,7 @@ async def _from_files(
     mapping: FileMapping | None,
     bar: Progress,
 ) -> list[FileReport]:
+    from nba.features.rollout import claimed
     from nba.ingestion.bulk import BulkIngestion
     from nba.ingestion.progress import RedisProgressStore
     from nba.ledger.claims import Claims
@@ -142,6 +141,8 @@ async def _from_kafka(
         from nba.ingestion.kafka import KafkaIngestion, open_consumer
     except ImportError as error:
         raise NotFoundError("Kafka needs the extra: pip install 'nba[kafka]'") from error
+    from nba.serving.follower import PlanFollower
+
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -188,6 +189,8 @@ def _dead_letters(brokers: str, where: str) -> DeadLetters:
 
 async def live_plan(runtime: Runtime) -> Plan:
     """Return the live plan; :class:`NotFoundError` where none is live."""
+    from nba.decision.plans import read_pointer
+
     packed = await runtime.ledger.plan()
     if packed is None:
         raise NotFoundError("no plan is live yet; `nba up` or `nba publish` makes one")
@@ -198,6 +201,9 @@ def profiles_of(
     runtime: Runtime, features: Callable[[], FeatureSet], plan: Callable[[], Plan | None]
 ) -> ProfileService:
     """Return what changes profiles in the runtime's store."""
+    from nba.decision.noting import open_profiles
+    from nba.features.items import Undeclared
+
     profiles, _ = open_profiles(
         runtime.profiles,
         features,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from nba.access import Permission, Role, Scope
-from nba.access.keys import ApiKey
-from nba.access.service import Issued, shown
+from nba.access.roles import Permission, Role, Scope
 from nba.bootstrap import clock_of, load_settings, open_keys
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.running import DataDir
 from nba.domain.clock import to_rfc3339
 from nba.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from nba.access.keys import ApiKey
+    from nba.access.service import Issued
 
 _BY = "nba keys"
 _LONGEST = timedelta(days=3_650)
@@ -61,6 +63,8 @@ def create(
 
 def list_keys(data: DataDir = None, *, as_json: AsJson = False) -> None:
     """List all keys, those that are no longer good too; never their secrets."""
+    from nba.access.service import shown
+
     settings = load_settings(data_dir=data)
     with open_keys(settings) as service:
         keys = service.keys()
@@ -93,6 +97,8 @@ def rotate(
 
 def revoke(name: KeyName, data: DataDir = None, *, as_json: AsJson = False) -> None:
     """End a key for good."""
+    from nba.access.service import shown
+
     with open_keys(load_settings(data_dir=data)) as service:
         key = service.revoke(name, by=_BY)
     if as_json:
@@ -102,6 +108,8 @@ def revoke(name: KeyName, data: DataDir = None, *, as_json: AsJson = False) -> N
 
 
 def _print_issued(issued: Issued, *, as_json: bool) -> None:
+    from nba.access.service import shown
+
     if as_json:
         print_json({**shown(issued.key), "key": issued.text})
         return

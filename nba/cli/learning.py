@@ -13,6 +13,7 @@ from rich.table import Table
 from nba.bootstrap import (
     LIVE,
     artifact_root,
+    datasets,
     load_settings,
     open_log,
     open_registry,
@@ -22,17 +23,19 @@ from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
 from nba.cli.valuing import (
     asked_models,
+    contents_by_id,
     print_change_sets,
     simulate_change_sets,
     terms_of_actions,
 )
 from nba.errors import Fault, InputError, NotFoundError
-from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.bandits.ope import Estimate
     from nba.domain.catalog import Catalog
     from nba.features import FeatureSet
+    from nba.ledger.log import DecisionLog
+    from nba.settings import Settings
     from nba.training.evaluation import Evaluation
     from nba.training.train import TrainResult
 
@@ -123,7 +126,7 @@ def train_model(
         artifacts=artifact_root(settings).as_uri() if embedded else None,
     )
     catalog = load_catalog(root / "catalog", root=root, faults=[])
-    log = open_log(settings, dataset)
+    log = _open(settings, dataset)
     return train(
         find_spec(model, root=root),
         log,
@@ -165,6 +168,12 @@ def evaluate(
             "changeset:ID. Repeatable."
         ),
     ] = None,
+    contents_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ACTION", help="Value which content of this action is shown, not which action."
+        ),
+    ] = None,
     project: ProjectDir = None,
     *,
     every_constant: Annotated[bool, typer.Option(help="A row for every action.")] = False,
@@ -175,6 +184,7 @@ def evaluate(
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
     from nba.training.asked import parse_policy
+    from nba.training.contents import evaluate_contents
     from nba.training.dataset import resolved_choices
     from nba.training.encoding import recorded_inputs
     from nba.training.evaluation import evaluate
@@ -184,7 +194,27 @@ def evaluate(
     asked = [one for one in every if one.kind != "changeset"]
     if metric not in {"label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
-    log = open_log(settings, dataset)
+    if contents_of is not None:
+        if model is not None:
+            expected = "none with --contents-of: models know nothing of contents"
+            raise InputError([Fault("--model", f"found {model!r}", expected)])
+        rows = resolved_choices(_open(settings, dataset))
+        with progress_bar(quiet=as_json) as bar:
+            among_contents = evaluate_contents(
+                rows,
+                contents_of,
+                metric=metric,  # type: ignore[arg-type]  # checked above
+                contents=contents_by_id(settings),
+                policies=every,
+                estimate_probabilities=estimate_probabilities,
+                progress=StageBar(bar),
+            )
+        if as_json:
+            print_json(asdict(among_contents))
+        else:
+            _print_evaluation(among_contents)
+        return
+    log = _open(settings, dataset)
     rows = resolved_choices(log)
     inputs = recorded_inputs(rows)
     loaded = None
@@ -220,6 +250,15 @@ def evaluate(
         return
     _print_evaluation(evaluation)
     print_change_sets(settings, changes)
+
+
+def _open(settings: Settings, dataset: str) -> DecisionLog:
+    """Open a dataset of the log; where it has others and not this one, name them."""
+    there = datasets(settings)
+    if there and dataset not in there:
+        found = f"found {dataset!r}"
+        raise InputError([Fault("--dataset", found, f"a dataset of the log: {', '.join(there)}")])
+    return open_log(settings, dataset)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from nba.bootstrap import load_settings
-from nba.catalog.differences import differences
 from nba.cli.changing import point_replicas
 from nba.cli.control import NOBODY, Actor, Note, changing, print_differences
 from nba.cli.output import AsJson, console, print_json
@@ -30,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def diff(project: ProjectDir = None, data: DataDir = None, *, as_json: AsJson = False) -> None:
     """Show field by field what the files would change about what is live."""
+    from nba.catalog.differences import differences
     from nba.decision.project import objects_in
 
     settings = load_settings(project_dir=project, data_dir=data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 import typer
 from rich.table import Table
 
@@ -12,9 +11,6 @@ from nba.bootstrap import LIVE, load_settings, open_log
 from nba.cli.learning import Dataset
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.projects import ProjectDir
-from nba.decision.project import load_project
-from nba.ledger.log import LogTable
-from nba.policies.kinds import Holdout
 
 if TYPE_CHECKING:
     from nba.measurement.lift import Interval, LiftReport
@@ -40,7 +36,12 @@ def report(
     """Say honestly what deciding earned against the customers held out."""
     if context.invoked_subcommand is not None:
         return
+    import polars as pl
+
+    from nba.decision.project import load_project
+    from nba.ledger.log import LogTable
     from nba.measurement.lift import measure_lift
+    from nba.policies.kinds import Holdout
 
     settings = load_settings(project_dir=project)
     found = load_project(settings.project_dir.resolve())
@@ -57,6 +58,7 @@ def report(
 
 def shadow(dataset: Dataset = LIVE, project: ProjectDir = None, *, as_json: AsJson = False) -> None:
     """Say what another system earned in shadow, and what ours would have beside it."""
+    from nba.decision.project import load_project
     from nba.measurement.shadow import report_shadow
 
     settings = load_settings(project_dir=project)

@@ -10,11 +10,12 @@ from nba.bootstrap import LIVE, open_registry, with_running_store
 from nba.cli.control import NOBODY, changing, simulated
 from nba.cli.output import console
 from nba.errors import Fault, InputError
-from nba.settings import Settings
 
 if TYPE_CHECKING:
     from nba.control.simulation import SimulationReport
+    from nba.domain.catalog import Catalog, Content
     from nba.models.propensity import PropensityModel
+    from nba.settings import Settings
     from nba.training.asked import AskedPolicy
 
 _DECISIONS = 10_000
@@ -43,12 +44,22 @@ def asked_models(settings: Settings, asked: Sequence[AskedPolicy]) -> Mapping[st
 
 def terms_of_actions(settings: Settings) -> Mapping[str, Sequence[str]]:
     """Return the terms of each action in the project's catalog; none where there is no catalog."""
+    catalog = _catalog(settings)
+    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
+
+
+def contents_by_id(settings: Settings) -> Mapping[str, Content]:
+    """Return the contents of the project's catalog; none where there is no catalog."""
+    catalog = _catalog(settings)
+    return {} if catalog is None else {content.id: content for content in catalog.contents}
+
+
+def _catalog(settings: Settings) -> Catalog | None:
     from nba.catalog.loader import load_catalog
 
     root = settings.project_dir.resolve()
     folder = root / "catalog"
-    catalog = load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
-    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
+    return load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
 
 
 def simulate_change_sets(

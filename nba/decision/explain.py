@@ -10,16 +10,11 @@ import msgspec
 import numpy as np
 
 from nba.decision.answer import encode_answer
-from nba.decision.pipeline import (
-    DecisionInputs,
-    asked_for,
-    extended_history,
-    score,
-    situation_of,
-)
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_inputs, recorded_variants
+from nba.decision.scoring import score
 from nba.decision.shadow import NOT_ASKED_FOR, contact_of, decide_as_asked
+from nba.decision.situations import DecisionInputs, asked_for, extended_history, situation_of
 from nba.domain.history import Entry
 from nba.domain.ids import NO_ACTION, PlacementId
 from nba.features.sensitivity import is_sensitive, sensitive_names

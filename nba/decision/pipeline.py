@@ -1,14 +1,15 @@
 """The decision pipeline: a pure function of a plan and what was read of one customer.
 
-eligible ▸ features ▸ propensity ▸ value ▸ explore; reserving and recording follow in
-:mod:`nba.decision.service`. The same inputs give the same result to the byte, which is what replay
-and explain rest on.
+eligible ▸ features ▸ propensity ▸ value ▸ explore: what is looked at is in
+:mod:`nba.decision.situations`, scores are made in :mod:`nba.decision.scoring`, and what comes out
+is in :mod:`nba.decision.drawn`. Reserving and recording follow in :mod:`nba.decision.service`. The
+same inputs give the same result to the byte, which is what replay and explain rest on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 from nba.bandits.draw import draw, uniform
 from nba.decision.arbitration import Arbiter, ArbiterInput
 from nba.decision.content_arbitration import probabilities_or_even
-from nba.decision.kernels import expected_values
+from nba.decision.drawn import Decided, DrawnChoice, DrawnContent
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.scoring import Scores, score
+from nba.decision.situations import DecisionInputs, asked_for, extended_history, situation_of
 from nba.domain.catalog import Autonomy, Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND
-from nba.domain.decision import Choice, Decision, DecisionRequest, PlacementRequest
+from nba.domain.decision import Choice, Decision, PlacementRequest
 from nba.domain.history import ContactHistory, Entry, contact_tag
-from nba.domain.ids import DecisionId, PlacementId, hash32
-from nba.errors import InputError
+from nba.domain.ids import PlacementId, hash32
 from nba.policies import Situation, Verdicts
 
 ANSWER_VALID_MS = 3_600_000
@@ -32,171 +34,6 @@ ANSWER_VALID_MS = 3_600_000
 _SLOTS_PER_PLACEMENT = 1 << 16
 _CONTENT_STREAM = 1 << 32
 _CERTAIN = np.ones(1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionInputs:
-    """All a decision looks at besides its plan; ``features`` is ``(n_features,)`` float32.
-
-    ``shared`` is what policies know that is the same for all customers; see
-    :class:`~nba.policies.Situation`.
-    """
-
-    decision_id: DecisionId
-    at_ms: int
-    seed: int
-    request: DecisionRequest
-    features: NDArray[np.float32]
-    consents: Mapping[int, bool]
-    time_zone: str | None
-    locale: str | None
-    history: ContactHistory
-    shared: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnContent:
-    """The draw behind one content: variants left for the action, and their chances, ``(n,)``."""
-
-    row: int
-    variants: NDArray[np.intp]
-    probabilities: NDArray[np.float64]
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnChoice:
-    """The draw behind one choice: rows left for it, and their action probabilities."""
-
-    slot: PlacementPlan
-    rank: int
-    row: int
-    kept: NDArray[np.intp]
-    probabilities: NDArray[np.float64]
-    content: DrawnContent | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """What the pipeline answers, and what is to be reserved and recorded with it.
-
-    ``horizons`` gives by choice when its waiting for an outcome ends, in ms since the epoch.
-    """
-
-    decision: Decision
-    draws: tuple[DrawnChoice, ...]
-    history: ContactHistory | None
-    horizons: Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Scores of one placement's candidates, all ``(n,)``; ``degraded`` names what failed.
-
-    ``logits`` are those of the propensities, ``weights`` what each value counts for.
-    ``deviations`` are the scores' standard deviations in currency, where exploration asks for them
-    and the learner did not fail.
-    """
-
-    logits: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    propensities: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    degraded: tuple[str, ...]
-    deviations: NDArray[np.float64] | None = None
-
-
-def score(
-    slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: NDArray[np.float64]
-) -> Scores:
-    """Score a placement's candidates; where a model or the learner breaks, priors stand in.
-
-    ``weights`` is what the guardrails make each candidate count for, ``(n,)``.
-    """
-    weights = slot.weights * weights
-    logits = slot.model_logits(row)
-    degraded: tuple[str, ...] = ()
-    variances: NDArray[np.float64] | None = None
-    try:
-        logits, variances = slot.learner.estimate(logits, plan.learner_inputs(row))
-    except InputError:
-        degraded, variances = ("bandit",), None
-    propensities, scores, finite = _valued(slot, logits, weights)
-    if not finite:
-        logits = slot.prior_logits
-        propensities, scores, _ = _valued(slot, logits, weights)
-        degraded, variances = ("propensity",), None
-    deviations = None
-    if variances is not None and slot.arbitration.uses_deviations:
-        deviations = _deviations(slot, propensities, variances, weights)
-        if not np.isfinite(deviations).all():
-            degraded, deviations = ("bandit",), None
-    return Scores(logits, weights, propensities, scores, degraded, deviations)
-
-
-def _deviations(
-    slot: PlacementPlan,
-    propensities: NDArray[np.float64],
-    variances: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the scores' deviations from their logits' variances, by the delta method."""
-    slopes = slot.values * weights * propensities * (1.0 - propensities)
-    with np.errstate(invalid="ignore"):  # a learner that answers nonsense is told from the result
-        deviations: NDArray[np.float64] = np.abs(slopes) * np.sqrt(variances)
-    return deviations
-
-
-def _valued(
-    slot: PlacementPlan, logits: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    valued: tuple[NDArray[np.float64], NDArray[np.float64], bool] = expected_values(
-        logits, slot.values, weights, slot.costs
-    )
-    return valued
-
-
-def situation_of(
-    inputs: DecisionInputs, history: ContactHistory, *, answered: int = 0
-) -> Situation:
-    """Return what the guardrails look at; the last ``answered`` contacts are the answer's own."""
-    return Situation(
-        customer_id=inputs.request.customer_id,
-        at_ms=inputs.at_ms,
-        symbols=inputs.features.astype(np.float64),
-        consents=inputs.consents,
-        time_zone=inputs.time_zone,
-        history=history,
-        answer_from=len(history) - answered,
-        shared=inputs.shared,
-    )
-
-
-def extended_history(
-    plan: Plan, inputs: DecisionInputs, contacts: Sequence[Entry]
-) -> ContactHistory:
-    """Return the history with the answer's own contacts, as far back as any policy looks."""
-    since_s = inputs.at_ms // MILLISECONDS_PER_SECOND - plan.history_seconds
-    return inputs.history.extended(contacts, keep_since_s=since_s)
-
-
-def asked_for(
-    plan: Plan, slot: PlacementPlan, request: DecisionRequest
-) -> NDArray[np.bool_] | None:
-    """Say which candidates the request's own filter leaves, ``(n,)``; ``no_action`` always.
-
-    Terms may be named as they once were. ``None`` is a request without a filter: all of them.
-    """
-    if not request.actions and not request.terms:
-        return None
-    terms = plan.catalog.taxonomy.present(request.terms)
-    asked = [
-        action.is_no_action
-        or action.id in request.actions
-        or any(action.has_term(term) for term in terms)
-        for action in slot.actions
-    ]
-    return np.array(asked, dtype=np.bool_)
 
 
 def decide(plan: Plan, inputs: DecisionInputs, arbiter: Arbiter | None = None) -> Decided:

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.decision.pipeline import DecisionInputs, DrawnChoice
+from nba.decision.drawn import DrawnChoice
+from nba.decision.situations import DecisionInputs
 from nba.domain.decision import DecisionRequest, Mode
 from nba.domain.history import unpack_history
 from nba.domain.ids import DecisionId

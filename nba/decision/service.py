@@ -15,10 +15,12 @@ from dataclasses import replace
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbiter
 from nba.decision.budgeting import NOTHING_TAKEN, Shared, Spending, Taken
-from nba.decision.pipeline import Decided, DecisionInputs, decide
+from nba.decision.drawn import Decided
+from nba.decision.pipeline import decide
 from nba.decision.plan import Plan
 from nba.decision.recording import pack_record, pack_request, read_record
 from nba.decision.shadow import decide_as_asked, taken_faults
+from nba.decision.situations import DecisionInputs
 from nba.domain.alias import Forward
 from nba.domain.clock import Clock
 from nba.domain.decision import DecisionRequest, Mode

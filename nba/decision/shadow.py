@@ -10,17 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nba.decision.arbitration import Arbiter
-from nba.decision.pipeline import (
-    Decided,
-    DecisionInputs,
-    DrawnChoice,
-    asked_for,
-    decide,
-    extended_history,
-    score,
-    situation_of,
-)
+from nba.decision.drawn import Decided, DrawnChoice
+from nba.decision.pipeline import decide
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.scoring import score
+from nba.decision.situations import DecisionInputs, asked_for, extended_history, situation_of
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.decision import Choice, DecisionRequest, Mode, TakenAction, TakenChoice
 from nba.domain.history import Entry, contact_tag

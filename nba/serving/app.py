@@ -24,9 +24,10 @@ from nba.decision.compiling import ChildCompiler
 from nba.decision.content_arbitration import probabilities_or_even
 from nba.decision.noting import open_profiles
 from nba.decision.outcomes import OutcomeService
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.pipeline import decide
 from nba.decision.plan import Plan
 from nba.decision.service import DecisionService
+from nba.decision.situations import DecisionInputs
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, new_decision_id

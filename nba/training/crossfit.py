@@ -75,6 +75,8 @@ def predict_candidates(
 ) -> NDArray[np.float64]:
     """Return what every candidate (n,) would bring, NaN where it was never chosen.
 
+    NaN too where all other folds are empty, so that there is nothing to learn from.
+
     ``targets`` (n_choices,) is what the choices brought: 0 and 1 are learned as a chance, anything
     else as a mean.
     """
@@ -85,6 +87,8 @@ def predict_candidates(
     for fold in range(folds.count):
         progress(stage, fold / folds.count)
         known = folds.of != fold
+        if not known.any():
+            continue
         booster = _fit(features.of_chosen[known], targets[known], learner)
         asked = features.present[folds.of[table.choice[features.present]] == fold]
         for part in chunks(asked):

@@ -12,7 +12,7 @@ earlier one was not ``no_action``, and in the holdout there was nothing to choos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits.ope import LoggedData, Thresholds, calibrate
+from nba.bandits.ope import LoggedData, Target, Thresholds
 from nba.domain.clock import from_datetime, to_rfc3339
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
@@ -45,17 +45,23 @@ from nba.training.fit import codes_of
 from nba.training.judging import Jury, PolicyValue
 from nba.training.progress import Progress, silent
 from nba.training.propensities import HOW, logged_probabilities
+from nba.training.soundness import lopsided, miscalibrated, refuse_draws, refuse_unreadable
 
 Metric = Literal["label", "reward"]
 
+NothingSaid = Callable[[Jury, Target], PolicyValue]
+"""Values ``no_action``, given the jury and the best constant policy."""
+
 LOGGING = "logging policy"
 BEST_CONSTANT = "best constant action"
+EVERYWHERE = "says it wherever it may"
 RANDOM = "random"
 LEARNED = "learned policy"
 
-_FOLDS = 5
+FOLDS = 5
+"""How many parts customers are dealt into for cross-fitting."""
+
 _LEAST_CHOSEN = 100
-_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +89,7 @@ def evaluate(
     terms: Mapping[str, Sequence[str]] | None = None,
     estimate_probabilities: bool = False,
     every_constant: bool = False,
+    nothing: NothingSaid | None = None,
     thresholds: Thresholds | None = None,
     threads: int = 1,
     seed: int = 0,
@@ -99,20 +106,23 @@ def evaluate(
     valued beside them; ``models`` holds, by what was said, those that they name, which must not
     have seen the choices either, and ``terms`` the terms of each action, for levers on a term.
     ``estimate_probabilities`` puts estimates in the place of whatever action probabilities the log
-    has; every verdict then says so.
+    has; every verdict then says so. ``nothing`` values ``no_action`` where it is no candidate, as
+    among the contents of an action (:mod:`nba.training.contents`).
 
     Raises :class:`EvaluationRefusedError` where no choice is left, a choice has no probability of
-    its own above 0, or those of its candidates are known and do not sum to 1, and
-    :class:`InputError` for a policy of an action or term that the log does not have.
+    its own above 0, or those of its candidates are not those of one draw, and :class:`InputError`
+    for a policy of an action or term that the log does not have, and where a choice lacks its
+    customer, or a value, cost or reward that is a number.
     """
     asked_models = models or {}
-    chosen = _evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
-    if not estimate_probabilities:
-        _refuse_sums(chosen)
+    chosen = evaluable(rows, [*([] if model is None else [model]), *asked_models.values()])
+    refuse_unreadable(chosen)
     table = list_candidates(chosen)
+    if not estimate_probabilities:
+        refuse_draws(table)
     for one in policies:
         selected(one, table.actions, terms or {})
-    folds = deal(chosen, _FOLDS)
+    folds = deal(chosen, FOLDS)
     recorded = recorded_inputs(chosen) if inputs is None else inputs
     probabilities = chosen["probability"].to_numpy()
     if estimate_probabilities:
@@ -147,7 +157,7 @@ def evaluate(
     known = Known(table=table, propensities=propensity, of_models=of_models, terms=terms or {})
     asked = [(one, probabilities_of(one, known)) for one in policies]
     progress("comparing policies", 0.0)
-    found = _policies(jury, folds, known, asked, every_constant=every_constant)
+    found = _policies(jury, folds, known, asked, every_constant=every_constant, nothing=nothing)
     progress("done", 1.0)
     return Evaluation(
         metric=metric,
@@ -159,12 +169,17 @@ def evaluate(
         policies=found,
         notes=(
             *_notes(chosen, model, folds),
-            *([HOW] if estimate_probabilities else _miscalibrated(table, data)),
+            *([HOW] if estimate_probabilities else miscalibrated(table, data)),
+            *lopsided(chosen, data.rewards),
         ),
     )
 
 
-def _evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel]) -> pl.DataFrame:
+def evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel] = ()) -> pl.DataFrame:
+    """Return the choices that count: ranked first, drawn here, outside the holdout, not yet seen.
+
+    Raises :class:`EvaluationRefusedError` where none is left.
+    """
     drawn_here = pl.col("source") != SHADOW
     chosen = rows.filter((pl.col("rank") == 1) & ~pl.col("holdout") & drawn_here)
     if chosen.is_empty():
@@ -190,19 +205,6 @@ def _has_estimates(chosen: pl.DataFrame) -> bool:
     return bool(chosen["source"].str.ends_with(":estimated").any())
 
 
-def _refuse_sums(chosen: pl.DataFrame) -> None:
-    """Refuse choices whose candidates' probabilities are all known and are none of one draw."""
-    sums = chosen.select(pl.col("probabilities").list.sum()).to_series().to_numpy()
-    bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
-    if len(bad):
-        first = chosen["decision_id"][int(bad[0])]
-        raise EvaluationRefusedError(
-            f"the action probabilities of {len(bad):,} of {chosen.height:,} choices do not sum to "
-            f"1, those of decision {first} to {sums[bad[0]]:.3f}: they are not those of a draw. "
-            "Log the probability of every candidate left, or only that of the action taken"
-        )
-
-
 def _propensities(model: PropensityModel, table: CandidateTable) -> NDArray[np.float64]:
     propensities = np.full(len(table.choice), np.nan)
     features = CandidateFeatures(model.inputs, table)
@@ -219,6 +221,7 @@ def _policies(
     asked: Sequence[tuple[AskedPolicy, NDArray[np.float64]]],
     *,
     every_constant: bool,
+    nothing: NothingSaid | None,
 ) -> tuple[PolicyValue, ...]:
     table = jury.table
     chosen = _best_constants(jury, folds)
@@ -229,13 +232,15 @@ def _policies(
         jury.value(LOGGING, "what happened", jury.logging(), best),
         jury.value(BEST_CONSTANT, described, best, None),
     ]
+    if nothing is not None:
+        found.append(nothing(jury, best))
     constants: list[str] = [NO_ACTION] if NO_ACTION in table.actions else []
     if every_constant:
         constants += [name for name in table.actions if name != NO_ACTION]
     for name in constants:
         every = np.full(len(jury.data), table.actions.index(name))
         label = name if name == NO_ACTION else f"always {name}"
-        said = "says nothing" if name == NO_ACTION else "says it wherever it may"
+        said = "says nothing" if name == NO_ACTION else EVERYWHERE
         found.append(jury.value(label, said, jury.target(table.constant(every)), best))
     found.append(jury.value(RANDOM, "any candidate alike", jury.target(table.uniform()), best))
     greedy = jury.target(table.greedy(known.expected(known.propensities)))
@@ -288,16 +293,3 @@ def _notes(chosen: pl.DataFrame, model: PropensityModel | None, folds: Folds) ->
     if _has_estimates(chosen):
         notes.append("action probabilities were estimated from frequencies: right only if random")
     return notes
-
-
-def _miscalibrated(table: CandidateTable, data: LoggedData) -> list[str]:
-    """Name the actions that were chosen more or less often than their probabilities say."""
-    shape = (len(data), len(table.actions))
-    possible = np.zeros(shape, dtype=bool)
-    possible[table.choice, table.action] = True
-    return [
-        f"{table.actions[one.action]} was chosen {one.rows:,} times, {abs(one.z):.1f} standard "
-        f"errors from what its logged probabilities say: they are not those it was drawn with"
-        for one in calibrate(data, n_actions=shape[1], possible=possible)
-        if one.is_off
-    ]

@@ -23,8 +23,8 @@ from nba.bandits.ope import (
 from nba.bandits.ope import evaluate as estimate
 from nba.training.candidates import CandidateTable
 
-_REFUSED = "refused"
-_ESTIMATED = ", if the estimated probabilities are right"
+REFUSED = "refused"
+IF_ESTIMATED = ", if the estimated probabilities are right"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,6 @@ class Jury:
             dr=by[2],
             effective_sample_size=measured.effective_sample_size,
             versus_best_constant=versus,
-            verdict=_REFUSED if finding.refused else said + _ESTIMATED * bool(finding.caveats),
+            verdict=REFUSED if finding.refused else said + IF_ESTIMATED * bool(finding.caveats),
             refused=finding.reasons,
         )

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba.bandits.ope import estimate_probabilities
+from nba.errors import EvaluationRefusedError
 from nba.models.propensity import ModelInput
 from nba.training.candidates import CandidateTable
 from nba.training.crossfit import Folds
@@ -27,8 +28,15 @@ def logged_probabilities(
     """Return how probable each logged action was, (n_choices,), from the other folds.
 
     By multinomial logistic regression on the situation's features, kept to the candidates of each
-    choice. 0 where no other fold has the action.
+    choice. 0 where no other fold has the action. Raises :class:`EvaluationRefusedError` where all
+    customers are in one fold, so that none can be estimated from the others.
     """
+    if len(np.unique(folds.of)) == 1:
+        raise EvaluationRefusedError(
+            "action probabilities are estimated from other customers, and the log has too few "
+            f"({table.choices['customer_id'].n_unique():,}) to set some aside; let more decisions "
+            "resolve, or log the probabilities"
+        )
     from sklearn.linear_model import LogisticRegression
 
     of_situation = [entry for entry in inputs if entry.level == "situation"]

@@ -24,6 +24,8 @@ def test_public_names_of_the_bandits():
         "BoundLogistic",
         "ContextualBandit",
         "CorrectionFitter",
+        "Cover",
+        "CoverModel",
         "Draw",
         "EpsilonGreedy",
         "Estimate",

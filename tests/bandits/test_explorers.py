@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nba.bandits import (
     UCB,
+    Cover,
     EpsilonGreedy,
     Explorer,
     Greedy,
@@ -23,6 +24,8 @@ from nba.bandits import (
 from nba.errors import InputError
 
 EXPLORERS: list[Explorer] = [
+    Cover(),
+    Cover(uniform=0.0),
     EpsilonGreedy(),
     Greedy(),
     RegCB(),

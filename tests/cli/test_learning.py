@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+
+from nba.bootstrap import load_settings, open_log
+from nba.ledger.log import SCHEMAS, LogTable
 
 Run = Callable[..., Any]
 
@@ -104,6 +109,17 @@ def test_a_metric_that_is_none_is_refused(nba: Run) -> None:
     assert "--metric: found 'luck'" in ran.err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_a_dataset_that_is_not_there_is_refused_with_those_that_are(
+    nba: Run, tmp_path: Path, table: Path, command: str
+) -> None:
+    nba("import", table, "--mapping", mapping(tmp_path))
+    ran = nba(command, "--dataset", "tinny", "--project", ROOT)
+    assert (ran.status, ran.out) == (1, "")
+    assert "--dataset: found 'tinny'" in ran.err
+    assert "a dataset of the log: tiny" in ran.err
+
+
 def test_a_policy_that_is_none_is_refused_with_all_that_are(nba: Run) -> None:
     ran = nba("evaluate", "--policy", "luck")
     assert (ran.status, ran.out) == (1, "")
@@ -149,3 +165,64 @@ def test_a_lever_on_a_term_is_on_what_carries_it_in_the_project_s_catalog(
     assert ran.status == 1
     assert "an action of the log: app_install, no_action" in ran.err
     assert "or a term of theirs: campaign:always_on, desired_action:adopt/app" in ran.err
+
+
+def test_the_contents_of_an_action_are_valued_by_their_own_chances(nba: Run) -> None:
+    """Of 600 choices of an action half show each content: .8 of one succeed, .2 of the other."""
+    at = datetime(2025, 1, 1, tzinfo=UTC)
+    decisions = [
+        {
+            "decision_id": f"d{number}",
+            "choice": 0,
+            "customer_id": f"c{number}",
+            "at": at + timedelta(minutes=number),
+            "horizon_at": at + timedelta(days=7),
+            "placement": "web.home",
+            "channel": "web",
+            "rank": 1,
+            "action": "shoes",
+            "content": f"shoes.{number % 2}",
+            "value": 1.0,
+            "cost": 0.0,
+            "probability": 0.5,
+            "content_probability": 0.5,
+            "candidates": ["no_action", "shoes"],
+            "probabilities": [0.5, 0.5],
+            "holdout": False,
+            "fallback": False,
+            "plan_version": "p1",
+            "source": "live",
+        }
+        for number in range(600)
+    ]
+    resolutions = [
+        {
+            "decision_id": f"d{number}",
+            "choice": 0,
+            "action": "shoes",
+            "kind": "rewarded",
+            "label": float(number % 10 in {0, 2, 4, 6, 1}),  # 4 of 5 even, 1 of 5 odd numbers
+            "reward": 0.0,
+            "at": at + timedelta(days=8),
+        }
+        for number in range(600)
+    ]
+    log = open_log(load_settings(), "shown")
+    for table, told in ((LogTable.DECISIONS, decisions), (LogTable.RESOLUTIONS, resolutions)):
+        log.append(table, pl.DataFrame(told, schema=SCHEMAS[table]))
+    asked = ("evaluate", "--dataset", "shown", "--contents-of")
+    ran = nba(*asked, "shoes", "--policy", "always:shoes.1", "--json")
+    assert ran.status == 0, ran.err
+    found = {row["policy"]: row for row in ran.json["policies"]}
+    assert found["always shoes.0"]["snips"]["value"] == pytest.approx(0.8)
+    assert found["always:shoes.1"]["snips"]["value"] == pytest.approx(0.2)
+    assert found["logging policy"]["dr"]["value"] == pytest.approx(0.5)
+    assert found["always:shoes.1"]["verdict"] == "worse"
+    assert found["no_action"]["verdict"] == "refused"  # nobody was told nothing
+    assert "best constant content" in nba(*asked, "shoes").out
+    ran = nba(*asked, "hats")
+    assert (ran.status, ran.out) == (1, "")
+    assert "in none of 0 choices could 'hats' have shown another content" in ran.err
+    assert "The log has choices among contents of shoes" in ran.err
+    ran = nba(*asked, "shoes", "--model", "conversion/1")
+    assert "models know nothing of contents" in ran.err

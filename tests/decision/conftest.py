@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from shop import NOW_MS, Shop, ask, write_project
 
-from nba.decision.pipeline import DecisionInputs
 from nba.decision.plan import Plan
+from nba.decision.situations import DecisionInputs
 from nba.domain.history import EMPTY_HISTORY, ContactHistory, pack_history
 from nba.domain.ids import hash32, new_decision_id
 

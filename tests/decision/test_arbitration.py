@@ -13,7 +13,8 @@ from nba.bandits import Thompson
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbitration
 from nba.decision.learned import Learned
-from nba.decision.pipeline import decide, score
+from nba.decision.pipeline import decide
+from nba.decision.scoring import score
 from nba.domain.catalog import Autonomy
 from nba.policies import Era
 

@@ -12,9 +12,10 @@ from shop import Shop, stump, write_project
 
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.handing import read_plan, write_plan
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.pipeline import decide
 from nba.decision.plan import Plan
 from nba.decision.project import load_project
+from nba.decision.situations import DecisionInputs
 from nba.domain.decision import DecisionRequest, PlacementRequest
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import CustomerId, new_decision_id

@@ -11,7 +11,8 @@ import pytest
 from shop import NOW_MS, Shop, stump
 
 from nba.decision.answer import encode_answer
-from nba.decision.pipeline import decide, score
+from nba.decision.pipeline import decide
+from nba.decision.scoring import score
 from nba.domain.ids import NO_ACTION, uniform_hash
 
 HERO = "web.hero"

@@ -9,7 +9,8 @@ from shop import Shop, ask, write_project
 
 from nba.bandits import projection
 from nba.decision import kernels
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.pipeline import decide
+from nba.decision.situations import DecisionInputs
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import new_decision_id
 from nba.serving.app import warm

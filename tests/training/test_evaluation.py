@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nba.errors import EvaluationRefusedError
+from nba.errors import EvaluationRefusedError, InputError
+from nba.training.asked import parse_policy
 from nba.training.dataset import resolved_choices
 from nba.training.evaluation import (
     BEST_CONSTANT,
@@ -90,7 +91,8 @@ def test_the_best_constant_is_not_chosen_by_hindsight(decision, resolution, log_
     chosen, resolved = [], []
     for number in range(1_500):
         action = actions[rng.integers(10)]
-        chosen.append(decision(number, action=action, probability=0.1, candidates=actions))
+        drawn = {"probability": 0.1, "probabilities": [0.1] * 10, "candidates": actions}
+        chosen.append(decision(number, action=action, **drawn))
         resolved.append(resolution(number, label=float(rng.random() < 0.2)))
     rows = resolved_choices(log_of(chosen, resolved))
     evaluation = evaluate(rows, every_constant=True)
@@ -159,14 +161,15 @@ def test_probabilities_that_are_of_no_draw_are_refused(rows):
 
 
 def test_only_the_chance_of_what_was_taken_may_be_known(rows):
-    unknown = pl.lit([0.3, float("nan"), float("nan")], pl.List(pl.Float32))
+    unknown = pl.lit([1 / 3, float("nan"), float("nan")], pl.List(pl.Float32))
     found = evaluate(rows.head(500).with_columns(unknown.alias("probabilities")))
     assert found.rows == 500
 
 
 def test_an_action_chosen_more_often_than_its_probabilities_say_is_named(rows):
     wrong = rows.with_columns(
-        pl.when(pl.col("action") == "shoes").then(0.6).otherwise(1 / 3).alias("probability")
+        pl.when(pl.col("action") == "shoes").then(0.6).otherwise(1 / 3).alias("probability"),
+        pl.lit(None, pl.List(pl.Float32)).alias("probabilities"),
     )
     found = evaluate(wrong)
     (note,) = [note for note in found.notes if note.startswith("shoes was chosen")]
@@ -183,3 +186,127 @@ def test_what_another_system_took_in_shadow_is_left_out(rows):
         probability=pl.lit(None, dtype=pl.Float64),
     )
     assert evaluate(pl.concat([few, taken])) == evaluate(few)
+
+
+def changed(rows, column, value, number=7):
+    """Return the rows with another value in the one of that number."""
+    return rows.with_columns(
+        pl.when(pl.int_range(pl.len()) == number)
+        .then(value)
+        .otherwise(pl.col(column))
+        .alias(column)
+    )
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [
+        ([0.5, 0.5], r"are not as many as candidates, those of decision d7 are 2:"),
+        ([1.2, -0.2, 0.0], r"are not all 0 or more, those of decision d7 go to -0\.200:"),
+        ([0.6, 0.2, 0.2], r"hold another than the one logged, those of decision d7 hold 0\.\d00:"),
+    ],
+)
+def test_probabilities_that_no_draw_has_are_refused_with_their_number(rows, probabilities, message):
+    broken = changed(rows, "probabilities", pl.lit(probabilities, pl.List(pl.Float32)))
+    with pytest.raises(
+        EvaluationRefusedError, match=f"^the action .* 1 of 3,000 choices {message}"
+    ):
+        evaluate(broken)
+
+
+@pytest.mark.parametrize("wrong", [None, float("nan"), 1.2, -0.1])
+def test_a_logged_probability_that_is_none_is_named_as_such(rows, wrong):
+    problem = {None: "missing", 1.2: "above 1", -0.1: "0 or below"}.get(wrong, "missing")
+    with pytest.raises(EvaluationRefusedError, match=f"1 of 3,000 are {problem}, first at row 7"):
+        evaluate(changed(rows, "probability", pl.lit(wrong, pl.Float64)))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None, 1e300])
+def test_a_reward_that_is_no_number_is_named_and_never_averaged(rows, wrong):
+    with pytest.raises(InputError, match=r"^/rewards/7: 1 of 3,000 rows are wrong"):
+        evaluate(changed(rows, "reward", pl.lit(wrong, pl.Float64)), metric="reward")
+
+
+@pytest.mark.parametrize(
+    ("column", "wrong", "message"),
+    [
+        ("customer_id", None, "customer_id is None, as in 1 of 3,000 choices; an id is expected"),
+        ("value", float("nan"), "value is nan, as in 1 of 3,000 choices; a finite number"),
+        ("cost", None, "cost is None, as in 1 of 3,000 choices; a finite number"),
+    ],
+)
+def test_a_choice_without_customer_value_or_cost_is_named(rows, column, wrong, message):
+    dtype = rows.schema[column]
+    with pytest.raises(InputError, match=f"^decision d7 choice 0: {message}"):
+        evaluate(changed(rows, column, pl.lit(wrong, dtype)))
+
+
+def test_one_reward_that_is_most_of_all_is_noted(rows):
+    found = evaluate(changed(rows, "reward", pl.lit(1e9)), metric="reward")
+    assert any("decision d7 alone brought 1e+09, 100% of all reward" in n for n in found.notes)
+    assert not any("alone brought" in note for note in evaluate(rows, metric="reward").notes)
+
+
+def test_rewards_that_are_nearly_all_nothing_are_noted(rows):
+    few = rows.with_columns((pl.int_range(pl.len()) % 1_000 == 0).cast(pl.Float64).alias("label"))
+    assert any(n.startswith("only 3 of 3,000 choices brought") for n in evaluate(few).notes)
+
+
+def test_an_action_that_was_chosen_a_few_times_is_not_called_off(rows):
+    """Rare draws of a small chance are missing from most samples, and tell nothing by that."""
+    shoes = rows.filter(pl.col("action") == "shoes").head(99)
+    nothing = rows.filter(pl.col("action") == "no_action")
+    few = (
+        pl.concat([shoes, nothing])
+        .sort("at")
+        .with_columns(
+            pl.lit(["no_action", "shoes"], pl.List(pl.String)).alias("candidates"),
+            pl.lit(None, pl.List(pl.Float32)).alias("probabilities"),
+            pl.lit(0.5).alias("probability"),
+        )
+    )
+    notes = evaluate(few).notes
+    assert any(note.startswith("no_action was chosen") for note in notes)
+    assert not any(note.startswith("shoes was chosen") for note in notes)
+
+
+def test_rewards_that_are_all_alike_are_noted(rows):
+    found = evaluate(rows.with_columns(pl.lit(0.0).alias("label")))
+    assert any(
+        "all 3,000 choices brought 0: nothing tells policies apart" in n for n in found.notes
+    )
+
+
+@pytest.mark.parametrize("customers", [1, 2, 29])
+def test_the_choices_of_few_customers_are_refused_however_many_there_are(rows, customers):
+    few = rows.with_columns(
+        (pl.int_range(pl.len()) % customers).cast(pl.String).alias("customer_id")
+    )
+    found = evaluate(few)
+    for entry in found.policies:
+        assert f"the rows are of {customers} customers and 30 are needed" in " ".join(entry.refused)
+    assert not any("standard errors" in note for note in found.notes)
+
+
+def test_probabilities_of_a_single_customer_cannot_be_estimated_and_it_says_so(rows):
+    alone = rows.with_columns(pl.lit("c").alias("customer_id"))
+    with pytest.raises(EvaluationRefusedError, match=r"from other customers, .* too few \(1\)"):
+        evaluate(alone, estimate_probabilities=True)
+
+
+def test_one_choice_is_refused_in_every_row(rows):
+    found = evaluate(rows.head(1))
+    assert [entry.verdict for entry in found.policies] == ["refused"] * len(found.policies)
+
+
+def test_an_action_that_was_a_candidate_and_never_chosen_is_refused_by_name(rows):
+    """Nothing is known of it; a policy that takes any candidate alike takes it too."""
+    wider = rows.with_columns(
+        pl.concat_list("candidates", pl.lit(["hidden"])).alias("candidates"),
+        pl.concat_list("probabilities", pl.lit([0.0], pl.List(pl.Float32))).alias("probabilities"),
+    )
+    found = evaluate(wider, policies=[parse_policy("always:hidden")])
+    never = "100% of what the target does was never logged"
+    assert never in " ".join(policy(found, "always:hidden").refused)
+    assert "25% of what the target does" in " ".join(policy(found, RANDOM).refused)
+    assert not policy(found, LEARNED).refused

@@ -13,6 +13,24 @@ from nba.ledger.memory_log import MemoryLog
 from nba.training.importer import import_log
 from nba.training.mapping import load_mapping
 
+HISTORY = """import:
+  dataset: history
+  description: What a decision hub offered, with what it says of how likely
+  at: {column: pxDecisionTime, format: "%Y%m%dT%H%M%S.%f GMT"}
+  horizon: 14d
+  customer_id: pySubjectID
+  placement: web.home
+  channel: web
+  action:
+    column: pyName
+    values: {UPlusGold: gold, UPlusPersonal: personal}
+  probability:
+    column: pyPropensity
+  outcomes:
+    - {kind: accept, column: pyOutcome}
+  reward:
+    label: accept
+"""
 MAPPING = """\
 import:
   dataset: campaign
@@ -181,6 +199,20 @@ def test_a_logged_probability_that_cannot_be_is_refused(log, prepare, cell):
     table = "\n".join([lines[0] + ";p", lines[1] + ";0.4", lines[2] + f";{cell}", lines[3] + ";1"])
     with pytest.raises(InputError, match=r"row 2, column 'p'.*probability above 0 and at most 1"):
         import_log(*prepare(table=table, mapping=mapping), log)
+    assert rows_of(log, LogTable.DECISIONS).is_empty()
+
+
+@pytest.mark.datasets
+def test_an_interaction_history_with_probabilities_of_zero_is_refused_with_their_number(
+    log, datasets, tmp_path
+):
+    file = tmp_path / "history.yaml"
+    file.write_text(HISTORY)
+    history = datasets / "nba_pega" / "interaction_history.csv.gz"
+    with pytest.raises(InputError) as refused:
+        import_log(history, load_mapping(file, root=tmp_path), log)
+    told = "column 'pyPropensity': 53889 bad cells in all; a probability above 0 and at most 1"
+    assert told in str(refused.value)
     assert rows_of(log, LogTable.DECISIONS).is_empty()
 
 

@@ -22,7 +22,7 @@ class ActionCalibration:
 
     ``rows`` is how often it was; ``possible`` how often it could have been, and ``inverse`` the sum
     of 1 / probability where it was, which estimates ``possible``. ``z`` is how many standard
-    errors, by customer, the two lie apart; NaN for an action never logged.
+    errors, by customer, the two lie apart; NaN for an action never logged or a single customer.
     """
 
     action: int
@@ -71,7 +71,7 @@ def _of(data: LoggedData, action: int, allowed: NDArray[np.bool_]) -> ActionCali
     off = float(excess.sum())
     deviation = float(np.linalg.norm(excess - off / len(excess)))
     z = math.nan
-    if taken.any():
+    if taken.any() and len(excess) > 1:
         exact = abs(off) <= 1e-9 * len(data)
         z = 0.0 if exact else off / deviation if deviation > 0.0 else math.copysign(math.inf, off)
     return ActionCalibration(action, int(taken.sum()), int(allowed.sum()), float(inverse.sum()), z)

@@ -8,8 +8,8 @@ from typing import Literal
 from nba.bandits.ope.bootstrap import REPLICATES, Bootstrap
 from nba.bandits.ope.data import LoggedData, Target
 from nba.bandits.ope.estimators import Estimator
-from nba.bandits.ope.intervals import Interval
-from nba.bandits.ope.terms import difference
+from nba.bandits.ope.intervals import Clusters, Interval
+from nba.bandits.ope.terms import Terms, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,18 @@ def compare(
     :class:`Bootstrap` of ``replicates`` resamples from ``seed`` where not given; the bounds of
     another are those of the difference.
     """
-    terms = difference(estimator.terms(data, first), estimator.terms(data, second))
-    found = (interval or Bootstrap(replicates, seed)).around(terms, data.clusters)
+    return compare_terms(
+        estimator.terms(data, first),
+        estimator.terms(data, second),
+        data.clusters,
+        interval or Bootstrap(replicates, seed),
+    )
+
+
+def compare_terms(one: Terms, two: Terms, clusters: Clusters, interval: Interval) -> Comparison:
+    """Compare two estimates that are sums over the same rows, first less second."""
+    terms = difference(one, two)
+    found = interval.around(terms, clusters)
     low, high = found.low, found.high
     return Comparison(
         difference=terms.value,

@@ -10,6 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.errors import EvaluationRefusedError, Fault, InputError
 
+MAX_REWARD = 1e30
+"""Largest magnitude of a reward: weights times rewards, and their squares, must stay numbers."""
+
+LEAST_PROBABILITY = 1e-100
+"""Smallest probability that is divided by, for the same reason."""
+
 _SUM_TOLERANCE = 1e-6
 
 
@@ -18,14 +24,14 @@ class LoggedData:
     """Logged choices, one row each, with the probability each was drawn with.
 
     ``actions`` are ``(n,) int64`` indices from 0, ``rewards`` ``(n,) float64``, ``probabilities``
-    ``(n,) float64`` the logged action probabilities in (0, 1]. Rows of one customer share a value
-    in ``clusters`` (``(n,)``, integers or strings); ``None`` treats every row as its own customer.
+    ``(n,) float64`` the logged action probabilities from 1e-100 to 1. Rows of one customer share a
+    value in ``clusters`` (``(n,)``, integers or strings); ``None`` is a customer for every row.
     ``estimated`` says that the probabilities were not recorded when drawn but estimated afterwards
     (:func:`nba.bandits.ope.estimate_probabilities`); every estimate and verdict then says so.
 
-    Raises :class:`InputError` where shapes or values cannot be read, and
-    :class:`EvaluationRefusedError` where an action probability is missing, 0 or below, or above 1:
-    an estimate would divide by it.
+    Raises :class:`InputError` where shapes or values cannot be read or a reward is beyond ±1e30,
+    and :class:`EvaluationRefusedError` where an action probability is missing, 0 or next to it or
+    below, or above 1: an estimate would divide by it.
     """
 
     actions: NDArray[np.int64]
@@ -45,7 +51,8 @@ class LoggedData:
         values = actions.astype(np.float64)
         refuse_rows("/actions", values, actions >= 0, "an index from 0 is expected")
         rewards = as_rows("/rewards", self.rewards, n)
-        refuse_rows("/rewards", rewards, np.isfinite(rewards), "a finite number is expected")
+        good = np.abs(rewards) <= MAX_REWARD
+        refuse_rows("/rewards", rewards, good, "a finite number within ±1e30 is expected")
         probabilities = as_rows("/probabilities", self.probabilities, n)
         _refuse_probabilities(probabilities)
         object.__setattr__(self, "actions", actions.astype(np.int64))
@@ -193,6 +200,7 @@ def _probability_problems(probabilities: NDArray[np.float64]) -> Iterator[str]:
     for problem, bad in (
         ("missing", np.isnan(probabilities)),
         ("0 or below", probabilities <= 0.0),
+        ("below 1e-100", (probabilities > 0.0) & (probabilities < LEAST_PROBABILITY)),
         ("above 1", probabilities > 1.0),
     ):
         count = int(bad.sum())

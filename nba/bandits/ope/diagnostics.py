@@ -46,7 +46,8 @@ class Diagnostics:
         Mean weight; 1 in expectation where the logged probabilities are those really used and
         cover all the target does.
     mean_weight_z : float
-        How many standard errors, by customer, the mean weight lies from 1.
+        How many standard errors, by customer, the mean weight lies from 1; NaN of one customer,
+        whose rows say nothing of how others vary.
     never_logged_share : float
         Share of what the target does that is an action no row of the log has; NaN where the target
         does not say.
@@ -69,9 +70,15 @@ class Diagnostics:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What an estimate must meet to be believed."""
+    """What an estimate must meet to be believed.
+
+    Intervals are over customers, and of few of them too narrow: below 30 or so the field's tests
+    by cluster reject too often (Cameron, Gelbach and Miller, Review of Economics and Statistics
+    90, 2008).
+    """
 
     effective_sample_size: float = 200.0
+    customers: int = 30
     max_weight_share: float = 0.1
     mean_weight_z: float = 4.0
     never_logged_share: float = 0.05
@@ -131,7 +138,7 @@ def diagnose_weights(
         max_weight_share=float(weights.max() / total) if total > 0.0 else 1.0,
         zero_weight_share=float((weights == 0.0).mean()),
         mean_weight=float(total / n),
-        mean_weight_z=_z(off, deviation, n),
+        mean_weight_z=_z(off, deviation, n) if len(excess) > 1 else math.nan,
         never_logged_share=never_logged_share,
         probabilities_estimated=probabilities_estimated,
     )
@@ -166,6 +173,12 @@ def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> V
             f"the effective sample is {found:,.0f} of {diagnostics.n:,} rows and "
             f"{limits.effective_sample_size:,.0f} are needed: about {rows:,} rows logged this way "
             "would be enough, or fewer with a higher floor on the logged action probabilities"
+        )
+    if diagnostics.clusters < limits.customers:
+        reasons.append(
+            f"the rows are of {diagnostics.clusters:,} customers and {limits.customers:,} are "
+            "needed: how customers vary, and so how far an estimate may be off, cannot be told "
+            "from fewer"
         )
     if found > 0.0 and diagnostics.max_weight_share > limits.max_weight_share:
         reasons.append(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from nba.control.simulation.replaying import Filled, Replayed
 from nba.control.simulation.report import Losses, LossReason
-from nba.decision.pipeline import situation_of
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.situations import situation_of
 from nba.domain.ids import uniform_hash
 from nba.policies.kind import Reason
 

@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.decision.pipeline import DecisionInputs, DrawnChoice, decide, score
+from nba.decision.drawn import DrawnChoice
+from nba.decision.pipeline import decide
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.scoring import score
+from nba.decision.situations import DecisionInputs
 from nba.domain.ids import PlacementId, hash32
 
 _NOTHING_SPENT = (0, 0)

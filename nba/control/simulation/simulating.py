@@ -15,10 +15,10 @@ from nba.control.simulation.replaying import Replayed, replayed, unspent
 from nba.control.simulation.report import Row, SimulationReport
 from nba.control.simulation.tally import Tally, side_by_side
 from nba.control.simulation.valuing import Rewarded, off_policy
-from nba.decision.pipeline import DecisionInputs
 from nba.decision.plan import Plan
 from nba.decision.plans import parse_version
 from nba.decision.recording import recorded_inputs
+from nba.decision.situations import DecisionInputs
 from nba.domain.ids import NO_ACTION
 from nba.features import FeatureSet
 from nba.features.row import SEGMENT_PREFIX

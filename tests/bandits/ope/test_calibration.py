@@ -45,3 +45,8 @@ def test_what_was_taken_must_have_been_possible():
         calibrate(data, n_actions=2, possible=np.array([[True, True], [True, False]]))
     with pytest.raises(InputError, match=r"found shape \(2, 3\)"):
         calibrate(data, n_actions=2, possible=np.ones((2, 3)))
+
+
+def test_one_customer_says_nothing_of_the_probabilities():
+    data = LoggedData(np.array([0, 1, 1]), np.zeros(3), np.full(3, 0.5), np.zeros(3, dtype=int))
+    assert [math.isnan(found.z) for found in calibrate(data, n_actions=2)] == [True, True]

@@ -5,7 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from nba.bandits.ope import DM, LoggedData, Target, evaluate, importance_weights
+from nba.bandits.ope import (
+    DM,
+    DR,
+    IPS,
+    SNIPS,
+    LoggedData,
+    Target,
+    diagnose,
+    evaluate,
+    importance_weights,
+    verdict,
+)
 from nba.errors import EvaluationRefusedError, InputError
 
 ACTIONS = np.array([0, 2, 1])
@@ -18,6 +29,7 @@ HALVES = np.full(3, 0.5)
     [
         ([0.5, 0.0, 0.0], "2 of 3 are 0 or below, first at row 1"),
         ([0.5, 0.5, math.nan], "1 of 3 are missing, first at row 2"),
+        ([0.5, 1e-120, 0.5], "1 of 3 are below 1e-100, first at row 1"),
         ([1.5, 0.5, -0.1], "1 of 3 are 0 or below, first at row 2; 1 of 3 are above 1, first at"),
     ],
 )
@@ -47,6 +59,7 @@ def test_a_log_with_probabilities_of_zero_is_refused_as_a_whole(datasets):
         ([0.0, 1.0, 2.0], REWARDS, None, "/actions: found float64; integers from 0"),
         ([], [], None, r"/actions: found shape \(0,\)"),
         (ACTIONS, [0.0, math.nan, math.inf], None, "/rewards/1: 2 of 3 rows are wrong.*holds nan"),
+        (ACTIONS, [0.0, 1e31, 1.0], None, "/rewards/1: 1 of 3 rows are wrong.*within ±1e30"),
         (ACTIONS, [0.0], None, r"/rewards: found shape \(1,\); \(3,\) is expected"),
         (ACTIONS, REWARDS, ["a"], r"/clusters: found shape \(1,\); \(3,\) is expected"),
     ],
@@ -59,6 +72,16 @@ def test_a_log_that_cannot_be_read_is_refused_by_its_place(actions, rewards, clu
 def test_weights_are_target_over_logged_probability():
     data = LoggedData(ACTIONS, REWARDS, np.array([0.5, 0.2, 1.0]))
     assert importance_weights(data, Target(np.array([1.0, 0.1, 0.0]))).tolist() == [2.0, 0.5, 0.0]
+
+
+def test_the_largest_rewards_over_the_smallest_probabilities_are_still_numbers():
+    actions = np.arange(400) % 2
+    data = LoggedData(actions, np.full(400, 1e30), np.where(actions == 0, 1e-100, 1.0))
+    target = Target(np.full(400, 0.5), np.full(400, 1e30), np.full(400, -1e30))
+    for estimator in (IPS(), SNIPS(), DR()):
+        found = evaluate(estimator, data, target)
+        assert np.isfinite([found.value, found.standard_error, found.low, found.high]).all()
+    assert verdict(diagnose(data, target)).refused
 
 
 def test_a_target_of_another_length_is_refused():

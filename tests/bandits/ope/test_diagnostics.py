@@ -134,3 +134,19 @@ def test_a_single_candidate_is_its_own_log():
     found = diagnose(data, Target.from_distribution(data.actions, [[1.0]]))
     assert (found.effective_sample_size, found.max_weight, found.mean_weight_z) == (300.0, 1.0, 0.0)
     assert not verdict(found).refused
+
+
+def test_few_customers_are_refused_however_many_rows_they_have():
+    (reason,) = verdict(changed(clusters=29)).reasons
+    assert reason.startswith("the rows are of 29 customers and 30 are needed")
+    assert not verdict(changed(clusters=30)).refused
+    assert not verdict(changed(clusters=29), Thresholds(customers=2)).refused
+
+
+def test_how_far_the_mean_weight_of_one_customer_lies_from_one_is_not_known():
+    """One customer does not tell how customers vary, so no distance is in standard errors."""
+    data = LoggedData(np.array([0, 1] * 200), np.ones(400), np.full(400, 0.5), np.zeros(400, int))
+    found = diagnose(data, Target(np.full(400, 0.3)))
+    assert (found.clusters, found.mean_weight) == (1, pytest.approx(0.6))
+    assert np.isnan(found.mean_weight_z)
+    assert [reason[:18] for reason in verdict(found).reasons] == ["the rows are of 1 "]

@@ -12,10 +12,11 @@ from shop import NOW_MS, ask, write_project
 
 from nba.decision.answer import encode_answer
 from nba.decision.artifact import PlanSource
-from nba.decision.pipeline import DecisionInputs, decide
+from nba.decision.pipeline import decide
 from nba.decision.plan import Plan, compile_plan
 from nba.decision.project import load_project
 from nba.decision.recording import pack_record, pack_request, read_record
+from nba.decision.situations import DecisionInputs
 from nba.domain.history import EMPTY_HISTORY
 from nba.domain.ids import new_decision_id
 from nba.domain.policy import Policy

@@ -1,0 +1,252 @@
+"""Cover: an exact mixture of policies, of which the later ones go where the former do not."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.bandits import ContextualBandit, Cover, CoverModel, LinearModel, Votes
+from nba.bandits.cover import smallest_share
+from nba.bandits.packing import pack_members
+from nba.errors import CorruptRecordError, InputError
+
+score = st.sampled_from([0.0, 0.25, 0.5]) | st.floats(-1.0, 1.0)
+
+
+def observations(seed, m):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(m, 2))
+    actions = rng.integers(0, 3, m)
+    rewards = np.where(actions == 0, X[:, 0], 0.1) + rng.normal(0.0, 0.3, m)
+    return X, actions, rewards, None, rng.uniform(0.1, 1.0, m)
+
+
+def learned(seed=1, m=40, **parameters):
+    model = CoverModel(LinearModel(3, 2), **parameters)
+    model.update_many(*observations(seed, m))
+    return model
+
+
+def choices(members):
+    best = members == members.max(axis=1, keepdims=True)
+    return best / best.sum(axis=1, keepdims=True)
+
+
+@settings(deadline=None)  # the first example compiles
+@given(
+    rows=st.integers(1, 6).flatmap(lambda n: st.lists(st.tuples(*[score] * n), min_size=1)),
+    updates=st.integers(0, 10**6),
+    uniform=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_probabilities_are_the_mixture_of_what_each_policy_chooses(rows, updates, uniform):
+    members = np.array(rows)
+    n = members.shape[1]
+    least = uniform * min(1.0 / n, 1.0 / math.sqrt(n * (updates + 1)))
+    expected = [0.0] * n
+    for row in rows:
+        for index in range(n):
+            chosen = (row[index] == max(row)) / row.count(max(row))
+            expected[index] += ((1.0 - n * least) * chosen + least) / len(rows)
+    p = Cover(uniform).probabilities(members[0], updates=updates, members=members)
+    assert p == pytest.approx(expected, abs=1e-12)
+    assert abs(math.fsum(p) - 1.0) <= 1e-12
+
+
+def test_the_uniform_part_narrows_with_the_root_of_the_updates():
+    """Of 4 candidates: all of it until t = 4, then 1/√(4 t) each."""
+    members = np.array([[0.1, 0.2, 0.0, 0.0]])
+    least = [Cover().probabilities(members[0], updates=t - 1).min() for t in (1, 4, 100, 10_000)]
+    assert least == pytest.approx([0.25, 0.25, 0.05, 0.005], abs=1e-15)
+    assert Cover(0.0).probabilities(members[0], updates=3).tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_before_anything_is_learned_all_are_alike():
+    bandit = ContextualBandit(CoverModel(LinearModel(4, 2)), Cover(0.0))
+    assert bandit.probabilities([0.3, 1.0]).tolist() == [0.25] * 4
+
+
+def test_the_first_policy_is_the_prototype_and_nothing_else():
+    X, actions, rewards, *_ = observations(2, 50)
+    alone = LinearModel(3, 2)
+    alone.update_many(X, actions, rewards)
+    model = learned(2, 50)
+    assert model.first.to_bytes() == alone.to_bytes()
+    assert np.array_equal(model.estimate(X[0]).means, alone.estimate(X[0]).means)
+    assert np.array_equal(model.estimate(X[0]).members[0], alone.estimate(X[0]).means)
+
+
+def test_later_policies_are_ridge_regressions_of_the_doubly_robust_reward_and_the_pay():
+    """Worked out anew: targets one after another, then one least-squares fit on all of them."""
+    X, actions, rewards, _, chances = observations(3, 30)
+    psi, model = 0.2, CoverModel(LinearModel(3, 2), policies=3, psi=0.2)
+    targets = []
+    for row in range(30):
+        estimate = model.estimate(X[row])
+        reward = estimate.means.copy()
+        reward[actions[row]] += (rewards[row] - reward[actions[row]]) / chances[row]
+        chosen = choices(estimate.members)
+        least = min(1 / 3, 1 / math.sqrt(3 * (row + 1)))
+        pay = [
+            psi * least / (least + (1 - 3 * least) * chosen[:before].mean(axis=0))
+            for before in (1, 2)
+        ]
+        targets.append(reward + np.array(pay))
+        model.update(X[row], actions[row], rewards[row], probability=chances[row])
+    seen = model.frame
+    inputs = np.column_stack([np.ones(30), (X - seen.shift) / seen.scale])
+    precision = inputs.T @ inputs + np.eye(3)
+    prior = np.array([model.first.rate(), 0.0, 0.0])
+    x = np.concatenate([[1.0], (X[4] - seen.shift) / seen.scale])
+    for policy in (0, 1):
+        moments = np.einsum("td,ta->ad", inputs, np.array(targets)[:, policy]) + prior
+        expected = moments @ np.linalg.solve(precision, x)
+        assert model.estimate(X[4]).members[1 + policy] == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_no_policy_chooses_is_paid_psi_and_what_all_choose_next_to_nothing():
+    model = CoverModel(LinearModel(2, 1), policies=3, psi=0.3)
+    model.updates = 19_999
+    pay = model._pay(np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]))
+    least = smallest_share(2, 19_999)
+    assert least == pytest.approx(0.005)
+    assert pay == pytest.approx(np.array([[0.3 * 0.005 / 0.995, 0.3]] * 2))
+
+
+def test_later_policies_try_what_earlier_ones_leave_out():
+    """Two actions a hair apart: those paid to cover come to choose the lesser one as well."""
+
+    def chosen_by_all(psi):
+        rng = np.random.default_rng(4)
+        bandit = ContextualBandit(CoverModel(LinearModel(3, 1), policies=4, psi=psi), Cover())
+        for _ in range(600):
+            x = rng.normal(size=1)
+            drawn = bandit.decide(x)
+            earned = [0.50, 0.48, 0.0][drawn.action] + rng.normal(0.0, 0.05)
+            bandit.learn(x, drawn.action, earned, probability=drawn.probability)
+        members = [bandit.model.estimate(x).members for x in rng.normal(size=(50, 1))]
+        return np.mean([choices(each).sum(axis=0) / 4 for each in members], axis=0)
+
+    alike, covering = chosen_by_all(0.0), chosen_by_all(0.1)
+    assert alike[0] > 0.9
+    assert covering[1] > 0.2
+    assert covering[2] == 0.0  # half a reward worse: a tenth does not pay for it
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1.0])
+def test_a_simple_world_is_learned(uniform):
+    """The best action follows the sign of a feature; every constant earns one half."""
+    rng = np.random.default_rng(5)
+    model = CoverModel(LinearModel(2, 2))
+    bandit = ContextualBandit(model, Cover(uniform), seed=3)
+    earned = []
+    for _ in range(1_500):
+        x = rng.normal(size=2)
+        drawn = bandit.decide(x)
+        earned.append(float(drawn.action == (x[0] > 0.0)))
+        bandit.learn(x, drawn.action, earned[-1], probability=drawn.probability)
+    assert np.mean(earned) > 0.75
+    X = rng.normal(size=(300, 2))
+    assert (bandit.predict(X) == (X[:, 0] > 0.0)).mean() > 0.9
+
+
+def test_policies_choose_among_what_is_available():
+    bandit = ContextualBandit(learned(6), Cover(0.0))
+    x = np.array([0.2, 0.4])
+    expected = choices(bandit.model.estimate(x).members[:, [0, 2]]).mean(axis=0)
+    p = bandit.probabilities(x, np.array([True, False, True]))
+    assert p.tolist() == [expected[0], 0.0, expected[1]]
+
+
+def test_a_floor_is_met_where_no_policy_would_go():
+    bandit = ContextualBandit(learned(7, 300, psi=0.0), Cover(0.0), floor=0.05)
+    p = bandit.probabilities([2.0, 0.0])
+    assert p.min() == 0.05
+    assert p.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_one_policy_without_a_uniform_part_is_greedy():
+    X, *_ = observations(8, 20)
+    model = learned(8, policies=1)
+    p = ContextualBandit(model, Cover(0.0)).predict_proba(X)
+    assert np.array_equal(p.argmax(axis=1), [model.first.estimate(x).means.argmax() for x in X])
+    assert (p.max(axis=1) == 1.0).all()
+
+
+def test_members_may_vote_as_well():
+    model = learned(9)
+    x = [0.1, -0.2]
+    votes = ContextualBandit(model, Votes()).probabilities(x)
+    assert np.array_equal(votes, ContextualBandit(model, Cover(0.0)).probabilities(x))
+
+
+def test_the_chance_of_the_choice_counts_and_is_1_where_it_is_not_told():
+    X, actions, rewards, _, chances = observations(10, 30)
+    told, silent, certain = (CoverModel(LinearModel(3, 2)) for _ in range(3))
+    ContextualBandit(told, Cover()).partial_fit(X, actions, rewards, probabilities=chances)
+    ContextualBandit(silent, Cover()).partial_fit(X, actions, rewards)
+    certain.update_many(X, actions, rewards, None, np.ones(30))
+    assert silent.to_bytes() == certain.to_bytes()
+    assert told.to_bytes() != certain.to_bytes()
+
+
+def test_bytes_come_back_to_the_last_bit_and_learning_goes_on_alike():
+    X, actions, rewards, _, chances = observations(11, 50)
+    whole = learned(11, 50, policies=3)
+    half = CoverModel(LinearModel(3, 2), policies=3)
+    half.update_many(X[:20], actions[:20], rewards[:20], None, chances[:20])
+    half = CoverModel.from_bytes(half.to_bytes())
+    for row in range(20, 50):
+        half.update(X[row], actions[row], rewards[row], probability=chances[row])
+    assert half.to_bytes() == whole.to_bytes()
+    assert whole.updates == 50
+
+
+def test_what_is_forgotten_is_forgotten_by_all_policies():
+    """After rewards turn over, a forgetting model's later policies follow; the other's do not."""
+    X = np.zeros((400, 1))
+    actions = np.arange(400) % 2
+    rewards = np.where((actions == 0) == (np.arange(400) < 300), 1.0, 0.0)
+    forgetful, faithful = (
+        CoverModel(LinearModel(2, 1, forgetting=keeps), policies=2, psi=0.0) for keeps in (0.9, 1.0)
+    )
+    for model in (forgetful, faithful):
+        model.update_many(X, actions, rewards, None, np.full(400, 0.5))
+    assert forgetful.estimate([0.0]).members.argmax(axis=1).tolist() == [1, 1]
+    assert faithful.estimate([0.0]).members.argmax(axis=1).tolist() == [0, 0]
+
+
+def test_missing_features_count_as_their_mean():
+    model = learned(12)
+    mean = model.frame.shift
+    missing, present = model.estimate([math.nan, 0.3]), model.estimate([mean[0], 0.3])
+    assert missing.members == pytest.approx(present.members, abs=1e-12)
+    model.update([math.nan, 0.0], 1, 0.4, probability=0.5)
+    assert np.isfinite(model.estimate([math.nan, math.nan]).members).all()
+
+
+def test_bad_observations_are_refused_before_anything_is_learned():
+    model = learned(13)
+    before = model.to_bytes()
+    X = np.zeros((2, 2))
+    with pytest.raises(InputError, match=r"^/probabilities/1: found 0.0; above 0 and up to 1"):
+        model.update_many(X, [0, 1], [0.0, 1.0], None, [0.5, 0.0])
+    with pytest.raises(InputError, match=r"^/probabilities/0: found nan"):
+        model.update_many(X, [0, 1], [0.0, 1.0], None, [math.nan, 1.0])
+    with pytest.raises(InputError, match=r"^/probabilities: found shape \(1,\)"):
+        model.update_many(X, [0, 1], [0.0, 1.0], None, [0.5])
+    with pytest.raises(InputError, match=r"^/rewards/1: found 1000000000.0"):
+        model.update_many(X, [0, 1], [0.0, 1e9])
+    assert model.to_bytes() == before
+
+
+def test_parameters_out_of_range_and_bytes_that_are_none_are_refused():
+    with pytest.raises(InputError, match=r"^/policies: found 0; .*\n?.*/psi: found -1"):
+        CoverModel(LinearModel(2, 1), policies=0, psi=-1.0)
+    with pytest.raises(InputError, match=r"^/uniform: found 1.5; from 0 to 1"):
+        Cover(1.5)
+    with pytest.raises(CorruptRecordError, match="state cannot be read"):
+        CoverModel.from_bytes(b"\x80")
+    with pytest.raises(CorruptRecordError, match="cover state has 1 parts, not 2"):
+        CoverModel.from_bytes(pack_members(0, 3, [LinearModel(2, 1).to_bytes()]))
