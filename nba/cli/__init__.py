@@ -23,6 +23,7 @@ from nba.cli import (
     running,
     schemas,
 )
+from nba.cli.stores import close_stores
 from nba.errors import FaultsError, NbaError
 
 __all__ = ["app", "main"]
@@ -68,3 +69,5 @@ def main() -> None:
     except NbaError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
+    finally:
+        close_stores()

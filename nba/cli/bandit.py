@@ -14,13 +14,13 @@ from rich.table import Table
 
 from nba.bootstrap import (
     load_settings,
-    open_control,
     open_log,
     open_runtime,
     system_clock,
     with_running_store,
 )
 from nba.cli.output import AsJson, console, print_json, progress_bar
+from nba.cli.stores import control_of_command
 from nba.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def status(*, as_json: AsJson = False) -> None:
     from nba.decision.learned import LearnedStates
     from nba.worker.pointing import state_key
 
-    control = open_control(load_settings())
+    control = control_of_command(load_settings())
     plan = _live(control)
     kept = control.latest_snapshot(state_key(plan.source))
     if kept is None:
@@ -130,7 +130,7 @@ async def _rebuilt(settings: Settings) -> Relearned:
     from nba.worker.records import Records
     from nba.worker.relearning import rebuild as rebuild_state
 
-    control, log = open_control(settings), open_log(settings)
+    control, log = control_of_command(settings), open_log(settings)
     plan = _live(control)
     async with AsyncExitStack() as stack:
         records = None
@@ -163,7 +163,7 @@ def reset(
     """Forget what was learned of some actions, as after their offer has changed."""
     from nba.worker.relearning import reset as reset_state
 
-    control = open_control(load_settings())
+    control = control_of_command(load_settings())
     done = reset_state(
         control,
         _live(control),

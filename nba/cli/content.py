@@ -10,9 +10,10 @@ import msgspec
 import typer
 from rich.table import Table
 
-from nba.bootstrap import load_settings, open_control
+from nba.bootstrap import load_settings
 from nba.cli.output import AsJson, console, print_json
 from nba.cli.projects import ProjectDir
+from nba.cli.stores import control_of_command
 from nba.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class _Editing:
         from nba.control.candidate import apply_items, read_live
         from nba.control.opening import open_changes
 
-        control = open_control(settings)
+        control = control_of_command(settings)
         self._service = open_changes(settings, control)
         self._change = change
         self._author = author
@@ -235,7 +236,7 @@ def _catalog(settings: Settings, *, live: bool) -> Catalog:
     if live:
         from nba.control.candidate import read_live
 
-        return read_live(open_control(settings)).source.catalog
+        return read_live(control_of_command(settings)).source.catalog
     from nba.catalog.loader import as_declared, read_catalog
 
     root = settings.project_dir.resolve()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from nba.bootstrap import LIVE, clock_of, load_settings, open_control, open_log
+from nba.bootstrap import LIVE, clock_of, load_settings, open_log
 from nba.cli.learning import Dataset
 from nba.cli.output import AsJson, console, print_json
+from nba.cli.stores import control_of_command
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.errors import NotFoundError
 
@@ -43,7 +44,7 @@ def status(
     from nba.worker.profiling import trained_through
 
     settings = load_settings()
-    control = open_control(settings)
+    control = control_of_command(settings)
     digest = control.current()
     if digest is None:
         raise NotFoundError("no plan is published; `nba publish` or `nba up` publishes one")
@@ -128,7 +129,7 @@ def audit(
     from nba.measurement.audit import RACE_MS, audit_features
 
     settings = load_settings()
-    repository = PlanRepository(open_control(settings))
+    repository = PlanRepository(control_of_command(settings))
 
     def features_of(version: str) -> FeatureSet | None:
         try:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nba.bootstrap import clock_of, load_settings, open_control, open_registry
+from nba.bootstrap import clock_of, load_settings, open_registry
 from nba.cli.changing import bring_in, point_replicas, require_fit
 from nba.cli.output import AsJson, console, print_json
+from nba.cli.stores import control_of_command
 from nba.domain.clock import MILLISECONDS_PER_SECOND, to_rfc3339
 from nba.errors import DefinitionError
 
@@ -89,7 +90,7 @@ def publish(
     from nba.worker.publisher import Publisher
 
     settings = load_settings(project_dir=project)
-    control = open_control(settings)
+    control = control_of_command(settings)
     publisher = Publisher(
         control,
         open_registry(settings),
@@ -131,7 +132,7 @@ def rollback(
     def step_by_step(digest: str, make_current: Callable[[], None]) -> None:
         reports.append(bring_in(settings, digest, make_current, backfill=backfill, quiet=as_json))
 
-    service = open_changes(settings, open_control(settings))
+    service = open_changes(settings, control_of_command(settings))
     digest = service.rollback(version, author, note, bring_in=step_by_step).version
     point_replicas(settings)
     report = reports[0] if reports else RolloutReport(digest=digest)

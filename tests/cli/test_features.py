@@ -39,13 +39,16 @@ def decide(log: DecisionLog, *, orders: float) -> None:
         "version": 1,
     }
     log.append(LogTable.EVENTS, pl.DataFrame([event], schema=SCHEMAS[LogTable.EVENTS]))
+    control = open_control(settings)
+    current = control.current()
+    control.close()
     decision = {
         "decision_id": "d1",
         "choice": 0,
         "customer_id": "anna",
         "at": at,
         "source": "live",
-        "plan_version": f"{open_control(settings).current()}.0",
+        "plan_version": f"{current}.0",
         "given": [],
         "action": "coat",
         "placement": "web.hero",
