@@ -70,7 +70,7 @@ class BanditSettings:
     prior_precision_weights: float | None = None
     forgetting: float = 0.999
     forests: bool = True
-    refit_growth: float = 1.5
+    refit_growth: float = 1.4
     memory_rows: int = 5_000
     forest_outcomes: int = 40
     change_threshold: float | None = 4.0

@@ -12,6 +12,8 @@ from nba.bandits.trees import CorrectionForest
 from nba.errors import CorruptRecordError
 
 TREES = 100
+LEAST_TREES = 30
+"""As many trees as rows, between these bounds: of few rows the last trees would learn nothing."""
 
 PARAMETERS: Mapping[str, int | float | str | bool] = {
     "objective": "binary",
@@ -60,7 +62,10 @@ def fit_correction(rows: Remembered) -> CorrectionForest:
     )
     # A booster that may no longer train would be written to text and read back first.
     booster = lightgbm.train(
-        dict(PARAMETERS), table, num_boost_round=TREES, keep_training_booster=True
+        dict(PARAMETERS),
+        table,
+        num_boost_round=min(max(len(rows), LEAST_TREES), TREES),
+        keep_training_booster=True,
     )
     return read_forest(booster.model_to_string())
 
