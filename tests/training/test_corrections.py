@@ -65,6 +65,11 @@ def test_the_fitter_gives_the_forest_of_that_booster(missing):
     assert fit_correction(rows).to_parts() == expected.to_parts()
 
 
+@pytest.mark.parametrize(("rows", "trees"), [(20, 30), (57, 57), (160, 100)])
+def test_a_forest_has_as_many_trees_as_rows_within_bounds(rows, trees):
+    assert len(fit_correction(remembered(rows)).tree_start) - 1 == trees
+
+
 def test_the_same_rows_give_the_same_bytes():
     assert fit_correction(remembered()).to_parts() == fit_correction(remembered()).to_parts()
 
