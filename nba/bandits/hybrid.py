@@ -259,13 +259,13 @@ class HybridLearner:
     def refit(self) -> None:
         """Fit forests anew to what is remembered, as many as observations came since they could be.
 
-        So after every observation that is one, which takes some tens of milliseconds, and after
-        many it is all that are due. Called before any is due, it fits all. An action is left out
-        of a round where hardly anything was observed of it since its last fit.
+        So after every observation that is one, which takes five to some tens of milliseconds, and
+        after many it is all that are due. Called before any is due, it fits all. An action is left
+        out of a round where hardly anything was observed of it since its last fit.
         """
         if self._fitter is None:
             return
-        allowed = self.updates - self._refitted_at
+        allowed = max(1, self.updates - self._refitted_at)
         if not self._waiting:
             allowed = self._overdue + 1 if self._overdue >= 0 else len(self.online.actions)
             self._begin_round()
@@ -405,6 +405,8 @@ class HybridLearner:
     def remember(self, other: HybridLearner) -> None:
         """Take over what another one remembers, such as one taught again from the log."""
         self._memory = other._memory
+        known = {action_id: (now, 0) for action_id, (now, _) in other._rows.items()}
+        self._rows = {**known, **self._rows}
 
 
 def _decoded(data: bytes) -> _Record | None:

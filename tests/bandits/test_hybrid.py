@@ -123,6 +123,23 @@ def test_what_was_learned_without_refits_is_fitted_at_once():
     assert not learner.refit_due
 
 
+def test_refits_asked_for_again_and_again_come_to_an_end():
+    learner = taught(HybridLearner(SETTINGS, fit_mean), stream(84))
+    asked = 0
+    while learner.refit_due:
+        learner.refit()
+        asked += 1
+    assert asked == 2
+
+
+def test_what_is_remembered_counts_where_no_forest_was_wanted_before():
+    without = taught(HybridLearner(replace(SETTINGS, forests=False)), stream(150))
+    again = HybridLearner.from_bytes(without.to_bytes(), SETTINGS, fit_mean)
+    again.remember(taught(HybridLearner(SETTINGS, fit_mean), stream(150), refits=False))
+    again.refit()
+    assert set(again.forests) == {"offer0", "offer1", "offer2"}
+
+
 def test_a_refit_before_any_is_due_fits_all():
     fit, fits = counting()
     learner = taught(HybridLearner(SETTINGS, fit), stream(300), refits=False)
