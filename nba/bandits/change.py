@@ -16,6 +16,10 @@ RECENT, BEFORE = 100, 400
 THRESHOLD = 4.0
 """Standard errors that the recent misfit must exceed the one before by."""
 
+MOST_ERROR = 10.0
+"""A standardized squared error counts up to this: of errors that reach into the hundreds a few make
+the spread of the recent ones so large that even twenty of them in a row are no excess."""
+
 _LEAST_CHANCE = 1e-2
 
 
@@ -46,7 +50,7 @@ class ChangeDetector:
         """Take note of one label and what was expected of it; return whether to raise the alarm."""
         p = min(max(probability, _LEAST_CHANCE), 1.0 - _LEAST_CHANCE)
         size = len(self.errors)
-        self.errors[self.seen % size] = (label - p) ** 2 / (p * (1.0 - p))
+        self.errors[self.seen % size] = min((label - p) ** 2 / (p * (1.0 - p)), MOST_ERROR)
         self.seen += 1
         if self.seen < size or _excess(self.errors, self.seen) <= self.threshold:
             return False

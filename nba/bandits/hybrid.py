@@ -7,7 +7,8 @@ Three parts, each an estimate of an action's logit:
 2. Now and then a small forest is fitted per action to all that is remembered of it, boosted from
    the online logit *as it was before it learned the label*, so that it learns only what the online
    part missed, and nothing twice. Refits come when the number of observations has grown by a
-   factor, so their whole cost stays proportional to the observations.
+   factor, so their whole cost stays proportional to the observations; one action is fitted with
+   each observation from there on, so that no pause is longer than one forest takes.
 3. An online regression on [1, online logit, correction] decides how much to believe the forest,
    from labels that neither has seen.
 
@@ -36,7 +37,7 @@ from nba.bandits.stacking import Stacker
 from nba.bandits.trees import BoundForests, CorrectionForest, ForestTable
 from nba.errors import CorruptRecordError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the bytes; raised with every change to their meaning."""
 
 KEPT_AT_CHANGE = 100
@@ -54,6 +55,9 @@ REFIT_PER_ACTION = 15
 LEAST_ROWS = 20
 """Observations of an action that a forest needs; the settings say how many of each outcome."""
 
+LEAST_GROWTH = 1.1
+"""Times as many observations of an action as at its last fit, for another to be worth its cost."""
+
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
     """The state as bytes; ``forests`` and ``memory`` are ``None`` where they were left out."""
@@ -67,6 +71,9 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     recent: list[str]
     next_refit: int
     since: int
+    refitted_at: int
+    waiting: list[str]
+    rows: dict[str, tuple[int, int]]
     memory: dict[str, bytes] | None
 
 
@@ -137,12 +144,15 @@ class HybridLearner:
         self.detector = ChangeDetector(settings.change_threshold)
         self.refits = 0
         self._forests: Mapping[str, CorrectionForest] = {}
-        self._table = ForestTable({})
+        self._table: ForestTable | None = None
         self._fitter = fitter if settings.forests else None
         self._memory = Memory(1 + len(settings.features), settings.memory_rows)
         self._recent: deque[str] = deque(maxlen=KEPT_AT_CHANGE)
         self._next_refit = 0
         self._since = 0
+        self._refitted_at = 0
+        self._waiting: deque[str] = deque()
+        self._rows: dict[str, tuple[int, int]] = {}  # of each action: now, and when last fitted
 
     @property
     def updates(self) -> int:
@@ -176,6 +186,8 @@ class HybridLearner:
         if self._fitter is not None:
             row = np.concatenate([rows.model_logits, features, [offset, label, weight]])
             self._memory.add(action_id, row)
+            now, fitted = self._rows.get(action_id, (0, 0))
+            self._rows[action_id] = now + 1, fitted
         self._recent.append(action_id)
         self.online.learn(rows)
 
@@ -214,6 +226,9 @@ class HybridLearner:
         """Forget everything about some actions: back to the prior, without forests or memory."""
         self.online.forget(action_ids)
         self._memory.drop(action_ids)
+        self._waiting = deque(name for name in self._waiting if name not in action_ids)
+        for action_id in action_ids:
+            self._rows.pop(action_id, None)
         if any(name in self._forests for name in action_ids):
             kept = {n: forest for n, forest in self._forests.items() if n not in action_ids}
             self._take(kept)
@@ -223,35 +238,62 @@ class HybridLearner:
         self.online.widen(SHRUNK_TO)
         self._take({})
         self.stacker = Stacker()
-        self._memory.keep(Counter(self._recent))
+        kept = Counter(self._recent)
+        self._memory.keep(kept)
+        self._rows = {name: (count, 0) for name, count in kept.items()}
+        self._waiting.clear()
         self._since = self.updates
         self._next_refit = 0
 
     @property
     def refit_due(self) -> bool:
-        """Whether enough has been observed since the last time to fit the forests anew."""
-        if self._fitter is None:
-            return False
+        """Whether forests are to be fitted anew: enough has been observed, or some wait for it."""
+        return self._fitter is not None and (bool(self._waiting) or self._overdue >= 0)
+
+    @property
+    def _overdue(self) -> int:
+        """How many observations ago the next round of refits was due; below 0 before it is."""
         first = max(LEAST_REFIT, REFIT_PER_ACTION * len(self.online.actions))
-        return self.updates - self._since >= (self._next_refit or first)
+        return self.updates - self._since - (self._next_refit or first)
 
     def refit(self) -> None:
-        """Fit the forests anew to what is remembered; takes seconds where that is much."""
+        """Fit forests anew to what is remembered, as many as observations came since they could be.
+
+        So after every observation that is one, which takes five to some tens of milliseconds, and
+        after many it is all that are due. Called before any is due, it fits all. An action is left
+        out of a round where hardly anything was observed of it since its last fit.
+        """
         if self._fitter is None:
             return
-        fitted = dict(self._forests)
-        for action_id in self.online.actions:
+        allowed = max(1, self.updates - self._refitted_at)
+        if not self._waiting:
+            allowed = self._overdue + 1 if self._overdue >= 0 else len(self.online.actions)
+            self._begin_round()
+        self._refitted_at = self.updates
+        fitted: dict[str, CorrectionForest] = {}
+        while self._waiting and len(fitted) < allowed:
+            action_id = self._waiting.popleft()
             rows = self._memory.of(action_id)
             good = float(rows.labels.sum())
             fewer = min(good, len(rows) - good)
             if len(rows) >= LEAST_ROWS and fewer >= self.settings.forest_outcomes:
                 fitted[action_id] = self._fitter(rows)
-        self._take(fitted)
+                now, _ = self._rows[action_id]
+                self._rows[action_id] = now, now
+        if fitted:
+            self._take({**self._forests, **fitted})
+
+    def _begin_round(self) -> None:
+        """Let every action wait of which enough was observed since it was fitted last."""
+        for action_id in self.online.actions:
+            now, fitted = self._rows.get(action_id, (0, 0))
+            if now >= max(LEAST_ROWS, fitted * LEAST_GROWTH):
+                self._waiting.append(action_id)
         seen = self.updates - self._since
         self._next_refit = max(seen + 1, math.ceil(seen * self.settings.refit_growth))
 
     def refit_if_due(self) -> bool:
-        """Fit the forests anew where that is due; return whether it was."""
+        """Fit forests anew where that is due; return whether it was."""
         if not self.refit_due:
             return False
         self.refit()
@@ -262,11 +304,17 @@ class HybridLearner:
         self.refits += 1
 
     def _hold(self, forests: Mapping[str, CorrectionForest]) -> None:
-        self._forests, self._table = forests, ForestTable(forests)
+        self._forests, self._table = forests, None
+
+    def _laid_out(self) -> ForestTable:
+        """Return the forests laid out for prediction; once for all that is bound."""
+        if self._table is None:
+            self._table = ForestTable(self._forests)
+        return self._table
 
     def bind(self, action_ids: Sequence[str]) -> BoundHybrid:
         """Return what is known now about candidates; later updates do not reach it."""
-        forests = BoundForests(self._table, action_ids)
+        forests = BoundForests(self._laid_out(), action_ids)
         return BoundHybrid(self.online.bind(action_ids), forests, self.stacker.copy())
 
     def rebind(self, bound: BoundHybrid, index: int, action_id: str) -> None:
@@ -294,6 +342,9 @@ class HybridLearner:
             recent=list(self._recent),
             next_refit=self._next_refit,
             since=self._since,
+            refitted_at=self._refitted_at,
+            waiting=list(self._waiting),
+            rows=self._rows,
             memory=self._memory.to_parts() if memory else None,
         )
         return msgspec.msgpack.encode(record)
@@ -323,6 +374,8 @@ class HybridLearner:
         learner.refits = record.refits
         learner._recent.extend(record.recent)
         learner._next_refit, learner._since = record.next_refit, record.since
+        learner._refitted_at, learner._rows = record.refitted_at, record.rows
+        learner._waiting.extend(record.waiting)
         learner._memory.restore(record.memory or {})
         return learner
 
@@ -347,11 +400,13 @@ class HybridLearner:
 
     def share_forests(self, other: HybridLearner) -> None:
         """Use the forests that another learner has, without copying them."""
-        self._forests, self._table = other._forests, other._table
+        self._forests, self._table = other._forests, other._laid_out()
 
     def remember(self, other: HybridLearner) -> None:
         """Take over what another one remembers, such as one taught again from the log."""
         self._memory = other._memory
+        known = {action_id: (now, 0) for action_id, (now, _) in other._rows.items()}
+        self._rows = {**known, **self._rows}
 
 
 def _decoded(data: bytes) -> _Record | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,7 +31,10 @@ class Explorer(Protocol):
     depend on how sure the scores are, so that nobody computes that for nothing.
     """
 
-    uses_deviations: ClassVar[bool]
+    @property
+    def uses_deviations(self) -> bool:
+        """Whether deviations change the probabilities."""
+        ...
 
     def probabilities(
         self,

@@ -70,7 +70,7 @@ class BanditSettings:
     prior_precision_weights: float | None = None
     forgetting: float = 0.999
     forests: bool = True
-    refit_growth: float = 1.5
+    refit_growth: float = 1.4
     memory_rows: int = 5_000
     forest_outcomes: int = 40
     change_threshold: float | None = 4.0
@@ -123,7 +123,9 @@ class BanditSettings:
 
 
 _BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {
-    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent),
+    # A propensity model knows more than the prior of what is learned beside it admits: to explore
+    # by that prior's deviations would give away much of what the model is worth.
+    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent, doubt=0.0),
     "epsilon_greedy": lambda settings: EpsilonGreedy(settings.epsilon),
     "greedy": lambda _: Greedy(),
     "softmax": lambda settings: Softmax(settings.temperature),

@@ -46,6 +46,17 @@ def test_it_stays_quiet_where_expectations_hold(rate):
     assert raised == []
 
 
+def test_twenty_certainties_that_fail_are_a_change():
+    """Errors of 99, 49, 24 and 9 are so spread that, whole, they are 3.8 standard errors at most.
+
+    The learner follows, so that after them all is as expected again.
+    """
+    chances, labels = np.full(620, 0.5), np.arange(620) % 2.0
+    chances[500:520], labels[500:520] = np.tile([0.99, 0.98, 0.96, 0.9], 5), 0.0
+    (raised,) = alarms(ChangeDetector(), chances, labels)
+    assert 500 < raised < 520
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_it_notices_soon_when_what_was_near_certain_fails(seed):
     believed = np.full(2_000, 0.9)

@@ -33,6 +33,7 @@ EXPLORERS: list[Explorer] = [
     Softmax(),
     SquareCB(),
     SquareCB(gamma=1e-3),
+    SquareCB(doubt=0.0),
     Thompson(),
     UCB(),
     Uniform(),
@@ -202,6 +203,24 @@ def test_squarecb_weighs_by_inverse_gap_with_its_schedule():
 def test_squarecb_shares_the_rest_between_those_tied_for_best():
     p = SquareCB(gamma=10.0).probabilities(np.array([0.6, 0.2, 0.6]), updates=3)
     assert p == pytest.approx([5 / 11, 1 / 11, 5 / 11], abs=1e-15)
+
+
+def test_squarecb_holds_a_gap_against_half_a_deviation():
+    """A gap of .4 beside a deviation of .8 counts half: .2; one of .1 beside .4 a fifth: .02."""
+    scores, deviations = np.array([0.2, 0.6, 0.5]), np.array([0.8, 9.0, 0.4])
+    p = SquareCB(gamma=10.0).probabilities(scores, updates=3, deviations=deviations)
+    others = 1 / (3 + 20 * 0.2), 1 / (3 + 20 * 0.02)
+    assert p == pytest.approx([others[0], 1 - sum(others), others[1]], abs=1e-15)
+
+
+def test_squarecb_never_makes_a_candidate_rarer_for_being_unsure():
+    scores = np.array([0.2, 0.6, 0.5])
+    chances = [
+        SquareCB().probabilities(scores, updates=99, deviations=np.array([0.1, 0.1, unsure]))[2]
+        for unsure in (0.0, 0.01, 0.1, 1.0, 1e300)
+    ]
+    assert chances == sorted(chances)
+    assert chances[-1] == pytest.approx(1 / 3)
 
 
 def test_squarecb_explores_less_as_updates_grow():

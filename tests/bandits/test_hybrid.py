@@ -89,14 +89,90 @@ def test_a_forest_is_believed_as_far_as_the_stacker_says():
     assert logits(learner, ("offer0", "offer1"))[0] == pytest.approx([-1.5 + 0.7 * 2.0, -1.5])
 
 
+def counting():
+    """Return a fitter, and the list of how many rows it was given each time."""
+    fits = []
+
+    def fit(rows):
+        fits.append(len(rows))
+        return fit_mean(rows)
+
+    return fit, fits
+
+
 def test_refits_come_at_a_first_number_and_then_by_growth():
-    learner = HybridLearner(SETTINGS, fit_mean)
+    """One of the three actions with each observation from there on."""
+    fit, fits = counting()
+    learner = HybridLearner(SETTINGS, fit)
     refits = []
     for number, row in enumerate(zip(*stream(400), strict=True), start=1):
         learner.update(*row)
         if learner.refit_if_due():
             refits.append(number)
-    assert refits == [LEAST_REFIT, 90, 135, 203, 305]
+    rounds = [LEAST_REFIT, 84, 118, 166, 233, 327]
+    assert refits == [number + after for number in rounds for after in range(3)]
+    assert learner.refits == len(fits) == len(refits)
+
+
+def test_what_was_learned_without_refits_is_fitted_at_once():
+    """As when a state is taught again from the log."""
+    fit, fits = counting()
+    learner = taught(HybridLearner(SETTINGS, fit), stream(300), refits=False)
+    assert learner.refit_if_due()
+    assert fits == [100, 100, 100]
+    assert not learner.refit_due
+
+
+def test_refits_asked_for_again_and_again_come_to_an_end():
+    learner = taught(HybridLearner(SETTINGS, fit_mean), stream(84))
+    asked = 0
+    while learner.refit_due:
+        learner.refit()
+        asked += 1
+    assert asked == 2
+
+
+def test_what_is_remembered_counts_where_no_forest_was_wanted_before():
+    without = taught(HybridLearner(replace(SETTINGS, forests=False)), stream(150))
+    again = HybridLearner.from_bytes(without.to_bytes(), SETTINGS, fit_mean)
+    again.remember(taught(HybridLearner(SETTINGS, fit_mean), stream(150), refits=False))
+    again.refit()
+    assert set(again.forests) == {"offer0", "offer1", "offer2"}
+
+
+def test_a_refit_before_any_is_due_fits_all():
+    fit, fits = counting()
+    learner = taught(HybridLearner(SETTINGS, fit), stream(300), refits=False)
+    learner.refit()
+    taught(learner, stream(45, seed=2), refits=False)
+    assert not learner.refit_due
+    learner.refit()
+    assert fits == [100, 100, 100, 115, 115, 115]
+
+
+def test_an_action_of_which_little_was_observed_is_not_fitted_again():
+    """Of 60 and 60 observations two more are not worth a fit, 50 more are."""
+    fit, fits = counting()
+    learner = HybridLearner(SETTINGS, fit)
+    for number in range(120):
+        learner.update(f"offer{number % 2}", 0.0, [1.0, 2.0], number // 2 % 2)
+    learner.refit_if_due()
+    assert fits == [60, 60]
+    for number in range(60):
+        action = "offer1" if number in {0, 30} else "offer0"
+        learner.update(action, 0.0, [1.0, 2.0], number % 2)
+    assert learner.refit_if_due()
+    assert fits == [60, 60, 118]
+
+
+def test_it_comes_back_from_its_bytes_amid_a_round_of_refits():
+    rows = stream(400)
+    whole = taught(HybridLearner(SETTINGS, fit_mean), part(rows, slice(0, 84)))
+    assert whole.refit_due
+    again = HybridLearner.from_bytes(whole.to_bytes(), fitter=fit_mean)
+    for learner in (whole, again):
+        taught(learner, part(rows, slice(84, 400)))
+    assert again.to_bytes() == whole.to_bytes()
 
 
 def test_many_actions_wait_for_more_observations():
@@ -198,7 +274,7 @@ def test_forests_can_be_kept_apart():
     shared.share_forests(learner)
     for again in (taken, shared):
         assert np.array_equal(logits(again), logits(learner))
-        assert again.refits == learner.refits == 3
+        assert again.refits == learner.refits == 12
         assert again.to_bytes(memory=False) == learner.to_bytes(memory=False)
 
 
@@ -247,8 +323,8 @@ FAR = CorrectionForest([0, 1], [3], [0.0], [True], [~0], [~1], [0, 2], [1.0, 2.0
     [
         (lambda _: b"", "cannot be read"),
         (lambda data: data[:-3], "cannot be read"),
-        (lambda _: msgspec.msgpack.encode([1]), "not of format 1"),
-        (lambda data: changed(data, format=2), "not of format 1"),
+        (lambda _: msgspec.msgpack.encode([1]), "not of format 2"),
+        (lambda data: changed(data, format=1), "not of format 2"),
         (lambda data: changed(data, online=b"1"), "format None"),
         (lambda data: changed(data, extra=1), "cannot be read"),
         (lambda data: changed(data, stacker=[b"1", b"2"]), "stacker"),
@@ -309,7 +385,7 @@ def test_after_forgetting_a_refit_comes_as_at_the_start():
         learner.update(*row)
         if learner.refit_if_due():
             refits.append(number)
-    assert refits == [LEAST_REFIT, 90]
+    assert refits == [LEAST_REFIT, 61, 62, 84, 85, 86]
 
 
 def test_a_change_of_the_world_is_noticed_and_followed():

@@ -57,12 +57,12 @@ def test_what_it_knows_live_is_what_a_fresh_binding_knows():
     """After every update, refits and a change of the world included."""
     model = HybridModel(2, 2, fit_correction)
     X, rewards = world(700)
-    rewards[620:] = 1.0 - rewards[620:]
+    rewards[600:] = 1.0 - rewards[600:]
     probe = np.array([0.3, -1.2])
     for number, x in enumerate(X):
         action = number % 2
         model.update(x, action, rewards[number, action])
-        if number % 7 == 0 or number > 690:
+        if number % 7 == 0 or number > 600:
             fresh = model.learner.bind(["0", "1"]).estimate(np.zeros(2), probe)
             live = model._bound.estimate(np.zeros(2), probe)
             assert np.array_equal(live[0], fresh[0])

@@ -93,8 +93,8 @@ def test_every_fault_is_named_with_its_line_and_the_defaults_are_used(project, t
 @pytest.mark.parametrize(
     ("settings", "explorer"),
     [
-        (BanditSettings(), SquareCB(300.0, 0.5)),
-        (BanditSettings(gamma=5.0, gamma_exponent=0.25), SquareCB(5.0, 0.25)),
+        (BanditSettings(), SquareCB(300.0, 0.5, doubt=0.0)),
+        (BanditSettings(gamma=5.0, gamma_exponent=0.25), SquareCB(5.0, 0.25, doubt=0.0)),
         (BanditSettings(explorer="epsilon_greedy", epsilon=0.2), EpsilonGreedy(0.2)),
         (BanditSettings(explorer="greedy"), Greedy()),
         (BanditSettings(explorer="softmax", temperature=0.3), Softmax(0.3)),

@@ -19,7 +19,7 @@ from nba.decision.content_arbitration import (
 from nba.domain.catalog import Autonomy
 
 SETTINGS = BanditSettings(features=("age",), forgetting=1.0)
-SQUARECB = SquareCB(20.0)
+SQUARECB = SquareCB(20.0, doubt=0.0)
 LOGIT, STAKE, Z = -2.0, 8.0, np.array([30.0])
 OBSERVATIONS = st.lists(st.tuples(st.integers(0, 4), st.floats(18, 80), st.booleans()), max_size=40)
 

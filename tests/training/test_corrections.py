@@ -6,8 +6,9 @@ import pytest
 
 from nba.bandits.memory import Remembered
 from nba.bandits.trees import BoundForests, ForestTable
+from nba.errors import CorruptRecordError
 from nba.models.lightgbm_text import parse_lightgbm
-from nba.training.corrections import PARAMETERS, TREES, correction_of, fit_correction
+from nba.training.corrections import PARAMETERS, TREES, fit_correction, read_forest
 
 TINY = 1e-34
 """LightGBM takes magnitudes up to 1e-35 for 0, and splits there between 0 and the rest."""
@@ -48,7 +49,7 @@ def situations(booster, width=4):
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_scores_are_those_of_lightgbm_to_the_last_bit(missing):
     booster = booster_of(remembered(missing=missing))
-    forest = correction_of(parse_lightgbm(booster.model_to_string()).trees)
+    forest = read_forest(booster.model_to_string())
     rows = situations(booster)
     expected = booster.predict(rows, raw_score=True)
     bound = BoundForests(ForestTable({"offer": forest}), ["offer"])
@@ -60,8 +61,13 @@ def test_scores_are_those_of_lightgbm_to_the_last_bit(missing):
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_the_fitter_gives_the_forest_of_that_booster(missing):
     rows = remembered(missing=missing)
-    expected = correction_of(parse_lightgbm(booster_of(rows).model_to_string()).trees)
+    expected = read_forest(booster_of(rows).model_to_string())
     assert fit_correction(rows).to_parts() == expected.to_parts()
+
+
+@pytest.mark.parametrize(("rows", "trees"), [(20, 30), (57, 57), (160, 100)])
+def test_a_forest_has_as_many_trees_as_rows_within_bounds(rows, trees):
+    assert len(fit_correction(remembered(rows)).tree_start) - 1 == trees
 
 
 def test_the_same_rows_give_the_same_bytes():
@@ -85,3 +91,26 @@ def test_rows_that_do_not_differ_give_a_correction_all_alike():
     rows = Remembered(np.ones((40, 1)), np.zeros(40), np.arange(40) % 2.0, np.ones(40))
     forest = fit_correction(rows)
     assert forest.value(1.0, np.zeros(0)) == forest.value(-9.0, np.zeros(0)) == 0.0
+
+
+def test_a_text_that_is_cut_is_refused():
+    text = booster_of(remembered()).model_to_string()
+    for end in (0, text.index("Tree=7"), text.index("leaf_value"), text.rindex("end of trees")):
+        with pytest.raises(CorruptRecordError):
+            read_forest(text[:end])
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        ("threshold=", "threshold=x"),
+        ("num_cat=0", "num_cat=1"),
+        ("left_child=", "left_child=0 "),
+        ("leaf_value=", "values="),
+        ("num_leaves=", "num_leaves=9"),
+    ],
+)
+def test_a_text_whose_trees_do_not_hold_together_is_refused(found, broken):
+    text = booster_of(remembered()).model_to_string()
+    with pytest.raises(CorruptRecordError):
+        read_forest(text.replace(found, broken, 1))
