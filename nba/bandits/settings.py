@@ -41,12 +41,14 @@ class BanditSettings:
     that stands beneath. When expectations fit worse than before by ``change_threshold`` standard
     errors, most of what was learned is given up; ``None`` never does. A snapshot of what was
     learned is published every ``snapshot_seconds``. Scores are divided by ``reward_scale``, in the
-    project's currency, before exploring; ``None`` is the largest action value. ``gamma`` and
-    ``gamma_exponent`` belong to ``squarecb``, ``epsilon`` to ``epsilon_greedy``, ``temperature`` to
-    ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and ``elimination`` to ``regcb``,
-    ``deviation_scale`` to ``thompson``. The last three explore by how sure the online learner is of
-    each candidate. Among the variants of a chosen action, the share ``content_floor`` of the
-    probability is spread evenly: each has at least its part of it.
+    project's currency, before exploring; ``None`` is the largest action value. ``gamma``,
+    ``gamma_exponent`` and ``doubt`` belong to ``squarecb``, ``epsilon`` to ``epsilon_greedy``,
+    ``temperature`` to ``softmax``, ``alpha`` to ``ucb``, ``mellowness`` and ``elimination`` to
+    ``regcb``, ``deviation_scale`` to ``thompson``. The last three explore by how sure the online
+    learner is of each candidate, and ``squarecb`` does where ``doubt`` is above 0: it is 0 here,
+    since a propensity model knows more than the prior of what is learned beside it admits. Among
+    the variants of a chosen action, the share ``content_floor`` of the probability is spread
+    evenly: each has at least its part of it.
 
     Raises :class:`InputError` naming every field out of range.
     """
@@ -59,6 +61,7 @@ class BanditSettings:
     ] = "squarecb"
     gamma: float = 300.0
     gamma_exponent: float = 0.5
+    doubt: float = 0.0
     epsilon: float = 0.05
     temperature: float = 0.1
     alpha: float = 0.25
@@ -100,7 +103,7 @@ class BanditSettings:
             value = getattr(self, name)
             if value is not None and not (value > 0.0 and math.isfinite(value)):
                 yield Fault(f"/{name}", f"found {value}", "a number above 0 is expected")
-        for name in ("gamma_exponent", "epsilon", "content_floor"):
+        for name in ("gamma_exponent", "doubt", "epsilon", "content_floor"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")
@@ -123,9 +126,7 @@ class BanditSettings:
 
 
 _BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {
-    # A propensity model knows more than the prior of what is learned beside it admits: to explore
-    # by that prior's deviations would give away much of what the model is worth.
-    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent, doubt=0.0),
+    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent, settings.doubt),
     "epsilon_greedy": lambda settings: EpsilonGreedy(settings.epsilon),
     "greedy": lambda _: Greedy(),
     "softmax": lambda settings: Softmax(settings.temperature),

@@ -95,6 +95,7 @@ def test_every_fault_is_named_with_its_line_and_the_defaults_are_used(project, t
     [
         (BanditSettings(), SquareCB(300.0, 0.5, doubt=0.0)),
         (BanditSettings(gamma=5.0, gamma_exponent=0.25), SquareCB(5.0, 0.25, doubt=0.0)),
+        (BanditSettings(doubt=0.5), SquareCB(300.0, 0.5, doubt=0.5)),
         (BanditSettings(explorer="epsilon_greedy", epsilon=0.2), EpsilonGreedy(0.2)),
         (BanditSettings(explorer="greedy"), Greedy()),
         (BanditSettings(explorer="softmax", temperature=0.3), Softmax(0.3)),
@@ -119,6 +120,8 @@ def test_settings_name_their_explorer(settings, explorer):
         ("alpha", -1.0),
         ("mellowness", math.inf),
         ("deviation_scale", 0.0),
+        ("doubt", -0.1),
+        ("doubt", 1.5),
         ("prior_precision_bias", -1.0),
         ("prior_precision_slope", math.inf),
         ("prior_precision_weights", 0.0),
