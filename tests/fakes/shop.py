@@ -393,8 +393,10 @@ class Shop:
         )
         return result.status.value
 
-    def worker(self, ledger: LedgerStore | None = None, log: DecisionLog | None = None) -> Worker:
-        """Return a worker as a process that just started has it."""
+    def worker(
+        self, ledger: LedgerStore | None = None, log: DecisionLog | None = None, **about: Any
+    ) -> Worker:
+        """Return a worker as a process that just started has it, of a share or with a fitter."""
         return Worker(
             ledger if ledger is not None else self.ledger,
             log if log is not None else self.log,
@@ -402,6 +404,7 @@ class Shop:
             self.repository,
             clock=self.clock,
             expiry_grace_ms=self.grace_ms,
+            **about,
         )
 
     async def logged(self, plan: Plan | None = None) -> list[Lesson]:

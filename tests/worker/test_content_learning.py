@@ -34,15 +34,7 @@ def open_shop(root: Path) -> Shop:
 
 
 def started(shop: Shop, fitter: CorrectionFitter | None = None) -> Worker:
-    return Worker(
-        shop.ledger,
-        shop.log,
-        shop.control,
-        shop.repository,
-        clock=shop.clock,
-        expiry_grace_ms=shop.grace_ms,
-        fitter=fitter,
-    )
+    return shop.worker(fitter=fitter)
 
 
 async def play(

@@ -31,15 +31,7 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def started(shop: Shop) -> Worker:
-    return Worker(
-        shop.ledger,
-        shop.log,
-        shop.control,
-        shop.repository,
-        clock=shop.clock,
-        expiry_grace_ms=shop.grace_ms,
-        fitter=fit_stump,
-    )
+    return shop.worker(fitter=fit_stump)
 
 
 async def play(shop: Shop, worker: Worker, first: int, rounds: int) -> None:

@@ -36,16 +36,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def worker_of(shop: Shop, index: int, count: int) -> Worker:
-    return Worker(
-        shop.ledger,
-        shop.log,
-        shop.control,
-        shop.repository,
-        clock=shop.clock,
-        expiry_grace_ms=shop.grace_ms,
-        fitter=fit_stump,
-        share=Share(index, count),
-    )
+    return shop.worker(fitter=fit_stump, share=Share(index, count))
 
 
 class Crew:
