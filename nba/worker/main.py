@@ -343,8 +343,11 @@ class WorkerProcess:
     async def _watch_bandit(self) -> int:
         """Show what the bandit learns and how choices spread; return how many are broken."""
         spreads = self._choices.spreads()
-        learning = self._worker.teacher.learning if self._share.is_first else None
-        self._metrics.learned(learning, spreads)
+        self._metrics.chosen(spreads)
+        if self._share.is_first:
+            teacher = self._worker.teacher
+            lag_ms = max(system_clock() - teacher.reached_ms, 0) if teacher.reached_ms else 0
+            self._metrics.taught(teacher.learning, lag_ms / MILLISECONDS_PER_SECOND)
         return sum(found.spread is Spread.BROKEN for found in spreads)
 
     async def _prune(self) -> int:

@@ -78,6 +78,7 @@ class WorkerMetrics:
                 "updates": "Resolved choices the bandit has learned from",
                 "refits": "Times its forests were fitted or given up",
                 "change_alarms": "Times it noticed that the world had changed",
+                "lag_seconds": "Age of the oldest ledger entry that it may not have learned from",
             }.items()
         }
         self._choices = {
@@ -130,12 +131,16 @@ class WorkerMetrics:
             self._rate.labels(found.policy, found.group).set(found.rate)
             self._breach.labels(found.policy, found.group).set(found.above - found.below)
 
-    def learned(self, state: HybridLearner | None, spreads: Sequence[PlacementSpread]) -> None:
-        """Show what the bandit has learned from, and how choices spread."""
+    def taught(self, state: HybridLearner | None, lag_seconds: float) -> None:
+        """Show what the bandit has learned from, and how far it is behind."""
+        self._learner["lag_seconds"].set(lag_seconds)
         if state is not None:
             self._learner["updates"].set(state.updates)
             self._learner["refits"].set(state.refits)
             self._learner["change_alarms"].set(state.alarms)
+
+    def chosen(self, spreads: Sequence[PlacementSpread]) -> None:
+        """Show how choices spread; placements that are gone are shown no longer."""
         for gauge in self._choices.values():
             gauge.clear()
         for found in spreads:

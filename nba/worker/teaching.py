@@ -22,7 +22,7 @@ from nba.decision.plan import Plan
 from nba.decision.plans import PlanPointer
 from nba.domain.clock import Clock
 from nba.ledger.log import DecisionLog
-from nba.ledger.positions import START, ordinal
+from nba.ledger.positions import START, milliseconds, ordinal
 from nba.ledger.store import EntryType, LedgerStore, Reader
 from nba.worker.learning import Learner
 from nba.worker.lessons import Lessons
@@ -46,6 +46,11 @@ class Teacher:
         What resolved decisions looked at.
     fitter
         Fits the bandit's forests; ``None`` does without.
+
+    Attributes
+    ----------
+    reached_ms
+        Up to when, by the store's clock, everything in the ledger is learned; 0 at the start.
 
     """
 
@@ -75,6 +80,7 @@ class Teacher:
         self._taught = 0
         self._changed = False
         self._snapshot = 0
+        self.reached_ms = 0
 
     @property
     def learning(self) -> HybridLearner | None:
@@ -125,6 +131,7 @@ class Teacher:
                     await asyncio.to_thread(learner.state.refit)
         for partition, position in self._positions.items():
             self._positions[partition] = max(position, settled.until, key=ordinal)
+        self.reached_ms = milliseconds(settled.until)
         return len(settled.entries) + settled.waiting
 
     async def publish_snapshot(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 import uuid
@@ -319,7 +320,9 @@ def test_features_are_profiled_and_shown_to_prometheus(
                     told = await client.get(f"http://127.0.0.1:{port}/metrics")
                 except httpx.TransportError:
                     return False
-                return 'nba_feature_null_rate{feature="age"} 0.0' in told.text
+                lag = re.search(r"^nba_bandit_lag_seconds (\S+)$", told.text, re.MULTILINE)
+                keeps_up = lag is not None and 0.0 < float(lag[1]) < 30.0
+                return keeps_up and 'nba_feature_null_rate{feature="age"} 0.0' in told.text
 
             await until(is_shown)
         profiles = log.scan(LogTable.FEATURE_PROFILES).collect()
