@@ -165,14 +165,17 @@ class Lessons:
         limits = dict(until or {})
         if records is not None:
             # The ledger first: what leaves it meanwhile is in the log by then.
-            entries, settled = await _entries(records.ledger)
+            entries, settled = await _entries(records.ledger, after)
             found = await self.of_entries(entries, records)
             limits = limits or dict.fromkeys(range(records.ledger.partitions), settled)
         begun = origin or Origin(born=max(map(ordinal, limits.values()), default=0))
         first = begun.position
         if after is not None:
             first = max(first, min((ordinal(at) for at in after.values()), default=NOWHERE))
-        logged = await asyncio.to_thread(lambda: list(self._logged(log, begun.born, first, most)))
+        last = max(map(ordinal, limits.values()), default=NOWHERE)
+        logged = await asyncio.to_thread(
+            lambda: list(self._logged(log, begun.born, (first, last), most))
+        )
         there = {lesson.place for lesson in logged}
         since_ms = self._since.timestamp() * 1_000
         beside = [
@@ -193,10 +196,10 @@ class Lessons:
         return Gathered(lessons, begun, limits)
 
     def _logged(
-        self, log: DecisionLog, born: int, first: int, most: int | None
+        self, log: DecisionLog, born: int, between: tuple[int, int], most: int | None
     ) -> Iterator[Lesson]:
-        """Iterate over what the log has from a position on, in order, or the latest of it."""
-        rows = _resolved(log, self._since, born, first)
+        """Iterate over what the log has between two positions, in order, or the latest of it."""
+        rows = _resolved(log, self._since, born, between)
         if most is not None:
             rows = rows.tail(most + 1)  # one more tells that there is more
         if any(column.startswith(SEALED_COLUMN) for column in rows.columns):
@@ -233,16 +236,18 @@ def row_of(plan: Plan, named: Mapping[str, float | str | None]) -> NDArray[np.fl
     return values
 
 
-async def _entries(ledger: LedgerStore) -> tuple[list[LedgerEntry], str]:
+async def _entries(
+    ledger: LedgerStore, after: Mapping[int, str] | None
+) -> tuple[list[LedgerEntry], str]:
     """Return every resolution that the ledger holds, and up to where they are all there are."""
-    positions = dict.fromkeys(range(ledger.partitions), START)
+    positions = dict.fromkeys(range(ledger.partitions), START) if after is None else dict(after)
     found: list[LedgerEntry] = []
     while True:
         settled = await ledger.settled(positions, EntryType.RESOLUTION, _READ_AT_ONCE)
         found += settled.entries
         if settled.complete:
             return found, settled.until
-        positions = dict.fromkeys(positions, settled.until)
+        positions = {p: max(at, settled.until, key=ordinal) for p, at in positions.items()}
 
 
 def _placed(lesson: Lesson) -> Place:
@@ -253,8 +258,10 @@ def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _resolved(log: DecisionLog, since: datetime, born: int, first: int) -> pl.DataFrame:
-    """Return choices decided after training or resolved since a state began, from a position on."""
+def _resolved(
+    log: DecisionLog, since: datetime, born: int, between: tuple[int, int]
+) -> pl.DataFrame:
+    """Return choices decided after training or resolved since a state began, in order."""
     resolutions = (
         log.scan(LogTable.RESOLUTIONS)
         .filter(pl.col("kind").is_in([kind.value for kind in _TAUGHT_BY]))
@@ -266,7 +273,7 @@ def _resolved(log: DecisionLog, since: datetime, born: int, first: int) -> pl.Da
             pl.col("partition").fill_null(0),
             resolved_at="at",
         )
-        .filter(pl.col("position") >= first)
+        .filter(pl.col("position").is_between(*between))
     )
     return (
         log.scan(LogTable.DECISIONS)
