@@ -270,6 +270,37 @@ def test_promoting_a_model_teaches_a_fresh_bandit_what_the_log_holds(shop: Shop)
     asyncio.run(run())
 
 
+def test_going_back_to_a_model_goes_on_from_what_was_learned_beside_it(shop: Shop) -> None:
+    """What came meanwhile is in the log alone by then, and is learned from there."""
+
+    async def offer(worker: Worker, number: int) -> None:
+        decision_id = await coat(shop, f"c{number}")
+        await shop.report(decision_id, "click", outcome_id=f"o{number}")
+        await work(worker)
+        await worker.teacher.publish_snapshot()
+        await worker.flush()
+
+    async def run() -> None:
+        worker = shop.worker()
+        first = shop.plan
+        await worker.teacher.follow(first)
+        await offer(worker, 1)
+        second = shop.promote(stump(-2.0, 0.5, trained_through_ms=NOW_MS - 1))
+        await worker.teacher.follow(second)
+        await offer(worker, 2)
+        await offer(worker, 3)
+        assert await _held(shop) <= shop.ledger.partitions
+        shop.plan = first
+        await worker.teacher.follow(first)
+        assert worker.teacher.learning is not None
+        assert worker.teacher.learning.updates == 3
+        await offer(worker, 4)
+        assert (await shop.live()).digest == first.digest
+        assert (await shop.live()).updates == 4
+
+    asyncio.run(run())
+
+
 class _Failing:
     """Counts calls down and refuses from then on, as a store does whose network went away."""
 
