@@ -125,10 +125,8 @@ class Teacher:
         learner = self._learner
         if learner is not None:
             lessons = await Lessons(learner.plan).of_entries(settled.entries, self._records)
-            for lesson in lessons:
-                learner.take(lesson)
-                if learner.state.refit_due:
-                    await asyncio.to_thread(learner.state.refit)
+            if lessons:  # with thousands of them, or forests to fit, that takes seconds
+                await asyncio.to_thread(learner.study, lessons)
         for partition, position in self._positions.items():
             self._positions[partition] = max(position, settled.until, key=ordinal)
         self.reached_ms = milliseconds(settled.until)

@@ -154,7 +154,7 @@ class Arena:
 
 async def run_race(url: str, keys: Keys, root: Path) -> dict[str, dict[str, Any]]:
     """Race, and return what every version may say."""
-    connections = [Connection(url) for _ in range(4)]
+    connections = [Connection(url, timeout_seconds=30.0) for _ in range(4)]
     for connection in connections:
         await connection.connect()
     arena = Arena(connections, keys)
