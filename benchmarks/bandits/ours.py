@@ -31,7 +31,7 @@ from nba.bandits import (
 from nba.bandits.hybrid_model import ALONE
 from nba.training.corrections import fit_correction
 
-DEFAULT_FLOOR = 0.025
+DEFAULT_FLOOR = 0.022
 """Share of the choices spread over all actions alike where evaluation is to stay possible."""
 
 
