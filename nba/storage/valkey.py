@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _PID_FILE = "server.pid"
 _PORT_FILE = "server.port"
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 20.0
+_PORTS_TRIED = 5
 
 
 def start_valkey(data_dir: Path, *, port: int | None = None) -> ValkeyServer:
@@ -24,11 +26,29 @@ def start_valkey(data_dir: Path, *, port: int | None = None) -> ValkeyServer:
     process loses nothing. With ``appendfsync everysec`` that write waits for a slow disk and the
     acknowledgement does not; ``no`` never makes it wait, and leaves a power failure to the kernel's
     own flushing. A store of your own with ``appendfsync always`` survives that too.
-    A server left over from a run that was killed is stopped first. Raises
+    A server left over from a run that was killed is stopped first. Without a ``port`` one that is
+    free is taken; where another process takes it in that very moment, the next. Raises
     :class:`~nba.errors.UnavailableError` where it does not start.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     _stop_leftover(data_dir)
+    for _ in range(_PORTS_TRIED - 1 if port is None else 0):
+        try:
+            return _start(data_dir, _free_port())
+        except UnavailableError as error:
+            if "already in use" not in str(error):
+                raise
+    return _start(data_dir, _free_port() if port is None else port)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(data_dir: Path, port: int) -> ValkeyServer:
     try:
         server = ValkeyServer(
             port=port,

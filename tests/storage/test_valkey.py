@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import redis
 
 from nba.errors import UnavailableError
+from nba.storage import valkey
 from nba.storage.valkey import has_ended, start_valkey
 
 
@@ -82,3 +84,20 @@ def test_a_port_that_is_taken_is_unavailable(tmp_path: Path):
     with pytest.raises(UnavailableError, match="does not start"):
         start_valkey(tmp_path / "two", port=server.port)
     server.stop()
+
+
+def test_a_port_that_another_takes_in_that_moment_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        free = valkey._free_port()
+        ports = iter([taken.getsockname()[1], free])
+        monkeypatch.setattr(valkey, "_free_port", lambda: next(ports))
+        server = valkey.start_valkey(tmp_path)
+        try:
+            assert server.port == free
+            assert valkey.running_url(tmp_path) == f"redis://127.0.0.1:{free}"
+        finally:
+            server.stop()
