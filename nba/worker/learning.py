@@ -123,13 +123,10 @@ class Learner:
         """Learn lessons in order, refits included; return how many taught something."""
         taught = 0
         for lesson in lessons:
-            taught += self.take(lesson)
+            about = lesson.placement, lesson.action, lesson.label, lesson.content
+            taught += self.learn(lesson.row, *about)
             self.state.refit_if_due()
         return taught
-
-    def take(self, lesson: Lesson) -> bool:
-        """Learn one lesson; ``False`` where there is nothing to learn, see :meth:`learn`."""
-        return self.learn(lesson.row, lesson.placement, lesson.action, lesson.label, lesson.content)
 
 
 def _competing(plan: Plan) -> dict[PlacementId, frozenset[str]]:

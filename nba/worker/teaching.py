@@ -26,7 +26,7 @@ from nba.ledger.positions import START, milliseconds, ordinal
 from nba.ledger.store import EntryType, LedgerStore, Reader
 from nba.worker.learning import Learner
 from nba.worker.lessons import Lessons
-from nba.worker.pointing import Pointing
+from nba.worker.pointing import Pointing, state_key
 from nba.worker.records import UNREADABLE, Records, leave_out
 
 BATCH = 500
@@ -96,11 +96,10 @@ class Teacher:
         """
         self._publication = publication
         current = self._learner
-        fresh = Learner(plan, fitter=self._fitter)
-        if current is not None and current.key == fresh.key:
+        if current is not None and current.key == state_key(plan.source):
             self._learner = Learner(plan, current.learned)
         else:
-            self._learner = await self._opened(fresh)
+            self._learner = await self._opened(plan)
         self._changed |= bool(self._learner.start_new())
         if not await self.publish_snapshot():
             await self._point(plan, self._snapshot)
@@ -114,7 +113,7 @@ class Teacher:
         latest = await asyncio.to_thread(self._control.latest_snapshot, learner.key)
         if latest is None or latest.sequence <= self._snapshots.sequence:
             return False
-        self._learner = await self._opened(Learner(learner.plan, fitter=self._fitter))
+        self._learner = await self._opened(learner.plan)
         await self._point(learner.plan, self._snapshot)
         _logger.info("bandit snapshot %d was saved by somebody else and is adopted", self._snapshot)
         return True
@@ -161,40 +160,40 @@ class Teacher:
                 await self._ledger.advance(partition, Reader.BANDIT, position)
                 self._advanced[partition] = position
 
-    async def _opened(self, fresh: Learner) -> Learner:
-        kept = await asyncio.to_thread(self._control.latest_snapshot, fresh.key)
+    async def _opened(self, plan: Plan) -> Learner:
+        kept = await asyncio.to_thread(self._control.latest_snapshot, state_key(plan.source))
         # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
         self._learner, self._snapshot, self._taught = None, 0, 0
         if kept is not None:
             self._snapshots.pass_by(kept)
             try:
-                return await self._continued(fresh, kept)
+                return await self._continued(plan, kept)
             except UNREADABLE as error:
                 leave_out(f"snapshot {kept.sequence}", error)
-        await self._point(fresh.plan, 0)
-        return await self._begun(fresh)
+        await self._point(plan, 0)
+        return await self._begun(plan)
 
-    async def _continued(self, fresh: Learner, kept: Snapshot) -> Learner:
+    async def _continued(self, plan: Plan, kept: Snapshot) -> Learner:
         """Go on from a snapshot: learn what came after it, and remember what came before."""
-        learned, forests = self._states.open(kept, fresh.plan.source.bandit)
+        learned, forests = self._states.open(kept, plan.source.bandit)
         came = {p: kept.positions.get(str(p), START) for p in self._positions}
-        lessons = Lessons(fresh.plan)
+        lessons = Lessons(plan)
         stores = self._log, self._records
-        if self._fitter is not None and fresh.plan.source.bandit.forests:
+        if self._fitter is not None and plan.source.bandit.forests:
             before = await lessons.all(*stores, origin=learned.origin, until=came)
-            await asyncio.to_thread(fresh.study, before.lessons)
-            learned.actions.remember(fresh.state)
+            again = Learner(plan, fitter=self._fitter)
+            await asyncio.to_thread(again.study, before.lessons)
+            learned.actions.remember(again.state)
         since = await lessons.all(*stores, origin=learned.origin, after=came, most=None)
-        learner = Learner(fresh.plan, learned)
+        learner = Learner(plan, learned)
         self._snapshot, self._taught = kept.sequence, learned.updates
         self._snapshots.continue_from(kept, learned, forests)
         await asyncio.to_thread(learner.study, since.lessons)
         self._positions, self._saved = dict(since.until), came
         return learner
 
-    async def _begun(self, fresh: Learner) -> Learner:
+    async def _begun(self, plan: Plan) -> Learner:
         """Begin anew, with what ledger and log have that the models were not trained on."""
-        plan = fresh.plan
         gathered = await Lessons(plan).all(self._log, self._records)
         learner = Learner(plan, fitter=self._fitter, origin=gathered.origin)
         taught = await asyncio.to_thread(learner.study, gathered.lessons)
