@@ -8,13 +8,16 @@ Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
 from nba.bandits.bagged import BaggedModel
+from nba.bandits.building import build_explorer, build_learner, read_learner
 from nba.bandits.contextual import ContextualBandit, Draw
-from nba.bandits.cover import Cover, CoverModel
+from nba.bandits.cover import Cover
+from nba.bandits.cover_model import CoverModel
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
 from nba.bandits.hybrid import BoundHybrid, CorrectionFitter, HybridLearner
 from nba.bandits.hybrid_model import HybridModel
+from nba.bandits.learner import BoundLearner, Correction, Learner, Resolved
 from nba.bandits.linear import LinearModel
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
 from nba.bandits.logistic_model import LogisticModel
@@ -24,7 +27,7 @@ from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.bandits.regcb import RegCB
 from nba.bandits.rewards import BinaryReward, MoneyReward, WeightedGoals, median_of_means
-from nba.bandits.settings import BanditSettings, build_explorer, load_bandit
+from nba.bandits.settings import BanditSettings, load_bandit
 from nba.bandits.slates import Slate, chance_in_slot, draw_slate
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
@@ -39,8 +42,10 @@ __all__ = [
     "BanditSettings",
     "BinaryReward",
     "BoundHybrid",
+    "BoundLearner",
     "BoundLogistic",
     "ContextualBandit",
+    "Correction",
     "CorrectionFitter",
     "Cover",
     "CoverModel",
@@ -51,12 +56,14 @@ __all__ = [
     "Greedy",
     "HybridLearner",
     "HybridModel",
+    "Learner",
     "LinearModel",
     "LogisticModel",
     "MoneyReward",
     "OnlineLogistic",
     "PositionEffects",
     "RegCB",
+    "Resolved",
     "Slate",
     "Softmax",
     "SquareCB",
@@ -66,6 +73,7 @@ __all__ = [
     "Votes",
     "WeightedGoals",
     "build_explorer",
+    "build_learner",
     "chance_in_slot",
     "draw",
     "draw_slate",
@@ -74,5 +82,6 @@ __all__ = [
     "median_of_means",
     "merge",
     "project",
+    "read_learner",
     "uniform",
 ]

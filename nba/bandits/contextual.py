@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.cover import Cover, CoverModel
+from nba.bandits.cover_model import CoverModel
 from nba.bandits.draw import draw, uniform
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
-from nba.bandits.votes import Votes
 from nba.errors import Fault, InputError
 
 
@@ -113,12 +112,13 @@ class ContextualBandit:
         return result
 
     def _explored(self, estimate: Estimate, kept: NDArray[np.intp]) -> NDArray[np.float64]:
-        means, updates = estimate.means[kept], self.model.updates
-        if isinstance(self.explorer, Votes | Cover) and estimate.members is not None:
-            members = estimate.members[:, kept]
-            return self.explorer.probabilities(means, updates=updates, members=members)
-        deviations = None if estimate.deviations is None else estimate.deviations[kept]
-        return self.explorer.probabilities(means, updates=updates, deviations=deviations)
+        deviations, members = estimate.deviations, estimate.members
+        return self.explorer.probabilities(
+            estimate.means[kept],
+            updates=self.model.updates,
+            deviations=None if deviations is None else deviations[kept],
+            members=None if members is None else members[:, kept],
+        )
 
     def _kept(self, available: ArrayLike | None) -> NDArray[np.intp]:
         n = self.model.n_actions

@@ -32,6 +32,7 @@ class EpsilonGreedy:
         *,
         updates: int,  # noqa: ARG002 - part of the protocol; the share explored is constant
         deviations: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
+        members: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)

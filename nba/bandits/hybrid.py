@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.change import ChangeDetector
+from nba.bandits.learner import Correction, Resolved
 from nba.bandits.logistic import BoundLogistic, OnlineLogistic
 from nba.bandits.memory import Memory, Remembered
 from nba.bandits.settings import BanditSettings
@@ -116,6 +117,10 @@ class BoundHybrid:
         combined = self._stacker.combine(logits, corrections)
         return np.where(self._forests.present, combined, logits), variances
 
+    def correct(self, model_logits: NDArray[np.float64], z: ArrayLike) -> Correction:
+        """Return logits with their variances; see :class:`nba.bandits.BoundLearner`."""
+        return Correction(*self.estimate(model_logits, z))
+
     def refresh(self, online: OnlineLogistic, index: int, action_id: str, stacker: Stacker) -> None:
         """Take one candidate's posterior and how much forests are believed; for its owner alone."""
         online.rebind(self._online, index, action_id)
@@ -158,6 +163,15 @@ class HybridLearner:
     def updates(self) -> int:
         """How many observations it has learned from."""
         return self.online.updates
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Every action registered, in slot order."""
+        return self.online.actions
+
+    def count(self, action_id: str) -> float:
+        """Return how much an action was observed, less what was forgotten."""
+        return self.online.count(action_id)
 
     @property
     def forests(self) -> Mapping[str, CorrectionForest]:
@@ -213,7 +227,21 @@ class HybridLearner:
         if self.detector.observe(chance, label):
             self.forget()
 
-    def start(self, action_id: str, kin: Sequence[str]) -> bool:
+    def learn(self, resolved: Resolved) -> None:
+        """Learn whether the desired outcome came; see :class:`nba.bandits.Learner`."""
+        self.update(resolved.action, resolved.model_logit, resolved.z, resolved.label)
+
+    def expected_logit(self, action_id: str, model_logit: float, z: ArrayLike) -> float:
+        """Return an action's logit as it is corrected now."""
+        if action_id not in self._forests:
+            return self.online.predict(action_id, model_logit, np.asarray(z))[0]
+        return float(self.bind([action_id]).logits(np.array([model_logit]), z)[0])
+
+    def ensure(self, actions: Mapping[str, Sequence[str]]) -> None:
+        """Register actions at the prior; their groups make no difference here."""
+        self.online.ensure(actions)
+
+    def start(self, action_id: str, kin: Sequence[str], groups: Sequence[str] = ()) -> bool:  # noqa: ARG002 - part of the protocol
         """Register an action where its kin have got to; see :meth:`OnlineLogistic.start`."""
         return self.online.start(action_id, kin)
 

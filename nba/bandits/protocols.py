@@ -42,13 +42,16 @@ class Explorer(Protocol):
         *,
         updates: int,
         deviations: NDArray[np.float64] | None = None,
+        members: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate, ``(n,) float64`` summing to 1.
 
         ``scores`` are ``(n,) float64`` expected rewards scaled to about [0, 1], higher is better;
         ``updates`` is how many observations the scores rest on; ``deviations`` ``(n,) float64`` of
         at least 0 are the scores' standard deviations on their own scale, ``None`` where unknown,
-        which counts as 0. Candidates equal in both get equal probabilities, whatever their order.
+        which counts as 0; ``members`` ``(m, n) float64`` are the scores that each member of an
+        ensemble gives, ``None`` where it is none: only explorers that count votes look at them.
+        Candidates equal in all get equal probabilities, whatever their order.
         Raises :class:`nba.errors.InputError` where there is no candidate or a score or deviation
         is not finite.
         """

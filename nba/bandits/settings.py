@@ -1,29 +1,21 @@
-"""The bandit's settings, ``models/bandit.yaml``, and the explorer they name."""
+"""The bandit's settings, ``models/bandit.yaml``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from nba import documents
-from nba.bandits.epsilon_greedy import EpsilonGreedy
-from nba.bandits.greedy import Greedy
-from nba.bandits.protocols import Explorer
-from nba.bandits.regcb import RegCB
-from nba.bandits.softmax import Softmax
-from nba.bandits.squarecb import SquareCB
-from nba.bandits.thompson import Thompson
-from nba.bandits.ucb import UCB
-from nba.bandits.uniform_random import Uniform
 from nba.errors import DefinitionError, Fault, InputError
 
 BANDIT_FILE = "bandit.yaml"
 
 _MOST_GROWTH = 10.0
 _MOST_ROWS = 100_000
+_MOST_MEMBERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +42,16 @@ class BanditSettings:
     the variants of a chosen action, the share ``content_floor`` of the probability is spread
     evenly: each has at least its part of it.
 
+    ``learner`` is ``logistic``, which corrects the propensity model's logit, or one that corrects
+    the reward it leads one to expect, by regression on the features: ``linear`` with one for each
+    action, ``bagged`` with ``members`` that each saw their own resample, ``cover`` with ``members``
+    policies that are paid up to ``psi`` for what others leave out. Rewards are those of the
+    ledger, cut at ``reward_cap`` in currency, which these need; ``ridge`` is the prior precision of
+    a weight. ``sharing`` says whether actions have their own weights (``per_action``), share them
+    by the top terms they carry in ``dimensions`` of the taxonomy (``shared``), or have their own
+    with the shared ones as prior (``hybrid``). Members vote by the explorers ``votes``, which
+    spreads ``epsilon`` evenly, and ``cover``, which spreads ``uniform`` of what its theory would.
+
     Raises :class:`InputError` naming every field out of range.
     """
 
@@ -57,7 +59,16 @@ class BanditSettings:
 
     features: tuple[str, ...] = ()
     explorer: Literal[
-        "squarecb", "epsilon_greedy", "greedy", "softmax", "uniform", "ucb", "regcb", "thompson"
+        "squarecb",
+        "epsilon_greedy",
+        "greedy",
+        "softmax",
+        "uniform",
+        "ucb",
+        "regcb",
+        "thompson",
+        "votes",
+        "cover",
     ] = "squarecb"
     gamma: float = 300.0
     gamma_exponent: float = 0.5
@@ -80,6 +91,14 @@ class BanditSettings:
     snapshot_seconds: float = 2.0
     reward_scale: float | None = None
     content_floor: float = 0.1
+    learner: Literal["logistic", "linear", "bagged", "cover"] = "logistic"
+    reward_cap: float | None = None
+    sharing: Literal["per_action", "hybrid", "shared"] = "per_action"
+    dimensions: tuple[str, ...] = ()
+    ridge: float = 1.0
+    members: int = 8
+    psi: float = 0.1
+    uniform: float = 0.0
 
     def __post_init__(self) -> None:
         faults = tuple(self._faults())
@@ -99,15 +118,18 @@ class BanditSettings:
             "snapshot_seconds",
             "reward_scale",
             "change_threshold",
+            "reward_cap",
+            "ridge",
         ):
             value = getattr(self, name)
             if value is not None and not (value > 0.0 and math.isfinite(value)):
                 yield Fault(f"/{name}", f"found {value}", "a number above 0 is expected")
-        for name in ("gamma_exponent", "doubt", "epsilon", "content_floor"):
+        for name in ("gamma_exponent", "doubt", "epsilon", "content_floor", "psi", "uniform"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")
         yield from self._bound_faults()
+        yield from self._learner_faults()
         for index, feature in enumerate(self.features):
             if feature in self.features[:index]:
                 yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")
@@ -123,23 +145,24 @@ class BanditSettings:
             if not 0 < getattr(self, name) <= _MOST_ROWS:
                 expected = f"a number from 1 to {_MOST_ROWS:,} is expected"
                 yield Fault(f"/{name}", f"found {getattr(self, name)}", expected)
+        if not 1 <= self.members <= _MOST_MEMBERS:
+            expected = f"a number from 1 to {_MOST_MEMBERS} is expected"
+            yield Fault("/members", f"found {self.members}", expected)
 
-
-_BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {
-    "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent, settings.doubt),
-    "epsilon_greedy": lambda settings: EpsilonGreedy(settings.epsilon),
-    "greedy": lambda _: Greedy(),
-    "softmax": lambda settings: Softmax(settings.temperature),
-    "uniform": lambda _: Uniform(),
-    "ucb": lambda settings: UCB(settings.alpha),
-    "regcb": lambda settings: RegCB(settings.mellowness, settings.elimination),
-    "thompson": lambda settings: Thompson(settings.deviation_scale),
-}
-
-
-def build_explorer(settings: BanditSettings) -> Explorer:
-    """Return the explorer that settings name."""
-    return _BUILDERS[settings.explorer](settings)
+    def _learner_faults(self) -> Iterator[Fault]:
+        """Find what does not go together."""
+        known = {"votes": ("bagged", "cover"), "cover": ("cover",)}.get(self.explorer)
+        if known is not None and self.learner not in known:
+            found = f"{self.explorer} with learner {self.learner}"
+            expected = f"it counts votes; set learner to {' or '.join(known)}"
+            yield Fault("/explorer", found, expected)
+        if self.learner != "logistic" and self.reward_cap is None:
+            found = f"none is given, and the learner is {self.learner}"
+            expected = "the amount in currency at which a reward is cut off is expected"
+            yield Fault("/reward_cap", found, expected)
+        if self.learner != "logistic" and self.sharing == "shared" and not self.dimensions:
+            expected = "what is shared tells actions apart by their terms alone; name dimensions"
+            yield Fault("/dimensions", "none is named", expected)
 
 
 def load_bandit(directory: Path, *, root: Path, faults: list[Fault]) -> BanditSettings:

@@ -36,6 +36,7 @@ class UCB:
         *,
         updates: int,  # noqa: ARG002 - part of the protocol; deviations shrink by themselves
         deviations: NDArray[np.float64] | None = None,
+        members: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nba.bandits.scores import as_scores, best_of
 from nba.errors import Fault, InputError
@@ -39,7 +39,7 @@ class Votes:
         *,
         updates: int,  # noqa: ARG002 - part of the protocol; members come to agree by themselves
         deviations: NDArray[np.float64] | None = None,  # noqa: ARG002 - part of the protocol
-        members: ArrayLike | None = None,
+        members: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`.
 
