@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.positions import logits_at
 from nba.errors import InputError
 
 
@@ -29,15 +30,51 @@ class Scores:
     deviations: NDArray[np.float64] | None = None
 
 
+class RankScores:
+    """Scores of one placement's candidates in one situation, at any rank.
+
+    Models are asked once, and ranks that are looked at alike share their scores. Arguments are
+    those of :func:`score`.
+    """
+
+    def __init__(
+        self,
+        slot: PlacementPlan,
+        plan: Plan,
+        row: NDArray[np.float32],
+        weights: NDArray[np.float64],
+    ) -> None:
+        self._slot, self._given = slot, (plan, row, weights)
+        self._model_logits = slot.model_logits(row)
+        self._found: dict[float, Scores] = {}
+
+    def at(self, rank: int) -> Scores:
+        """Return the scores at a rank, counted from 1."""
+        effect = self._slot.placement.effect_at(rank)
+        if effect not in self._found:
+            given = self._slot, *self._given
+            self._found[effect] = score(*given, rank=rank, model_logits=self._model_logits)
+        return self._found[effect]
+
+
 def score(
-    slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: NDArray[np.float64]
+    slot: PlacementPlan,
+    plan: Plan,
+    row: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    *,
+    rank: int = 1,
+    model_logits: NDArray[np.float64] | None = None,
 ) -> Scores:
     """Score a placement's candidates; where a model or the learner breaks, priors stand in.
 
-    ``weights`` is what the guardrails make each candidate count for, ``(n,)``.
+    ``weights`` is what the guardrails make each candidate count for, ``(n,)``; ``model_logits``
+    ``(n,)`` is what the models say at the first rank, where they were asked already.
     """
     weights = slot.weights * weights
-    logits = slot.model_logits(row)
+    if model_logits is None:
+        model_logits = slot.model_logits(row)
+    logits = logits_at(slot.placement, model_logits, rank)
     degraded: tuple[str, ...] = ()
     variances: NDArray[np.float64] | None = None
     try:
@@ -46,7 +83,7 @@ def score(
         degraded, variances = ("bandit",), None
     propensities, scores, finite = _valued(slot, logits, weights)
     if not finite:
-        logits = slot.prior_logits
+        logits = logits_at(slot.placement, slot.prior_logits, rank)
         propensities, scores, _ = _valued(slot, logits, weights)
         degraded, variances = ("propensity",), None
     deviations = None

@@ -19,6 +19,7 @@ from nba.bandits import CorrectionFitter, HybridLearner
 from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import Plan
+from nba.decision.positions import logits_at
 from nba.domain.catalog import Autonomy
 from nba.domain.ids import ContentId, PlacementId
 from nba.worker.kinship import content_kin_of, kin_of
@@ -67,19 +68,21 @@ class Learner:
         action: str,
         label: float,
         content: str | None = None,
+        rank: int = 1,
     ) -> bool:
         """Learn one resolved choice; ``False`` where there is nothing to learn.
 
         That is where the plan no longer knows the action there, or the placement goes by rules,
         which nothing that is learned changes. ``row`` is the feature row the decision used, in this
-        plan's order.
+        plan's order. What is learned corrects what the models say at the ``rank`` it stood at.
         """
         slot = self.plan.placements.get(PlacementId(placement))
         if slot is None or action not in slot.action_ids:
             return False
         if slot.placement.autonomy is Autonomy.RULES:
             return False
-        logit = float(slot.model_logits(row)[slot.action_ids.index(action)])
+        logits = logits_at(slot.placement, slot.model_logits(row), rank)
+        logit = float(logits[slot.action_ids.index(action)])
         if not np.isfinite(logit):
             return False
         z = self.plan.learner_inputs(row)
@@ -123,7 +126,7 @@ class Learner:
         """Learn lessons in order, refits included; return how many taught something."""
         taught = 0
         for lesson in lessons:
-            about = lesson.placement, lesson.action, lesson.label, lesson.content
+            about = lesson.placement, lesson.action, lesson.label, lesson.content, lesson.rank
             taught += self.learn(lesson.row, *about)
             self.state.refit_if_due()
         return taught

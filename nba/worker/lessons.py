@@ -77,6 +77,7 @@ class Lesson:
     place: Place
     row: NDArray[np.float32]
     placement: str
+    rank: int
     action: str
     label: float
     content: str | None
@@ -140,8 +141,8 @@ class Lessons:
             choice = said_choices(record.answer)[resolution.choice]
             about = (resolution.at_ms * 1_000, resolution.decision_id, resolution.choice)
             place = Place(ordinal(entry.position), entry.partition, *about)
-            said = choice["placement"], choice["action"], resolution.label, choice["content"]
-            lessons.append(Lesson(place, row, *said))
+            said = choice["placement"], choice["rank"], choice["action"]
+            lessons.append(Lesson(place, row, *said, resolution.label, choice["content"]))
         return lessons
 
     async def all(
@@ -216,6 +217,7 @@ class Lessons:
                 Place(row["position"], row["partition"], *about),
                 row_of(self._plan, named),
                 row["placement"],
+                row["rank"],
                 row["action"],
                 row["label"],
                 row["content"],
