@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shop import GREEDY, stump
 
+from nba.bandits import Correction
 from nba.decision.answer import encode_answer
 from nba.decision.explain import explain, replay
 from nba.decision.pipeline import decide
@@ -110,9 +111,9 @@ def test_where_a_model_breaks_priors_stand_in_at_their_rank(make_shop, inputs):
 class Nonsense:
     """A learner that answers with no numbers."""
 
-    def estimate(self, model_logits, _z):
+    def correct(self, model_logits, _z):
         """Return nonsense."""
-        return np.full(len(model_logits), math.nan), None
+        return Correction(np.full(len(model_logits), math.nan))
 
 
 def test_models_are_asked_once_and_ranks_looked_at_alike_share_scores(make_shop, inputs):

@@ -19,7 +19,7 @@ from nba.decision.plan import Plan
 from nba.decision.scoring import score
 from nba.domain.ids import PlacementId
 from nba.training.positions import estimate_effects, shown_choices
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
 from nba.worker.lessons import Lesson
 
 HERO = PlacementId("web.hero")
@@ -77,7 +77,7 @@ def learned(lived: Lived, root: Path, effects: str) -> dict[str, float]:
     """Return the propensities at the first rank once all was learned under such effects."""
     slots = f"{SLOTS[:-1]}, position_effects: {effects}}}"
     shop = Shop(write_project(root, catalog=(SLOTS, slots), **EXPLORING))
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     assert learner.study(lived.lessons) == len(lived.lessons)
     plan: Plan = shop.plan.with_learner(learner.learned, 1)
     slot = plan.placements[HERO]
