@@ -27,6 +27,7 @@ from nba.bandits.positions import PositionEffects, estimate_positions
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.bandits.regcb import RegCB
+from nba.bandits.reward_learner import RewardLearner
 from nba.bandits.rewards import BinaryReward, MoneyReward, WeightedGoals, median_of_means
 from nba.bandits.settings import BanditSettings, load_bandit
 from nba.bandits.slates import Slate, chance_in_slot, draw_slate
@@ -65,6 +66,7 @@ __all__ = [
     "PositionEffects",
     "RegCB",
     "Resolved",
+    "RewardLearner",
     "Slate",
     "Softmax",
     "SquareCB",
