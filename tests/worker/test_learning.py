@@ -175,32 +175,6 @@ def test_of_a_content_that_nothing_is_chosen_against_it_learns_nothing(
     assert learner.learned.contents.actions == ("shirt.en.a", "shirt.en.b")
 
 
-def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Path) -> None:
-    learner = PlanLearner(shop.plan)
-    row = row_of(learner.plan, {"age": 30.0})
-    for _ in range(50):
-        learner.learn(lesson(row, "web.hero", "shirt", 1.0, "shirt.en.a"))
-        learner.learn(lesson(row, "web.hero", "shirt", 0.0, "shirt.en.b"))
-    second = "slots: {title: Your shirt}}\n"
-    third = (
-        f"{second}  - {{id: shirt.en.c, action: shirt, group: shirt, locale: en, "
-        "placements: *all, slots: {title: Shirts}}\n"
-    )
-    wider = load_project(write_project(tmp_path / "wider", catalog=(second, third)))
-    plan = shop.publisher.publish(wider, note="", author="test")
-    later = PlanLearner(plan, learner.learned)
-    assert later.start_new() == 1
-    assert later.start_new() == 0
-    contents = later.learned.contents
-    prior = np.eye(4)[1]
-    moved = [contents.mean(name) - prior for name in ("shirt.en.a", "shirt.en.b", "shirt.en.c")]
-    shares = [contents.count(name) for name in ("shirt.en.a", "shirt.en.b")]
-    believed = [move * n / (n + 50) for move, n in zip(moved, shares, strict=False)]
-    assert moved[2] == pytest.approx((believed[0] + believed[1]) / 2)
-    assert moved[0][0] > 0.0 > moved[1][0]
-    assert contents.count("shirt.en.c") == 0.0
-
-
 async def _three_days(shop: Shop, worker: Worker) -> None:
     """Let one choice a day be made and clicked, by customers as old as the day is late."""
     for day in range(3):
