@@ -82,6 +82,21 @@ def test_before_a_plan_is_live_it_says_so(nba):
     )
 
 
+def test_before_anything_was_decided_it_says_what_would_be_enough(nba, tmp_path):
+    settings = load_settings(data_dir=tmp_path / "data")
+    shop = Shop(write_project(tmp_path / "project"))
+    control = open_control(settings)
+    Publisher(control, None, alias="live", clock=shop.clock).publish(
+        shop.project, note="", author="test"
+    )
+    control.close()
+    for words in ((), ("--outcome", "click")):
+        hero, _ = nba("bandit", "positions", *words, "--json").json["placements"]
+        assert hero["refused"] == (
+            "rank 1 of web.hero has 0 resolved choices and 0 outcomes; at least 30 are needed"
+        )
+
+
 def test_effects_are_shown_beside_what_the_plan_has_and_as_a_line_to_paste(nba, logged):
     ran = nba("bandit", "positions", "web.hero")
     assert ran.status == 0
