@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba.bandits.ope.bootstrap import REPLICATES, resample, spread
+from nba.bandits.ope.bootstrap import REPLICATES, spread
 from nba.bandits.positions import examination
 from nba.domain.catalog import Placement
 from nba.domain.ids import NO_ACTION, PlacementId
@@ -40,7 +40,6 @@ InForce = Callable[[str], Mapping[PlacementId, Placement]]
 """Says by a plan's version which placements it has; none where it is not known."""
 
 _BAND = 1.25
-_CELLS_AT_ONCE = 64
 _DECIMALS = 3
 
 
@@ -216,20 +215,15 @@ def _resampled(
     NaN where nothing came of the first rank, or ranks are not linked.
     """
     customers, cells, shape = entries
-    counts = np.zeros((replicates, math.prod(shape)))
-    size = int(customers.max()) + 1
-    for start in range(0, counts.shape[1], _CELLS_AT_ONCE):
-        progress("drawing customers", start / counts.shape[1] / 2)
-        within = (cells >= start) & (cells < start + _CELLS_AT_ONCE)
-        sums = np.zeros((size, min(_CELLS_AT_ONCE, counts.shape[1] - start)))
-        np.add.at(sums, (customers[within], cells[within] - start), 1.0)
-        # The same seed draws the same customers for every part.
-        drawn = resample(sums, replicates=replicates, seed=seed)
-        counts[:, start : start + _CELLS_AT_ONCE] = drawn
+    rng = np.random.default_rng(seed)
+    n = int(customers.max()) + 1
     effects = np.full((replicates, shape[1]), np.nan)
-    for number, table in enumerate(counts):
-        progress("estimating", (1.0 + number / replicates) / 2)
+    for number in range(replicates):
+        progress("resampling customers", number / replicates)
+        # Tables are too wide to be summed by customer first, as estimators' terms are.
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n)
+        counts = np.bincount(cells, weights=drawn[customers], minlength=math.prod(shape))
         with suppress(EvaluationRefusedError):
-            effects[number] = examination(*table.reshape(shape))
+            effects[number] = examination(*counts.reshape(shape))
     progress("done", 1.0)
     return effects

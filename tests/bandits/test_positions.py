@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nba.bandits import PositionEffects, estimate_positions
+from nba.bandits.positions import examination
 from nba.errors import EvaluationRefusedError, InputError
 
 EXAMINED = np.array([0.9, 0.5, 0.2])
@@ -63,6 +66,34 @@ def test_the_fit_is_the_maximum_of_the_likelihood():
     for _ in range(10):
         step = np.array([1.0, *np.exp(rng.normal(0.0, 0.1, 2))])
         assert likelihood(found * step) <= best + 0.05
+
+
+def obvious(seen, hit):
+    """Maximize by expectation-maximization from a half everywhere, for as long as it takes."""
+    examined, wanted = np.full(seen.shape[0], 0.5), np.full(seen.shape[1], 0.5)
+    for _ in range(20_000):
+        both = np.outer(examined, wanted)
+        looked = hit + (seen - hit) * (examined[:, None] - both) / (1.0 - both)
+        liked = hit + (seen - hit) * (wanted - both) / (1.0 - both)
+        examined = looked.sum(axis=1) / seen.sum(axis=1)
+        wanted = liked.sum(axis=0) / seen.sum(axis=0)
+    return examined / examined[0]
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.1, 0.5, 0.9]))
+def test_where_the_search_starts_changes_nothing_but_how_long_it_takes(seed, most):
+    rng = np.random.default_rng(seed)
+    seen = rng.integers(200, 20_000, (3, 4)).astype(float)
+    chances = np.outer([1.0, *rng.uniform(0.2, 1.0, 2)], rng.uniform(0.3, 1.0, 4) * most)
+    hit = rng.binomial(seen.astype(int), chances).astype(float)
+    assert examination(seen, hit) == pytest.approx(obvious(seen, hit), rel=1e-4)
+
+
+def test_an_item_seen_once_and_clicked_moves_nothing():
+    seen = np.array([[1_000.0, 1_000.0, 0.0], [1_000.0, 1_000.0, 1.0]])
+    hit = np.array([[100.0, 200.0, 0.0], [50.0, 100.0, 1.0]])
+    assert examination(seen, hit)[1] == pytest.approx(0.5, abs=0.005)
 
 
 def test_positions_that_no_item_links_are_refused():

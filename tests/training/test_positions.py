@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nba.bandits.ope.bootstrap import cluster_sums, resample
 from nba.bandits.positions import estimate_positions
 from nba.domain.catalog import Direction, Placement
 from nba.domain.ids import PlacementId
@@ -82,26 +81,27 @@ def test_the_same_log_gives_the_same_interval():
     )
 
 
-def test_intervals_are_those_of_estimates_from_resampled_customers():
-    """With one propensity an action is one item, and tables can be counted beside it."""
-    rows = world(5, 800).with_columns(first=0.1)
-    estimate = estimate_effects(rows, INBOX, replicates=30, seed=7)
-    items = rows["action"].rank("dense").to_numpy().astype(int) - 1
-    cells = (rows["rank"].to_numpy() - 1) * 5 + items
-    columns = np.zeros((len(rows), 30))
-    columns[np.arange(len(rows)), cells] = 1.0
-    columns[np.arange(len(rows)), 15 + cells] = rows["label"].to_numpy()
-    customers = rows["customer_id"].rank("dense").to_numpy()
-    tables = resample(cluster_sums(columns, customers), replicates=30, seed=7)
-    third = []
-    for seen, hit in tables.reshape(30, 2, 15):
-        shown = np.repeat(np.arange(15), seen.astype(int))
-        clicks = np.concatenate(
-            [np.arange(n) < k for n, k in zip(seen.astype(int), hit, strict=True)]
-        )
-        third.append(estimate_positions(shown // 5, shown % 5, clicks).examination[2])
-    assert estimate.ranks[2].low == pytest.approx(min(third), abs=0.02)
-    assert min(third) <= estimate.ranks[2].low < estimate.ranks[2].high <= max(third)
+def test_intervals_are_about_those_of_a_ratio_of_two_rates():
+    """One action at one propensity: the logarithm of the ratio has the variance of both counts."""
+    n, chance, effect = 20_000, 0.08, 0.5
+    rng = np.random.default_rng(5)
+    label = (rng.random((n, 2)) < np.array([chance, effect * chance])).astype(int)
+    rows = pl.DataFrame(
+        {
+            "customer_id": np.repeat([f"c{number}" for number in range(n)], 2),
+            "placement": INBOX,
+            "rank": np.tile([1, 2], n),
+            "action": "a",
+            "label": label.ravel(),
+            "first": chance,
+        }
+    )
+    second = estimate_effects(rows, INBOX, replicates=1_000).ranks[1]
+    above, below = label.sum(axis=0)
+    assert second.effect == pytest.approx(below / above, rel=1e-6)
+    error = np.sqrt((1 - above / n) / above + (1 - below / n) / below)
+    found = np.log([second.low, second.high]) - np.log(second.effect)
+    assert found == pytest.approx(np.array([-1.96, 1.96]) * error, rel=0.15)
 
 
 def test_ranks_below_one_with_too_few_outcomes_are_left_out():
