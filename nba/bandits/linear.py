@@ -200,7 +200,11 @@ class LinearModel:
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return expected rewards and their standard deviations; see :class:`ValueModel`."""
-        return self._bound(self.frame, self.groups, self.starts, self.own).estimate(x)
+        return self.view().estimate(x)
+
+    def view(self) -> BoundLinear:
+        """Return what is expected now of all actions, good until something is learned."""
+        return self._bound(self.frame, self.groups, self.starts, self.own)
 
     def bind(self, actions: ArrayLike) -> BoundLinear:
         """Return what is expected now of some actions ``(m,)``; later updates do not reach it.
