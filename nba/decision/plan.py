@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import BanditSettings, BoundHybrid, build_explorer
+from nba.bandits import BanditSettings, BoundLearner, build_explorer
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
 from nba.decision.content_arbitration import ContentArbitration, compile_content_arbitration
+from nba.decision.content_pools import ContentPools, PooledContents
 from nba.decision.contents import PlacementContents, compile_contents
 from nba.decision.learned import Learned
 from nba.domain.catalog import Action, Catalog, Placement
@@ -62,7 +63,7 @@ class PlacementPlan:
     weights: NDArray[np.float64]
     costs: NDArray[np.float64]
     contents: PlacementContents
-    learner: BoundHybrid
+    learner: BoundLearner
     content_arbitration: ContentArbitration | None
 
     @property
@@ -71,13 +72,13 @@ class PlacementPlan:
         guards = self.contents.guards
         return (self.guards,) if guards is None else (self.guards, guards)
 
-    def taught(self, learned: Learned) -> PlacementPlan:
-        """Return the same with another state of what was learned."""
+    def taught(self, learned: Learned, pooled: PooledContents) -> PlacementPlan:
+        """Return the same with another state of what was learned, contents pooled."""
         chooses = self.content_arbitration
         return replace(
             self,
             learner=learned.actions.bind(self.action_ids),
-            content_arbitration=None if chooses is None else chooses.taught(learned.contents),
+            content_arbitration=None if chooses is None else chooses.taught(pooled),
         )
 
     def model_logits(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -117,7 +118,7 @@ class Plan:
 
     ``noted`` is what policies look for in the contact history besides contacts. ``written`` is what
     profiles are written with where that is more than what decisions read:
-    while another layout is on its way in.
+    while another layout is on its way in. ``pools`` says which contents are kin.
     """
 
     digest: str
@@ -125,6 +126,7 @@ class Plan:
     source: PlanSource
     placements: Mapping[PlacementId, PlacementPlan]
     bandit_columns: NDArray[np.intp]
+    pools: ContentPools
     updates: int
     history_seconds: int
     noted: Noted
@@ -161,7 +163,8 @@ class Plan:
 
     def with_learner(self, learned: Learned, snapshot: int) -> Plan:
         """Return the same plan with another snapshot of the bandit's state."""
-        placements = {name: slot.taught(learned) for name, slot in self.placements.items()}
+        pooled = self.pools.pooled(learned.contents)
+        placements = {name: slot.taught(learned, pooled) for name, slot in self.placements.items()}
         return replace(self, placements=placements, updates=learned.updates, snapshot=snapshot)
 
 
@@ -179,8 +182,10 @@ def compile_plan(
         source.catalog.placements,
         terms=source.catalog.taxonomy.terms(),
     )
+    pools = ContentPools(source.catalog.contents)
+    pooled = pools.pooled(learned.contents)
     placements = {
-        placement.id: _compile_placement(source, placement, schema, learned)
+        placement.id: _compile_placement(source, placement, schema, learned, pooled)
         for placement in source.catalog.placements
     }
     stacks = [stack for slot in placements.values() for stack in slot.stacks]
@@ -191,6 +196,7 @@ def compile_plan(
         source=source,
         placements=placements,
         bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
+        pools=pools,
         updates=learned.updates,
         history_seconds=max(*windows, source.features.contact_seconds, 0),
         noted=Noted.by(source.policies),
@@ -204,7 +210,11 @@ def new_learner(settings: BanditSettings) -> Learned:
 
 
 def _compile_placement(
-    source: PlanSource, placement: Placement, candidates: Schema, learned: Learned
+    source: PlanSource,
+    placement: Placement,
+    candidates: Schema,
+    learned: Learned,
+    pooled: PooledContents,
 ) -> PlacementPlan:
     catalog = source.catalog
     here = [content for content in catalog.contents if placement.id in content.placements]
@@ -246,7 +256,7 @@ def _compile_placement(
             source.bandit,
             explorer=arbitration.explorer,
             reward_scale=arbitration.reward_scale,
-            learned=learned.contents,
+            learned=pooled,
         ),
     )
 
