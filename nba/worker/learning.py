@@ -18,6 +18,7 @@ from nba.bandits import CorrectionFitter, Learner, Resolved
 from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.positions import logits_at
 from nba.domain.catalog import Action, Autonomy
 from nba.domain.ids import ActionId, ContentId, PlacementId
 from nba.worker.kinship import kin_of
@@ -123,8 +124,11 @@ class PlanLearner:
 
 
 def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
-    """Return a lesson as learners are told it, beside what the models alone say of it."""
-    logits = slot.model_logits(lesson.row)
+    """Return a lesson as learners are told it, beside what the models alone say of it.
+
+    That is what they say at the rank it stood at.
+    """
+    logits = logits_at(slot.placement, slot.model_logits(lesson.row), lesson.rank)
     rewards = slot.values / (1.0 + np.exp(-logits))
     rows = {action: row for row, action in enumerate(slot.action_ids)}
     chosen = rows[ActionId(lesson.action)]

@@ -435,4 +435,5 @@ def lesson(
 ) -> Lesson:
     """Return a lesson about a choice that was certain."""
     place = Place(1, 0, 0, "d", 0)
-    return Lesson(place, row, placement, action, content, label, 10.0 * label, 1.0, (action,))
+    about = action, content, label, 10.0 * label, 1.0, (action,)
+    return Lesson(place, row, placement, 1, *about)
