@@ -10,7 +10,7 @@ import pytest
 from nba.bandits import BanditSettings, CoverModel, LinearModel, Resolved, RewardLearner
 from nba.errors import ConflictError, CorruptRecordError, InputError
 
-PLAIN = BanditSettings(learner="linear", reward_cap=50.0, forgetting=1.0)
+PLAIN = BanditSettings(learner="linear", reward_cap=50.0, ridge=1.0, forgetting=1.0)
 
 
 def resolved(action="gold", reward=0.0, expected=0.0, z=(), **given):
