@@ -198,6 +198,8 @@ def resolution_row(entry: ResolutionEntry, partition: int, position: int) -> dic
         "reward": entry.reward,
         "at": moment(entry.at_ms),
         "outcome_id": entry.outcome_id,
+        "goals": list(entry.goals),
+        "amount": entry.amount,
     }
 
 
