@@ -153,7 +153,7 @@ class BanditSettings:
         """Find what does not go together."""
         known = {"votes": ("bagged", "cover"), "cover": ("cover",)}.get(self.explorer)
         if known is not None and self.learner not in known:
-            found = f"{self.explorer} with learner {self.learner}"
+            found = f"found {self.explorer} with learner {self.learner}"
             expected = f"it counts votes; set learner to {' or '.join(known)}"
             yield Fault("/explorer", found, expected)
         if self.learner != "logistic" and self.reward_cap is None:

@@ -73,8 +73,8 @@ def status(*, as_json: AsJson = False) -> None:
         "refits": state.refits,
         "change_alarms": state.alarms,
         "actions": {
-            name: {"observations": state.online.count(name), "forest": name in state.forests}
-            for name in state.online.actions
+            name: {"observations": state.count(name), "forest": name in state.forests}
+            for name in state.actions
         },
         "contents": {
             name: {"observations": learned.contents.count(name)}

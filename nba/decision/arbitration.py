@@ -78,16 +78,18 @@ class Arbitration:
         updates: int,
         bounds: Era,
         deviations: FloatArray | None = None,
+        members: FloatArray | None = None,
     ) -> FloatArray:
         """Return action probabilities over ``kept`` rows, given their scores, both ``(n_kept,)``.
 
         ``bounds`` says what each may at least and at most be; ``deviations`` ``(n_kept,)`` are the
-        scores' standard deviations in currency, ``None`` where unknown.
+        scores' standard deviations in currency, ``members`` ``(m, n_kept)`` the scores that each
+        member of an ensemble gives; ``None`` where there are none.
         """
         if len(kept) == 1:
             return np.ones(1)
         if self.autonomy is Autonomy.AUTONOMOUS:
-            return self._explored(kept, scores, updates, bounds, deviations)
+            return self._explored(kept, scores, updates, bounds, deviations, members)
         probabilities = np.zeros(len(kept))
         foremost = int(np.argmin(self.order[kept]))
         if self.autonomy is Autonomy.RULES:
@@ -101,6 +103,7 @@ class Arbitration:
             updates,
             bounds,
             None if deviations is None else deviations[competing],
+            None if members is None else members[:, competing],
         )
         return probabilities
 
@@ -111,6 +114,7 @@ class Arbitration:
         updates: int,
         bounds: Era,
         deviations: FloatArray | None,
+        members: FloatArray | None,
     ) -> FloatArray:
         if len(kept) == 1:
             return np.ones(1)
@@ -118,6 +122,7 @@ class Arbitration:
             scores / self.reward_scale,
             updates=updates,
             deviations=None if deviations is None else deviations / self.reward_scale,
+            members=None if members is None else members / self.reward_scale,
         )
         if not bounds.bounded:
             return chances

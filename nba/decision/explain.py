@@ -120,6 +120,7 @@ def _placement(
             "model_propensity": float(1.0 / (1.0 + np.exp(-model_logits[row]))),
             "propensity": float(scored.propensities[row]),
             "value": float(slot.values[row]),
+            "learned": 0.0 if scored.learned is None else float(scored.learned[row]),
             "context_weight": float(slot.weights[row]),
             "lever": float(weights[row]),
             "cost": float(slot.costs[row]),

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from nba.bandits import BanditSettings, CorrectionFitter, HybridLearner, OnlineLogistic
+from nba.bandits import (
+    BanditSettings,
+    CorrectionFitter,
+    Learner,
+    OnlineLogistic,
+    build_learner,
+    read_learner,
+)
 from nba.catalog.store import ControlStore, Snapshot
 from nba.domain.clock import Clock
 from nba.errors import ConflictError, CorruptRecordError, NotFoundError
@@ -64,7 +71,7 @@ class Learned:
     nothing.
     """
 
-    actions: HybridLearner
+    actions: Learner
     contents: OnlineLogistic
     origin: Origin = EVERYTHING
 
@@ -76,7 +83,7 @@ class Learned:
         origin: Origin = EVERYTHING,
     ) -> Learned:
         """Return a state that has seen nothing, and is going to learn from an origin on."""
-        return cls(HybridLearner(settings, fitter), OnlineLogistic(settings), origin)
+        return cls(build_learner(settings, fitter), OnlineLogistic(settings), origin)
 
     @property
     def updates(self) -> int:
@@ -147,7 +154,7 @@ class LearnedStates:
     def __init__(self, control: ControlStore, fitter: CorrectionFitter | None = None) -> None:
         self._control = control
         self._fitter = fitter
-        self._last: tuple[int, HybridLearner] | None = None
+        self._last: tuple[int, Learner] | None = None
 
     def open(
         self, snapshot: Snapshot, settings: BanditSettings | None = None
@@ -170,7 +177,7 @@ class LearnedStates:
                 f"snapshot {snapshot.sequence} has format {packed.format}; this version reads "
                 f"{FORMAT}; `nba bandit rebuild` makes another from the log"
             )
-        learner = HybridLearner.from_bytes(packed.state, settings, self._fitter)
+        learner = read_learner(packed.state, settings, self._fitter)
         if packed.forests:
             self._give_forests(learner, packed.forests)
         contents = OnlineLogistic(learner.settings)
@@ -178,7 +185,7 @@ class LearnedStates:
             contents = OnlineLogistic.from_bytes(packed.contents, settings)
         return Learned(learner, contents, packed.origin), packed.forests
 
-    def _give_forests(self, learner: HybridLearner, number: int) -> None:
+    def _give_forests(self, learner: Learner, number: int) -> None:
         last = self._last
         if last is not None and last[0] == number:
             learner.share_forests(last[1])

@@ -142,9 +142,14 @@ class _Answering:
         scores = scored.scores[kept]
         if self._arbiter is None:
             bounds = slot.guards.era(self._inputs.at_ms)
-            deviations = None if scored.deviations is None else scored.deviations[kept]
+            deviations, members = scored.deviations, scored.members
             return slot.arbitration.probabilities(
-                kept, scores, self._plan.updates, bounds, deviations
+                kept,
+                scores,
+                self._plan.updates,
+                bounds,
+                None if deviations is None else deviations[kept],
+                None if members is None else members[:, kept],
             )
         return self._arbiter(
             ArbiterInput(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import BanditSettings, BoundHybrid, build_explorer
+from nba.bandits import BanditSettings, BoundLearner, build_explorer
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
 from nba.decision.content_arbitration import ContentArbitration, compile_content_arbitration
@@ -62,7 +62,7 @@ class PlacementPlan:
     weights: NDArray[np.float64]
     costs: NDArray[np.float64]
     contents: PlacementContents
-    learner: BoundHybrid
+    learner: BoundLearner
     content_arbitration: ContentArbitration | None
 
     @property

@@ -234,6 +234,8 @@ def _check_model_document(
     if features is not None and isinstance(bandit, Mapping):
         yield from _check_bandit(document, features)
         yield from _check_sensitive(document, "bandit", "features", features)
+    if catalog is not None and isinstance(bandit, Mapping):
+        yield from _check_dimensions(document, catalog)
     if catalog is not None and isinstance(model, Mapping):
         yield from _check_selector(document, catalog)
 
@@ -271,6 +273,14 @@ def _check_bandit(document: Document, features: FeatureSet) -> Iterator[Fault]:
             yield Fault(place, found, nearest(name, known))
         elif name in features.categories:
             yield Fault(place, f"feature {name!r} is an enum", "a number or bool is expected")
+
+
+def _check_dimensions(document: Document, catalog: Catalog) -> Iterator[Fault]:
+    known = catalog.taxonomy.dimensions
+    for index, name in _names(document, "bandit", "dimensions"):
+        if name not in known:
+            place = document.place("bandit", "dimensions", index)
+            yield Fault(place, f"{name!r} is no dimension of the taxonomy", nearest(name, known))
 
 
 def _check_selector(document: Document, catalog: Catalog) -> Iterator[Fault]:

@@ -7,31 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits import Correction
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
 from nba.errors import InputError
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Scores of one placement's candidates, all ``(n,)``; ``degraded`` names what failed.
 
-    ``logits`` are those of the propensities, ``weights`` what each value counts for.
+    ``logits`` are those of the propensities, ``weights`` what each value counts for. ``learned`` is
+    what the learner adds to expected rewards, in currency; ``None`` where it corrects logits alone.
     ``deviations`` are the scores' standard deviations in currency, where exploration asks for them
-    and the learner did not fail.
+    and the learner did not fail, and ``members`` ``(m, n)`` the scores that each member of an
+    ensemble gives.
     """
 
-    logits: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    propensities: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    logits: FloatArray
+    weights: FloatArray
+    propensities: FloatArray
+    scores: FloatArray
     degraded: tuple[str, ...]
-    deviations: NDArray[np.float64] | None = None
+    learned: FloatArray | None = None
+    deviations: FloatArray | None = None
+    members: FloatArray | None = None
 
 
-def score(
-    slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: NDArray[np.float64]
-) -> Scores:
+def score(slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: FloatArray) -> Scores:
     """Score a placement's candidates; where a model or the learner breaks, priors stand in.
 
     ``weights`` is what the guardrails make each candidate count for, ``(n,)``.
@@ -39,41 +44,53 @@ def score(
     weights = slot.weights * weights
     logits = slot.model_logits(row)
     degraded: tuple[str, ...] = ()
-    variances: NDArray[np.float64] | None = None
     try:
-        logits, variances = slot.learner.estimate(logits, plan.learner_inputs(row))
+        correction = slot.learner.correct(logits, plan.learner_inputs(row))
     except InputError:
-        degraded, variances = ("bandit",), None
-    propensities, scores, finite = _valued(slot, logits, weights)
+        degraded, correction = ("bandit",), Correction(logits)
+    propensities, scores, finite = _valued(slot, correction.logits, weights)
     if not finite:
-        logits = slot.prior_logits
-        propensities, scores, _ = _valued(slot, logits, weights)
-        degraded, variances = ("propensity",), None
-    deviations = None
-    if variances is not None and slot.arbitration.uses_deviations:
-        deviations = _deviations(slot, propensities, variances, weights)
-        if not np.isfinite(deviations).all():
-            degraded, deviations = ("bandit",), None
-    return Scores(logits, weights, propensities, scores, degraded, deviations)
+        degraded, correction = ("propensity",), Correction(slot.prior_logits)
+        propensities, scores, _ = _valued(slot, correction.logits, weights)
+    learned, members = correction.rewards, correction.members
+    deviations = _deviations(slot, propensities, correction, weights)
+    if not all(map(_is_sound, (learned, members, deviations))):
+        degraded, learned, members, deviations = ("bandit",), None, None, None
+    return Scores(
+        correction.logits,
+        weights,
+        propensities,
+        scores if learned is None else scores + learned * weights,
+        degraded,
+        learned,
+        deviations,
+        None if members is None else scores + members * weights,
+    )
+
+
+def _is_sound(part: FloatArray | None) -> bool:
+    return part is None or bool(np.isfinite(part).all())
 
 
 def _deviations(
-    slot: PlacementPlan,
-    propensities: NDArray[np.float64],
-    variances: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the scores' deviations from their logits' variances, by the delta method."""
-    slopes = slot.values * weights * propensities * (1.0 - propensities)
-    with np.errstate(invalid="ignore"):  # a learner that answers nonsense is told from the result
-        deviations: NDArray[np.float64] = np.abs(slopes) * np.sqrt(variances)
-    return deviations
+    slot: PlacementPlan, propensities: FloatArray, correction: Correction, weights: FloatArray
+) -> FloatArray | None:
+    """Return the scores' deviations; those of logits count by the delta method."""
+    if not slot.arbitration.uses_deviations:
+        return None
+    if correction.variances is not None:
+        slopes = slot.values * weights * propensities * (1.0 - propensities)
+        with np.errstate(invalid="ignore"):  # a learner that answers nonsense is told by the result
+            return np.abs(slopes) * np.sqrt(correction.variances)
+    if correction.deviations is not None:
+        return np.abs(weights) * correction.deviations
+    return None
 
 
 def _valued(
-    slot: PlacementPlan, logits: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    valued: tuple[NDArray[np.float64], NDArray[np.float64], bool] = expected_values(
+    slot: PlacementPlan, logits: FloatArray, weights: FloatArray
+) -> tuple[FloatArray, FloatArray, bool]:
+    valued: tuple[FloatArray, FloatArray, bool] = expected_values(
         logits, slot.values, weights, slot.costs
     )
     return valued

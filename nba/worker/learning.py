@@ -13,20 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nba.bandits import CorrectionFitter, HybridLearner
+from nba.bandits import CorrectionFitter, Learner, Resolved
 from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import EVERYTHING, Learned, Origin
-from nba.decision.plan import Plan
-from nba.domain.catalog import Autonomy
-from nba.domain.ids import ContentId, PlacementId
+from nba.decision.plan import PlacementPlan, Plan
+from nba.domain.catalog import Action, Autonomy
+from nba.domain.ids import ActionId, ContentId, PlacementId
 from nba.worker.kinship import content_kin_of, kin_of
 from nba.worker.lessons import Lesson
 from nba.worker.pointing import state_key
 
 
-class Learner:
+class PlanLearner:
     """An online learner bound to a plan; what it knows goes out as snapshots.
 
     Without something ``learned`` it has seen nothing; ``origin`` says from where on it is going to
@@ -45,13 +44,14 @@ class Learner:
         self.key = state_key(plan.source)
         self._competing = _competing(plan)
         if learned is None:
+            catalog = plan.catalog
             learned = Learned.nothing(plan.source.bandit, fitter, origin)
-            learned.actions.online.ensure(action.id for action in plan.catalog.actions)
+            learned.actions.ensure({action.id: self._groups(action) for action in catalog.actions})
             learned.contents.ensure(self._contents())
         self.learned = learned
 
     @property
-    def state(self) -> HybridLearner:
+    def state(self) -> Learner:
         """What was learned of actions."""
         return self.learned.actions
 
@@ -60,53 +60,50 @@ class Learner:
         wanted = frozenset[str]().union(*self._competing.values())
         return [content.id for content in self.plan.catalog.contents if content.id in wanted]
 
-    def learn(
-        self,
-        row: NDArray[np.float32],
-        placement: str,
-        action: str,
-        label: float,
-        content: str | None = None,
-    ) -> bool:
+    def learn(self, lesson: Lesson) -> bool:
         """Learn one resolved choice; ``False`` where there is nothing to learn.
 
         That is where the plan no longer knows the action there, or the placement goes by rules,
-        which nothing that is learned changes. ``row`` is the feature row the decision used, in this
-        plan's order.
+        which nothing that is learned changes.
         """
-        slot = self.plan.placements.get(PlacementId(placement))
-        if slot is None or action not in slot.action_ids:
+        slot = self.plan.placements.get(PlacementId(lesson.placement))
+        if slot is None or lesson.action not in slot.action_ids:
             return False
         if slot.placement.autonomy is Autonomy.RULES:
             return False
-        logit = float(slot.model_logits(row)[slot.action_ids.index(action)])
-        if not np.isfinite(logit):
+        resolved = _resolved(self.plan, slot, lesson)
+        if not np.isfinite(resolved.model_logit):
             return False
-        z = self.plan.learner_inputs(row)
-        expected = None
+        about = lesson.action, resolved.model_logit, resolved.z
+        expected, content = None, lesson.content
         if content in self._competing.get(slot.placement.id, ()):
-            expected = self._expected(action, logit, z)
+            expected = self.state.expected_logit(*about)
         alarms = self.state.alarms
-        self.state.update(action, logit, z, label)
+        self.state.learn(resolved)
         if self.state.alarms != alarms:
             self.learned.contents.widen(SHRUNK_TO)
         if content is not None and expected is not None and np.isfinite(expected):
-            self.learned.contents.update(content, expected, z, label)
+            self.learned.contents.update(content, expected, resolved.z, lesson.label)
         return True
-
-    def _expected(self, action: str, model_logit: float, z: NDArray[np.float64]) -> float:
-        """Return an action's own learned logit, as deciding would now."""
-        if action not in self.state.forests:
-            return self.state.online.predict(action, model_logit, z)[0]
-        return float(self.state.bind([action]).logits(np.array([model_logit]), z)[0])
 
     def start_new(self) -> int:
         """Start what is new where its kin have got to; return how many actions and contents."""
-        known = set(self.state.online.actions)
+        known = set(self.state.actions)
         actions = self.plan.catalog.actions
         new = [action for action in actions if action.id not in known]
-        started = sum(self.state.start(a.id, kin_of(a, actions, known)) for a in new)
+        started = sum(
+            self.state.start(a.id, kin_of(a, actions, known), self._groups(a)) for a in new
+        )
         return started + self._start_contents()
+
+    def _groups(self, action: Action) -> list[str]:
+        """Return the top terms of an action by which learners may share what they know."""
+        found = {
+            f"{dimension}:{action.term_in(dimension, depth=1)}"
+            for dimension in self.plan.source.bandit.dimensions
+            if action.term_in(dimension, depth=1) is not None
+        }
+        return sorted(found)
 
     def _start_contents(self) -> int:
         learned = self.learned.contents
@@ -123,10 +120,32 @@ class Learner:
         """Learn lessons in order, refits included; return how many taught something."""
         taught = 0
         for lesson in lessons:
-            about = lesson.placement, lesson.action, lesson.label, lesson.content
-            taught += self.learn(lesson.row, *about)
+            taught += self.learn(lesson)
             self.state.refit_if_due()
         return taught
+
+
+def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
+    """Return a lesson as learners are told it, beside what the models alone say of it."""
+    logits = slot.model_logits(lesson.row)
+    rewards = slot.values / (1.0 + np.exp(-logits))
+    rows = {action: row for row, action in enumerate(slot.action_ids)}
+    chosen = rows[ActionId(lesson.action)]
+    known = [rows[ActionId(name)] for name in lesson.candidates if name in rows]
+    left = [row for row in known if np.isfinite(logits[row])]
+    if chosen not in left:  # another system may have taken what was not left here
+        left.append(chosen)
+    return Resolved(
+        action=lesson.action,
+        model_logit=float(logits[chosen]),
+        z=plan.learner_inputs(lesson.row),
+        label=lesson.label,
+        reward=lesson.reward,
+        expected=float(rewards[chosen]),
+        probability=lesson.probability,
+        candidates=[slot.action_ids[row] for row in left],
+        worths=(rewards - slot.costs)[left],
+    )
 
 
 def _competing(plan: Plan) -> dict[PlacementId, frozenset[str]]:

@@ -72,14 +72,22 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """One resolved choice: ``row`` is what the decision looked at, in the learning plan's order."""
+    """One resolved choice: ``row`` is what the decision looked at, in the learning plan's order.
+
+    ``label`` says whether the desired outcome came, ``reward`` what came of it, in currency.
+    ``probability`` is the chance with which the action was drawn among ``candidates``, 1 where
+    another system did not say.
+    """
 
     place: Place
     row: NDArray[np.float32]
     placement: str
     action: str
-    label: float
     content: str | None
+    label: float
+    reward: float
+    probability: float
+    candidates: tuple[str, ...]
 
     @property
     def decided_ms(self) -> int:
@@ -140,8 +148,12 @@ class Lessons:
             choice = said_choices(record.answer)[resolution.choice]
             about = (resolution.at_ms * 1_000, resolution.decision_id, resolution.choice)
             place = Place(ordinal(entry.position), entry.partition, *about)
-            said = choice["placement"], choice["action"], resolution.label, choice["content"]
-            lessons.append(Lesson(place, row, *said))
+            said = choice["placement"], choice["action"], choice["content"]
+            came = resolution.label, resolution.reward
+            names = plan.placements[choice["placement"]].action_ids
+            kept = np.frombuffer(record.draws[resolution.choice].kept, dtype="<u2").tolist()
+            drawn = choice["probability"] or 1.0, tuple(names[row] for row in kept)
+            lessons.append(Lesson(place, row, *said, *came, *drawn))
         return lessons
 
     async def all(
@@ -217,8 +229,11 @@ class Lessons:
                 row_of(self._plan, named),
                 row["placement"],
                 row["action"],
-                row["label"],
                 row["content"],
+                row["label"],
+                row["reward"],
+                row["probability"] or 1.0,
+                tuple(row["candidates"] or ()),
             )
 
 
@@ -269,6 +284,7 @@ def _resolved(
             "decision_id",
             "choice",
             "label",
+            "reward",
             pl.col("position").fill_null(NOWHERE),
             pl.col("partition").fill_null(0),
             resolved_at="at",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from nba.bandits import HybridLearner
+from nba.bandits import Learner
 from nba.errors import UnavailableError
 from nba.measurement.feature_health import HealthReport
 from nba.worker.choosing import PlacementSpread, Spread
@@ -131,7 +131,7 @@ class WorkerMetrics:
             self._rate.labels(found.policy, found.group).set(found.rate)
             self._breach.labels(found.policy, found.group).set(found.above - found.below)
 
-    def taught(self, state: HybridLearner | None, lag_seconds: float) -> None:
+    def taught(self, state: Learner | None, lag_seconds: float) -> None:
         """Show what the bandit has learned from, and how far it is behind."""
         self._learner["lag_seconds"].set(lag_seconds)
         if state is not None:

@@ -20,7 +20,7 @@ from nba.errors import Fault, InputError, NotFoundError
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.positions import position_at, writer_of
 from nba.worker.kinship import content_kin_of, kin_of
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
 from nba.worker.lessons import Lessons
 from nba.worker.pointing import state_key
 from nba.worker.records import UNREADABLE, Records, leave_out
@@ -62,14 +62,12 @@ async def rebuild(
         gathered = await lessons.all(log, None, origin=origin, until=until, most=None)
     else:
         gathered = await lessons.all(log, records, origin=origin, most=None)
-    learner = Learner(plan, fitter=fitter, origin=gathered.origin)
+    learner = PlanLearner(plan, fitter=fitter, origin=gathered.origin)
     await asyncio.to_thread(learner.study, gathered.lessons)
     learner.start_new()
     positions = {str(partition): position for partition, position in gathered.until.items()}
     number = _writer(control, key, clock).save(key, learner.learned, positions)
-    return Relearned(
-        snapshot=number, updates=learner.state.updates, actions=learner.state.online.actions
-    )
+    return Relearned(snapshot=number, updates=learner.state.updates, actions=learner.state.actions)
 
 
 def _origin(control: ControlStore, key: str, plan: Plan) -> Origin | None:
@@ -111,7 +109,7 @@ def reset(
     ids = tuple(action.id for action in chosen)
     state.reset(ids)
     if warm:
-        known = set(state.online.actions) - set(ids)
+        known = set(state.actions) - set(ids)
         state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
     _reset_contents(learned.contents, plan.catalog, ids, warm=warm)
     number = writer.save(key, learned, kept.positions)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from nba.bandits import CorrectionFitter, HybridLearner
+from nba.bandits import CorrectionFitter, Learner
 from nba.catalog.store import ControlStore, Snapshot
 from nba.decision.learned import LearnedStates, SnapshotWriter
 from nba.decision.plan import Plan
@@ -24,7 +24,7 @@ from nba.domain.clock import Clock
 from nba.ledger.log import DecisionLog
 from nba.ledger.positions import START, milliseconds, ordinal
 from nba.ledger.store import EntryType, LedgerStore, Reader
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
 from nba.worker.lessons import Lessons
 from nba.worker.pointing import Pointing, state_key
 from nba.worker.records import UNREADABLE, Records, leave_out
@@ -73,7 +73,7 @@ class Teacher:
         self._publication = 0
         self._states = LearnedStates(control, fitter)
         self._snapshots = SnapshotWriter(control, clock)
-        self._learner: Learner | None = None
+        self._learner: PlanLearner | None = None
         self._positions = dict.fromkeys(range(ledger.partitions), START)
         self._saved = dict(self._positions)
         self._advanced = dict(self._positions)
@@ -83,7 +83,7 @@ class Teacher:
         self.reached_ms = 0
 
     @property
-    def learning(self) -> HybridLearner | None:
+    def learning(self) -> Learner | None:
         """What the bandit knows now; ``None`` before a plan is followed."""
         return None if self._learner is None else self._learner.state
 
@@ -97,7 +97,7 @@ class Teacher:
         self._publication = publication
         current = self._learner
         if current is not None and current.key == state_key(plan.source):
-            self._learner = Learner(plan, current.learned)
+            self._learner = PlanLearner(plan, current.learned)
         else:
             self._learner = await self._opened(plan)
         self._changed |= bool(self._learner.start_new())
@@ -160,7 +160,7 @@ class Teacher:
                 await self._ledger.advance(partition, Reader.BANDIT, position)
                 self._advanced[partition] = position
 
-    async def _opened(self, plan: Plan) -> Learner:
+    async def _opened(self, plan: Plan) -> PlanLearner:
         kept = await asyncio.to_thread(self._control.latest_snapshot, state_key(plan.source))
         # Until it is open nobody is taught, so that no snapshot can point back at the plan before.
         self._learner, self._snapshot, self._taught = None, 0, 0
@@ -173,7 +173,7 @@ class Teacher:
         await self._point(plan, 0)
         return await self._begun(plan)
 
-    async def _continued(self, plan: Plan, kept: Snapshot) -> Learner:
+    async def _continued(self, plan: Plan, kept: Snapshot) -> PlanLearner:
         """Go on from a snapshot: learn what came after it, and remember what came before."""
         learned, forests = self._states.open(kept, plan.source.bandit)
         came = {p: kept.positions.get(str(p), START) for p in self._positions}
@@ -181,21 +181,21 @@ class Teacher:
         stores = self._log, self._records
         if self._fitter is not None and plan.source.bandit.forests:
             before = await lessons.all(*stores, origin=learned.origin, until=came)
-            again = Learner(plan, fitter=self._fitter)
+            again = PlanLearner(plan, fitter=self._fitter)
             await asyncio.to_thread(again.study, before.lessons)
             learned.actions.remember(again.state)
         since = await lessons.all(*stores, origin=learned.origin, after=came, most=None)
-        learner = Learner(plan, learned)
+        learner = PlanLearner(plan, learned)
         self._snapshot, self._taught = kept.sequence, learned.updates
         self._snapshots.continue_from(kept, learned, forests)
         await asyncio.to_thread(learner.study, since.lessons)
         self._positions, self._saved = dict(since.until), came
         return learner
 
-    async def _begun(self, plan: Plan) -> Learner:
+    async def _begun(self, plan: Plan) -> PlanLearner:
         """Begin anew, with what ledger and log have that the models were not trained on."""
         gathered = await Lessons(plan).all(self._log, self._records)
-        learner = Learner(plan, fitter=self._fitter, origin=gathered.origin)
+        learner = PlanLearner(plan, fitter=self._fitter, origin=gathered.origin)
         taught = await asyncio.to_thread(learner.study, gathered.lessons)
         _logger.info("bandit state %s taught %d resolutions", learner.key, taught)
         self._positions = dict(gathered.until)

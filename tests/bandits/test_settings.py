@@ -7,6 +7,7 @@ import pytest
 from nba.bandits import (
     UCB,
     BanditSettings,
+    Cover,
     EpsilonGreedy,
     Greedy,
     RegCB,
@@ -14,6 +15,7 @@ from nba.bandits import (
     SquareCB,
     Thompson,
     Uniform,
+    Votes,
     build_explorer,
     load_bandit,
 )
@@ -104,6 +106,16 @@ def test_every_fault_is_named_with_its_line_and_the_defaults_are_used(project, t
         (BanditSettings(explorer="regcb", mellowness=0.5), RegCB(0.5)),
         (BanditSettings(explorer="regcb", elimination=True), RegCB(0.1, elimination=True)),
         (BanditSettings(explorer="thompson", deviation_scale=0.5), Thompson(0.5)),
+        (
+            BanditSettings(explorer="votes", learner="bagged", reward_cap=9.0, epsilon=0.1),
+            Votes(0.1),
+        ),
+        (BanditSettings(explorer="votes", learner="cover", reward_cap=9.0), Votes(0.05)),
+        (
+            BanditSettings(explorer="cover", learner="cover", reward_cap=9.0, uniform=0.5),
+            Cover(0.5),
+        ),
+        (BanditSettings(explorer="cover", learner="cover", reward_cap=9.0), Cover(0.0)),
     ],
 )
 def test_settings_name_their_explorer(settings, explorer):
@@ -128,8 +140,34 @@ def test_settings_name_their_explorer(settings, explorer):
         ("forgetting", 0.0),
         ("snapshot_seconds", 0.0),
         ("reward_scale", 0.0),
+        ("reward_cap", -1.0),
+        ("ridge", 0.0),
+        ("members", 0),
+        ("members", 65),
+        ("psi", 2.0),
+        ("uniform", -0.5),
     ],
 )
 def test_a_field_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(InputError, match=f"^/{field}: found "):
         BanditSettings(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"learner": "linear"}, "/reward_cap: none is given, and the learner is linear"),
+        ({"explorer": "votes"}, "/explorer: found votes with learner logistic; .* bagged or cover"),
+        (
+            {"explorer": "cover", "learner": "bagged", "reward_cap": 1.0},
+            "/explorer: found cover with learner bagged; it counts votes; set learner to cover$",
+        ),
+        (
+            {"learner": "linear", "reward_cap": 1.0, "sharing": "shared"},
+            "/dimensions: none is named",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings, fault):
+    with pytest.raises(InputError, match=fault):
+        BanditSettings(**settings)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from shop import Shop, stump
 
-from nba.bandits import Thompson
+from nba.bandits import Correction, Thompson
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbitration
 from nba.decision.learned import Learned
@@ -87,9 +87,8 @@ def test_a_scores_deviation_is_that_of_its_logit_carried_over(make_shop, inputs)
     slot, features = plan.placements[HERO], inputs(plan).features
     weights = np.full(len(slot.actions), 0.7)
     scored = score(slot, plan, features, weights)
-    step = 1e-6 * np.sqrt(
-        slot.learner.estimate(slot.model_logits(features), plan.learner_inputs(features))[1]
-    )
+    correction = slot.learner.correct(slot.model_logits(features), plan.learner_inputs(features))
+    step = 1e-6 * np.sqrt(correction.variances)
     logits = np.log(scored.propensities / (1.0 - scored.propensities))
     moved = 1.0 / (1.0 + np.exp(-(logits + step)))
     change = (moved - scored.propensities) * slot.values * slot.weights * weights
@@ -142,9 +141,9 @@ class Lost:
     def __init__(self, variance):
         self.variance = variance
 
-    def estimate(self, model_logits, _z):
+    def correct(self, model_logits, _z):
         """Return the logits as they are, and nonsense."""
-        return model_logits, np.full(len(model_logits), self.variance)
+        return Correction(model_logits, np.full(len(model_logits), self.variance))
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -1.0])

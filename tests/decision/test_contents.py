@@ -9,14 +9,14 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from shop import DAY_MS, GREEDY, NOW_MS, ask
+from shop import DAY_MS, GREEDY, NOW_MS, ask, lesson
 
 from nba.decision.answer import encode_answer
 from nba.decision.explain import explain, replay
 from nba.decision.pipeline import decide
 from nba.decision.recording import read_record
 from nba.domain.ids import NO_ACTION, DecisionId
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
 from nba.worker.lessons import row_of
 
 RULES, HERO = "web.rules", "web.hero"
@@ -194,12 +194,12 @@ def fond_of_b(shop):
 
     Any wording of a shirt is worth showing; which one is what was learned.
     """
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     for number in range(200):
         age = 20.0 + (number * 7) % 41
         for content in ("shirt.en.a", "shirt.en.b"):
             label = float((content == "shirt.en.b") == (age > 40.0))
-            learner.learn(row_of(learner.plan, {"age": age}), HERO, "shirt", label, content)
+            learner.learn(lesson(row_of(learner.plan, {"age": age}), HERO, "shirt", label, content))
     return shop.plan.with_learner(learner.learned, 1)
 
 
@@ -253,7 +253,7 @@ def test_what_is_certain_has_chance_one_and_saying_nothing_has_none(make_shop, i
 
 def test_a_broken_learner_of_contents_degrades_to_turns_and_says_so(make_shop, inputs):
     shop = make_shop(**GREEDY)
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     learner.learned.contents._mean[:] = np.nan
     plan = shop.plan.with_learner(learner.learned, 1)
     decided = decide(plan, inputs(plan, actions=("shirt",)))

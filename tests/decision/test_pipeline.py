@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from shop import NOW_MS, Shop, stump
 
+from nba.bandits import Correction
 from nba.decision.answer import encode_answer
 from nba.decision.pipeline import decide
 from nba.decision.scoring import score
@@ -272,9 +273,9 @@ class Broken:
         """Answer nonsense for five candidates."""
         return np.full(5, self.value)
 
-    def estimate(self, *_):
+    def correct(self, *_):
         """Answer nonsense about logits, and say that they are certain."""
-        return np.full(5, self.value), np.zeros(5)
+        return Correction(np.full(5, self.value), np.zeros(5))
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf])

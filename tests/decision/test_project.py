@@ -152,15 +152,20 @@ def test_what_files_say_about_each_other_is_checked_with_its_place(copied: Path)
     )
     enum = edit(copied, "models/bandit.yaml", "    - age", "    - region")
     typo = edit(copied, "models/bandit.yaml", "    - orders_90d", "    - orders_90")
+    dimension = edit(
+        copied, "models/bandit.yaml", "  content_floor: 0.1", "  dimensions: [produkt]"
+    )
     faults = faults_of(copied)
     assert sorted(fault.split(": ")[0] for fault in faults) == sorted(
-        [condition, term, unknown, sensitive, selector, enum, typo]
+        [condition, term, unknown, sensitive, selector, enum, typo, dimension]
     )
     text = "\n".join(faults)
     assert f"{unknown}: feature 'aeg' is not declared; did you mean 'age'?" in text
     assert f"{sensitive}: feature 'gender' is sensitive, or computed from what is; " in text
     assert f"{selector}: actions: 'cot' is not in the catalog; " in text
     assert f"{enum}: feature 'region' is an enum; a number or bool is expected" in text
+    expected = "'produkt' is no dimension of the taxonomy; did you mean 'product'?"
+    assert f"{dimension}: {expected}" in text
     expected = "feature 'orders_90' is not one of the customer or the request; "
     assert f"{typo}: {expected}did you mean 'orders_90d'?" in text
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from nba.catalog.memory import MemoryControlStore
 from nba.decision.noting import open_profiles
@@ -34,7 +35,7 @@ from nba.models import (
     PropensityModel,
     parse_lightgbm,
 )
-from nba.worker.lessons import Lesson, Lessons
+from nba.worker.lessons import Lesson, Lessons, Place
 from nba.worker.publisher import Publisher
 from nba.worker.runner import Worker
 
@@ -427,3 +428,11 @@ def ask(customer_id: str = "anna", *placements: str | tuple[str, int], **changes
         placements=tuple(PlacementRequest(id=PlacementId(p), count=n) for p, n in pairs),
         **changes,
     )
+
+
+def lesson(
+    row: NDArray[np.float32], placement: str, action: str, label: float, content: str | None = None
+) -> Lesson:
+    """Return a lesson about a choice that was certain."""
+    place = Place(1, 0, 0, "d", 0)
+    return Lesson(place, row, placement, action, content, label, 10.0 * label, 1.0, (action,))

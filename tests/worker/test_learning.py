@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shop import DAY_MS, NOW_MS, Shop, stump, write_project
+from shop import DAY_MS, NOW_MS, Shop, lesson, stump, write_project
 from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
 from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import Origin, pack_learned
 from nba.decision.project import load_project
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
 from nba.worker.lessons import row_of
 from nba.worker.pointing import state_key
 from nba.worker.runner import Worker
@@ -47,7 +47,7 @@ def test_a_state_belongs_to_its_own_inputs_but_not_to_policies(shop: Shop, tmp_p
 
 
 def test_a_row_is_put_together_by_name(shop: Shop) -> None:
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     row = row_of(learner.plan, {"device": "mobile", "age": 30, "tier": "gold", "gone_since": 5.0})
     names = list(shop.plan.features.names)
     assert row.dtype == np.float32
@@ -70,43 +70,43 @@ def test_a_value_the_plan_does_not_know_is_missing(shop: Shop, value: str | None
 def test_what_the_plan_no_longer_has_teaches_nothing(
     shop: Shop, placement: str, action: str
 ) -> None:
-    learner = Learner(shop.plan)
-    assert not learner.learn(row_of(learner.plan, {"age": 30.0}), placement, action, 1.0)
+    learner = PlanLearner(shop.plan)
+    assert not learner.learn(lesson(row_of(learner.plan, {"age": 30.0}), placement, action, 1.0))
     assert learner.state.updates == 0
-    assert learner.learn(row_of(learner.plan, {"age": 30.0}), "web.hero", "card", 1.0)
+    assert learner.learn(lesson(row_of(learner.plan, {"age": 30.0}), "web.hero", "card", 1.0))
     assert learner.state.updates == 1
 
 
 def test_a_placement_that_goes_by_rules_teaches_nothing(shop: Shop) -> None:
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     row = row_of(learner.plan, {"age": 30.0})
     before = learner.state.updates
-    assert not learner.learn(row, "web.rules", "coat", 1.0)
+    assert not learner.learn(lesson(row, "web.rules", "coat", 1.0))
     assert learner.state.updates == before
-    assert learner.learn(row, "desk.screen", "coat", 1.0)
+    assert learner.learn(lesson(row, "desk.screen", "coat", 1.0))
 
 
 def test_of_a_content_it_learns_what_that_changes_about_its_actions_own_logit(shop: Shop) -> None:
     """As the action was before the label was known, or the content would be told it twice."""
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     row = row_of(learner.plan, {"age": 30.0, "orders_30d": 1.0})
     z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
     expected = OnlineLogistic(shop.project.bandit)
     expected.ensure(["shirt.en.a", "shirt.en.b"])
     for label, content in ((1.0, "shirt.en.a"), (1.0, "shirt.en.b"), (0.0, "shirt.en.a")):
         logit = float(learner.state.bind(["shirt"]).logits(np.array([prior]), z)[0])
-        assert learner.learn(row, "web.hero", "shirt", label, content)
+        assert learner.learn(lesson(row, "web.hero", "shirt", label, content))
         expected.update(content, logit, z, label)
     assert learner.learned.contents.to_bytes() == expected.to_bytes()
     assert learner.state.updates == 3
 
 
 def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> None:
-    learner = Learner(shop.plan, fitter=fit_stump)
+    learner = PlanLearner(shop.plan, fitter=fit_stump)
     for number in range(100):
         age = 20.0 + (number * 7) % 41
         row = row_of(learner.plan, {"age": age, "orders_30d": 0.0})
-        learner.learn(row, "web.hero", "shirt", float(age > 40.0))
+        learner.learn(lesson(row, "web.hero", "shirt", float(age > 40.0)))
     learner.state.refit()
     row = row_of(learner.plan, {"age": 55.0, "orders_30d": 0.0})
     z, prior = shop.plan.learner_inputs(row), math.log(0.1 / 0.9)
@@ -116,7 +116,7 @@ def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> Non
     expected = OnlineLogistic(shop.project.bandit)
     expected.ensure(["shirt.en.a", "shirt.en.b"])
     expected.update("shirt.en.a", corrected, z, 1.0)
-    learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
+    learner.learn(lesson(row, "web.hero", "shirt", 1.0, "shirt.en.a"))
     assert learner.learned.contents.to_bytes() == expected.to_bytes()
 
 
@@ -134,18 +134,18 @@ def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> Non
 def test_of_a_content_that_nothing_is_chosen_against_it_learns_nothing(
     shop: Shop, placement: str, action: str, content: str | None
 ) -> None:
-    learner = Learner(shop.plan)
-    learner.learn(row_of(learner.plan, {"age": 30.0}), placement, action, 1.0, content)
+    learner = PlanLearner(shop.plan)
+    learner.learn(lesson(row_of(learner.plan, {"age": 30.0}), placement, action, 1.0, content))
     assert learner.learned.contents.updates == 0
     assert learner.learned.contents.actions == ("shirt.en.a", "shirt.en.b")
 
 
 def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Path) -> None:
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     row = row_of(learner.plan, {"age": 30.0})
     for _ in range(50):
-        learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
-        learner.learn(row, "web.hero", "shirt", 0.0, "shirt.en.b")
+        learner.learn(lesson(row, "web.hero", "shirt", 1.0, "shirt.en.a"))
+        learner.learn(lesson(row, "web.hero", "shirt", 0.0, "shirt.en.b"))
     second = "slots: {title: Your shirt}}\n"
     third = (
         f"{second}  - {{id: shirt.en.c, action: shirt, group: shirt, locale: en, "
@@ -153,7 +153,7 @@ def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Pa
     )
     wider = load_project(write_project(tmp_path / "wider", catalog=(second, third)))
     plan = shop.publisher.publish(wider, note="", author="test")
-    later = Learner(plan, learner.learned)
+    later = PlanLearner(plan, learner.learned)
     assert later.start_new() == 1
     assert later.start_new() == 0
     contents = later.learned.contents
@@ -190,7 +190,7 @@ def test_a_fresh_state_is_taught_what_came_after_its_models(
 ) -> None:
     asyncio.run(_three_days(shop, shop.worker()))
     plan = shop.promote(stump(-2.0, 0.5, trained_through_ms=trained_through_ms))
-    learner = Learner(plan)
+    learner = PlanLearner(plan)
     assert learner.study(asyncio.run(shop.logged(plan))) == taught
     assert learner.state.updates == taught
 
@@ -209,7 +209,7 @@ def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
         return kept.state
 
     live = asyncio.run(run())
-    warmed = Learner(shop.plan, origin=Origin(born=0))
+    warmed = PlanLearner(shop.plan, origin=Origin(born=0))
     assert warmed.study(asyncio.run(shop.logged())) == 3
     assert pack_learned(warmed.learned, 0) == live
 
@@ -218,7 +218,7 @@ def test_when_the_world_changes_what_was_learned_of_contents_is_given_up_in_part
     shop: Shop,
 ) -> None:
     """As of actions: three tenths of the correction are left at the alarm."""
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     row = row_of(shop.plan, {"age": 30.0})
     contents = learner.learned.contents
     for number in range(900):
@@ -226,7 +226,7 @@ def test_when_the_world_changes_what_was_learned_of_contents_is_given_up_in_part
         label = float(number >= 600 and number % 2 == 0)
         content = "shirt.en.a" if number % 2 == 0 else "shirt.en.b"
         before = {name: contents.mean(name) for name in ("shirt.en.a", "shirt.en.b")}
-        learner.learn(row, "web.hero", "shirt", label, content)
+        learner.learn(lesson(row, "web.hero", "shirt", label, content))
         if learner.state.alarms:
             break
     assert number > 600

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shop import DAY_MS, GREEDY, Shop, ask, write_project
+from shop import DAY_MS, GREEDY, Shop, ask, lesson, write_project
 from stumps import fit_stump
 
 from nba.bandits import HybridLearner, OnlineLogistic
 from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
 from nba.domain.ids import DecisionId
 from nba.errors import InputError, NotFoundError
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
 from nba.worker.lessons import row_of
 from nba.worker.pointing import state_key
 from nba.worker.records import Records
@@ -190,10 +190,10 @@ def test_a_reset_forgets_what_is_named_and_nothing_else(shop: Shop) -> None:
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_reset_of_an_action_forgets_its_contents_too(shop: Shop, *, warm: bool) -> None:
-    learner = Learner(shop.plan)
+    learner = PlanLearner(shop.plan)
     row = row_of(learner.plan, {"age": 30.0})
     for _ in range(20):
-        learner.learn(row, "web.hero", "shirt", 1.0, "shirt.en.a")
+        learner.learn(lesson(row, "web.hero", "shirt", 1.0, "shirt.en.a"))
     writer = SnapshotWriter(shop.control, shop.clock)
     writer.save(learner.key, learner.learned, {})
     assert contents_of(shop).count("shirt.en.a") > 0

@@ -23,7 +23,8 @@ from nba.ledger.log import LogTable
 from nba.ledger.sealing import HIDDEN, Sealer
 from nba.measurement.timeline import logged_timeline
 from nba.training.dataset import resolved_choices
-from nba.worker.learning import Learner
+from nba.worker.learning import PlanLearner
+from nba.worker.lessons import Lesson
 
 NUMBER = 0.36218  # as a float32 and as text found nowhere else
 WORD = "zwergpinscher"
@@ -142,10 +143,11 @@ def test_what_a_live_model_may_see_is_opened_to_warm_the_bandit(
     shop = Shop(write_project(tmp_path / "shop", **changes), log=log)
     seen: list[dict[str, float]] = []
 
-    class Watching(Learner):
-        def learn(self, row: Any, *about: Any) -> bool:
-            seen.append(dict(zip(self.plan.features.names, row.tolist(), strict=True)))
-            return super().learn(row, *about)
+    class Watching(PlanLearner):
+        def learn(self, lesson: Lesson) -> bool:
+            names = self.plan.features.names
+            seen.append(dict(zip(names, lesson.row.tolist(), strict=True)))
+            return super().learn(lesson)
 
     async def run() -> None:
         await shop.put(age=44.0)
