@@ -73,10 +73,11 @@ class OutcomeEntry(msgspec.Struct, array_like=True, frozen=True):
 class ResolutionEntry(msgspec.Struct, array_like=True, frozen=True):
     """One resolution or correction as it travels in the ledger.
 
-    ``goals`` are the kinds of outcome met that the action prices beside the desired one.
-    ``amount`` is what the desired outcome was reported to bring, ``None`` where nobody said.
-    ``outcome_id`` is the outcome that it is by, the first desired one where there is any;
-    ``further`` are other desired ones whose rewards are in it.
+    ``goals`` are the kinds of outcome met that the action prices beside the desired one, ``missed``
+    those that a resolution waited for in vain; of a kind in neither nothing is known. ``amount`` is
+    what the desired outcome was reported to bring, ``None`` where nobody said. ``outcome_id`` is
+    the outcome that it is by, the first desired one where there is any; ``further`` are other
+    desired ones whose rewards are in it.
     """
 
     decision_id: str
@@ -90,6 +91,7 @@ class ResolutionEntry(msgspec.Struct, array_like=True, frozen=True):
     goals: tuple[str, ...] = ()
     amount: float | None = None
     further: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
     @property
     def field(self) -> str:

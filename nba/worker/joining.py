@@ -63,6 +63,7 @@ def resolution_by(
         met,
         sum(amounts) if any(outcome.value is not None for outcome in desired) else None,
         tuple(further),
+        tuple(kind for kind in action.goals if kind not in kinds),
     )
 
 
@@ -113,6 +114,7 @@ def expiry_of(action: Action, decision_id: str, choice: int, *, horizon_ms: int)
         action.reward_at_horizon,
         horizon_ms,
         None,
+        missed=tuple(action.goals),
     )
 
 

@@ -199,6 +199,7 @@ def resolution_row(entry: ResolutionEntry, partition: int, position: int) -> dic
         "at": moment(entry.at_ms),
         "outcome_id": entry.outcome_id,
         "goals": list(entry.goals),
+        "missed": list(entry.missed),
         "amount": entry.amount,
     }
 

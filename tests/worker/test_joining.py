@@ -140,16 +140,27 @@ def test_at_its_horizon_a_choice_resolves_by_all_that_was_reported() -> None:
     ]
     assert joined(NEWS, *reported) is None
     assert joined(NEWS, *reported, waited=True) == ResolutionEntry(
-        "d1", 2, "news", "rewarded", 1.0, 48.5, HORIZON_MS, "b1", ("click",), 48.0, ("b2",)
+        "d1",
+        2,
+        "news",
+        "rewarded",
+        1.0,
+        48.5,
+        HORIZON_MS,
+        "b1",
+        ("click",),
+        48.0,
+        ("b2",),
+        ("leave",),
     )
     assert joined(NEWS, reported[0], waited=True) == ResolutionEntry(
-        "d1", 2, "news", "rewarded", 0.0, 0.5, HORIZON_MS, "c1", ("click",), None
+        "d1", 2, "news", "rewarded", 0.0, 0.5, HORIZON_MS, "c1", ("click",), None, (), ("leave",)
     )
 
 
 def test_a_negative_outcome_without_a_price_counts_for_nothing() -> None:
     assert joined(NEWS, outcome("reject"), waited=True) == ResolutionEntry(
-        "d1", 2, "news", "rewarded", 0.0, 0.0, HORIZON_MS, "o1", (), None
+        "d1", 2, "news", "rewarded", 0.0, 0.0, HORIZON_MS, "o1", (), None, (), ("click", "leave")
     )
 
 
@@ -185,6 +196,11 @@ def test_a_resolution_written_before_goals_were_is_read() -> None:
 def test_a_horizon_that_passes_gives_the_declared_default() -> None:
     expected = ResolutionEntry("d1", 2, "card", "expired", 0.0, -0.25, HORIZON_MS, None)
     assert expected == EXPIRED
+
+
+def test_a_horizon_that_passes_without_goals_met_says_which_were_missed() -> None:
+    found = expiry_of(NEWS, "d1", 2, horizon_ms=HORIZON_MS)
+    assert (found.reward, found.goals, found.missed) == (-0.25, (), ("click", "leave"))
 
 
 def test_a_choice_whose_record_is_gone_is_censored() -> None:

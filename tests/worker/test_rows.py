@@ -150,6 +150,7 @@ def test_other_entries_keep_every_field() -> None:
                 ("click", "open"),
                 7.25,
                 ("o2",),
+                ("leave",),
             ),
             3,
             17,
@@ -172,7 +173,21 @@ def test_other_entries_keep_every_field() -> None:
         assert frame.schema == SCHEMAS[table]
     assert frames[LogTable.OUTCOMES].rows() == [("o1", "d1", 2, "click", NOW, later, None)]
     assert frames[LogTable.RESOLUTIONS].rows() == [
-        ("d1", 2, "card", "rewarded", 0.0, 5.5, NOW, "o1", 3, 17, ["click", "open"], 7.25)
+        (
+            "d1",
+            2,
+            "card",
+            "rewarded",
+            0.0,
+            5.5,
+            NOW,
+            "o1",
+            3,
+            17,
+            ["click", "open"],
+            ["leave"],
+            7.25,
+        )
     ]
     (row,) = frames[LogTable.EVENTS].to_dicts()
     assert json.loads(row.pop("properties")) == event.properties
