@@ -5,7 +5,11 @@ promoted, and is taught at once what was decided after the data that model was t
 
 Of a content it learns what that changes about its action's own learned logit, as that was before
 the label was known; and only where another could have been shown, as else nothing comes of it.
-When the world has changed, what is left of contents is what is left of actions.
+When the world has changed, what is left of contents and goals is what is left of actions.
+
+A learner of rewards learns of them as the ledger has them, with what goals and amounts brought. One
+that corrects logits knows of the desired outcome alone; so how often each goal is met, and what a
+desired outcome brings, is learned beside it.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, Learner, Resolved
 from nba.bandits.hybrid import SHRUNK_TO
+from nba.decision.goals import goal_key, goal_keys, prior_logit
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
 from nba.domain.catalog import Action, Autonomy
@@ -48,6 +54,7 @@ class PlanLearner:
             learned = Learned.nothing(plan.source.bandit, fitter, origin)
             learned.actions.ensure({action.id: self._groups(action) for action in catalog.actions})
             learned.contents.ensure(self._contents())
+            learned.goals.ensure(goal_keys(catalog.actions))
         self.learned = learned
 
     @property
@@ -82,9 +89,24 @@ class PlanLearner:
         self.state.learn(resolved)
         if self.state.alarms != alarms:
             self.learned.contents.widen(SHRUNK_TO)
+            self.learned.goals.widen(SHRUNK_TO)
         if content is not None and expected is not None and np.isfinite(expected):
             self.learned.contents.update(content, expected, resolved.z, lesson.label)
+        if self.plan.source.bandit.learner == "logistic":
+            self._learn_beside(
+                slot.actions[slot.action_ids.index(ActionId(lesson.action))], lesson, resolved.z
+            )
         return True
+
+    def _learn_beside(self, action: Action, lesson: Lesson, z: NDArray[np.float64]) -> None:
+        """Learn which goals were met, of those that are known of, and what was brought."""
+        for kind, goal in action.goals.items():
+            if kind in lesson.goals or kind in lesson.missed:
+                met = float(kind in lesson.goals)
+                key = goal_key(action.id, kind)
+                self.learned.goals.update(key, prior_logit(goal.base_rate), z, met)
+        if lesson.amount is not None and action.value_cap is not None:
+            self.learned.amounts.observe(action.id, lesson.amount, cap=action.value_cap)
 
     def start_new(self) -> int:
         """Start what is new where its kin have got to; return how many actions and contents."""
@@ -94,6 +116,7 @@ class PlanLearner:
         started = sum(
             self.state.start(a.id, kin_of(a, actions, known), self._groups(a)) for a in new
         )
+        self.learned.goals.ensure(goal_keys(actions))
         return started + self._start_contents()
 
     def _groups(self, action: Action) -> list[str]:
@@ -128,7 +151,9 @@ class PlanLearner:
 def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
     """Return a lesson as learners are told it, beside what the models alone say of it."""
     logits = slot.model_logits(lesson.row)
-    rewards = slot.values / (1.0 + np.exp(-logits))
+    rewards = slot.declared / (1.0 + np.exp(-logits))
+    if slot.goals is not None:
+        rewards += slot.goals.base_worths
     rows = {action: row for row, action in enumerate(slot.action_ids)}
     chosen = rows[ActionId(lesson.action)]
     known = [rows[ActionId(name)] for name in lesson.candidates if name in rows]

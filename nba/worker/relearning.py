@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nba.bandits import CorrectionFitter, OnlineLogistic
 from nba.catalog.store import ControlStore
+from nba.decision.goals import goal_keys
 from nba.decision.learned import LearnedStates, Origin, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
 from nba.domain.catalog import Action, Catalog
@@ -90,9 +91,10 @@ def reset(
     warm: bool = True,
     clock: Clock,
 ) -> Relearned:
-    """Forget what was learned of some actions and their contents, named or by their terms.
+    """Forget what was learned of some actions, their contents, goals and amounts.
 
-    With ``warm`` they start again where their kin have got to, else at what the models say.
+    They are named, or found by their terms. With ``warm`` they start again where their kin have got
+    to, else at what the models say; goals and amounts begin again at what is declared.
 
     Raises :class:`NotFoundError` where nothing was learned yet, and :class:`InputError` where
     nothing of that name is in the plan.
@@ -112,6 +114,8 @@ def reset(
         known = set(state.actions) - set(ids)
         state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
     _reset_contents(learned.contents, plan.catalog, ids, warm=warm)
+    learned.goals.forget(goal_keys(chosen))
+    learned.amounts.forget(ids)
     number = writer.save(key, learned, kept.positions)
     return Relearned(snapshot=number, updates=state.updates, actions=ids)
 

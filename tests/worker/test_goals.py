@@ -11,7 +11,7 @@ import pytest
 from failing import Failing, FailingLedger, FailingLog
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import DAY_MS, GREEDY, NOW_MS, Shop, write_project
+from shop import DAY_MS, GREEDY, NOW_MS, PRICED, Shop, write_project
 
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
@@ -20,16 +20,11 @@ from nba.worker.runner import Worker
 HOUR_MS = 3_600_000
 HORIZON_HOURS = 24
 WORTH = {"buy": 4.0, "complain": -16.0}
-_GOALS = (
-    "negative_outcomes: [reject, complain]",
-    """negative_outcomes: [reject, complain]
-    goals: {buy: {value: 4, base_rate: 0.1}, complain: {value: -16, base_rate: 0.01}}""",
-)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("shop"), catalog=_GOALS, **GREEDY)
+    return write_project(tmp_path_factory.mktemp("shop"), **PRICED, **GREEDY)
 
 
 async def coat(shop: Shop, customer_id: str = "anna") -> str:

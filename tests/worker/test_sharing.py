@@ -8,11 +8,11 @@ import random
 from pathlib import Path
 
 import pytest
-from shop import DAY_MS, GREEDY, Shop, ask, write_project
+from shop import DAY_MS, GREEDY, PRICED, Shop, ask, write_project
 from stumps import fit_stump
 
 from nba.catalog.memory import MemoryControlStore
-from nba.decision.learned import LearnedStates, pack_learned
+from nba.decision.learned import Learned, LearnedStates, pack_learned
 from nba.decision.plans import PlanRepository
 from nba.errors import ConflictError
 from nba.ledger.claims import HELD_MS, Claims
@@ -33,6 +33,12 @@ PARTITIONS = 8
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_project(tmp_path_factory.mktemp("shop"), **GREEDY)
+
+
+@pytest.fixture(scope="module")
+def priced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a project whose coats have goals, and a value that is learned."""
+    return write_project(tmp_path_factory.mktemp("priced"), **GREEDY, **PRICED)
 
 
 def worker_of(shop: Shop, index: int, count: int) -> Worker:
@@ -82,14 +88,22 @@ class Crew:
 
 
 async def play(shop: Shop, crew: Crew, *, customers: int) -> None:
+    has_goals = any(action.goals for action in shop.plan.catalog.actions)
     for number in range(customers):
         age = 20.0 + (number * 7) % 41
         await shop.put(f"c{number}", age=age)
         answer = json.loads(await shop.service().decide(ask(f"c{number}", actions=("coat",))))
         if number % 4:
             kind = "click" if age > 40.0 else "reject"
-            status = await shop.report(answer["decision_id"], kind, outcome_id=f"o{number}")
-            crew.reported += status == "recorded"
+            told = {kind: float(number)}
+            if number % 3 == 0 and has_goals:
+                told |= {"complain": 0.0, "buy": 0.0}
+            for name, value in told.items():
+                outcome_id = f"{name}{number}"
+                status = await shop.report(
+                    answer["decision_id"], name, outcome_id=outcome_id, value=value
+                )
+                crew.reported += status == "recorded"
         shop.clock.advance(seconds=crew.chance.randrange(3_600))
         await crew.turn(crew.chance.randrange(6))
     await crew.settle()
@@ -97,18 +111,34 @@ async def play(shop: Shop, crew: Crew, *, customers: int) -> None:
     await crew.settle()
 
 
-def state_of(shop: Shop) -> bytes:
-    """Return what is kept of actions and contents, forests included."""
+def kept_of(shop: Shop) -> Learned:
+    """Return what was learned and saved."""
     kept = shop.control.latest_snapshot(state_key(shop.plan.source))
     assert kept is not None
-    learned, _ = LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+    return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)[0]
+
+
+def state_of(shop: Shop) -> bytes:
+    """Return what is kept, forests included."""
+    learned = kept_of(shop)
     return pack_learned(learned, 0) + learned.actions.forests_to_bytes()
 
 
 @pytest.mark.parametrize(("count", "seed"), [(1, 1), (2, 2), (3, 3), (8, 4)])
 def test_they_do_everything_once_and_learn_what_one_would(root: Path, count: int, seed: int):
     """To the byte: live, taught in one go from the ledger, and rebuilt from the log."""
-    shop = Shop(root, partitions=PARTITIONS)
+    check_learned_as_one(Shop(root, partitions=PARTITIONS), count, seed)
+
+
+def test_so_they_do_of_goals_and_amounts(priced: Path):
+    shop = Shop(priced, partitions=PARTITIONS)
+    learned = check_learned_as_one(shop, 3, 5)
+    assert learned.goals.count("coat:complain") == learned.goals.count("coat:buy") > 100
+    assert learned.amounts.count("coat") > 30
+
+
+def check_learned_as_one(shop: Shop, count: int, seed: int) -> Learned:
+    """Check it, and return what was learned."""
     kept = KeepingLedger(shop)
 
     async def main() -> int:
@@ -151,6 +181,7 @@ def test_they_do_everything_once_and_learn_what_one_would(root: Path, count: int
     assert outcomes["outcome_id"].n_unique() == outcomes.height == reported
     places = shop.log.scan(LogTable.RESOLUTIONS).collect().select("partition", "position")
     assert places.is_duplicated().sum() == 0
+    return kept_of(shop)
 
 
 class KeepingLedger:
