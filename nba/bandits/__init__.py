@@ -8,6 +8,7 @@ Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
 from nba.bandits.bagged import BaggedModel
+from nba.bandits.bound_logistic import BoundLogistic
 from nba.bandits.building import build_explorer, build_learner, read_learner
 from nba.bandits.contextual import ContextualBandit, Draw
 from nba.bandits.cover import Cover
@@ -19,13 +20,14 @@ from nba.bandits.hybrid import BoundHybrid, CorrectionFitter, HybridLearner
 from nba.bandits.hybrid_model import HybridModel
 from nba.bandits.learner import BoundLearner, Correction, Learner, Resolved
 from nba.bandits.linear import LinearModel
-from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.logistic import OnlineLogistic
 from nba.bandits.logistic_model import LogisticModel
 from nba.bandits.merging import merge
 from nba.bandits.positions import PositionEffects, estimate_positions
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.bandits.regcb import RegCB
+from nba.bandits.reward_learner import RewardLearner
 from nba.bandits.rewards import BinaryReward, MoneyReward, WeightedGoals, median_of_means
 from nba.bandits.settings import BanditSettings, load_bandit
 from nba.bandits.slates import Slate, chance_in_slot, draw_slate
@@ -64,6 +66,7 @@ __all__ = [
     "PositionEffects",
     "RegCB",
     "Resolved",
+    "RewardLearner",
     "Slate",
     "Softmax",
     "SquareCB",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nba.bandits.bound_linear import BoundLinear
 from nba.bandits.draw import uniform
-from nba.bandits.linear import LinearModel
+from nba.bandits.linear import FloatArray, LinearModel
 from nba.bandits.observations import as_observations
 from nba.bandits.packing import pack_members, unpack_members
 from nba.bandits.protocols import Estimate
@@ -44,41 +46,88 @@ class BaggedModel:
             raise InputError([Fault("/members", f"found {members}", "at least one is expected")])
         start = prototype.to_bytes()
         self.members = tuple(LinearModel.from_bytes(start) for _ in range(members))
-        self.n_actions = prototype.n_actions
-        self.n_features = prototype.n_features
         self.updates = prototype.updates
         self.seed = seed
 
+    @property
+    def n_actions(self) -> int:
+        """How many actions there are."""
+        return self.members[0].n_actions
+
+    @property
+    def n_features(self) -> int:
+        """How many features a situation has."""
+        return self.members[0].n_features
+
+    @property
+    def action_features(self) -> FloatArray:
+        """What tells actions apart, ``(n_actions, p)``."""
+        return self.members[0].action_features
+
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return the members' mean, their spread, and what each expects."""
-        each = np.array([member.estimate(x).means for member in self.members])
-        return Estimate(each.mean(axis=0), each.std(axis=0), each)
+        return _together([member.estimate(x) for member in self.members])
 
-    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+    def bind(self, actions: ArrayLike) -> BoundBagged:
+        """Return what is expected of some actions; see :meth:`LinearModel.bind`."""
+        return BoundBagged(tuple(member.bind(actions) for member in self.members))
+
+    def grow(self, action_features: ArrayLike) -> None:
+        """Add actions to every member; see :meth:`LinearModel.grow`."""
+        for member in self.members:
+            member.grow(action_features)
+
+    def describe(self, actions: ArrayLike, action_features: ArrayLike) -> None:
+        """Tell every member of some actions anew; see :meth:`LinearModel.describe`."""
+        for member in self.members:
+            member.describe(actions, action_features)
+
+    def reset(self, actions: ArrayLike) -> None:
+        """Forget everything about some actions; see :meth:`LinearModel.reset`."""
+        for member in self.members:
+            member.reset(actions)
+
+    def inherit(self, action: int, kin: ArrayLike) -> None:
+        """Start an action, in every member, where its kin have got to there."""
+        for member in self.members:
+            member.inherit(action, kin)
+
+    def update(
+        self,
+        x: ArrayLike,
+        action: int,
+        reward: float,
+        weight: float = 1.0,
+        probability: float = 1.0,
+    ) -> None:
         """Learn from one observation; see :meth:`update_many`."""
         situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight])
+        self.update_many(situation[None], [action], [reward], [weight], [probability])
 
     def update_many(
-        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        weights: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
     ) -> None:
         """Learn from observations in order; see :class:`ValueModel` for shapes and errors."""
         sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted = as_observations(X, actions, rewards, weights, **sizes)
-        copies = np.array([self._copies(self.updates + row) for row in range(len(chosen))])
-        for number, member in enumerate(self.members):
-            times = copies[:, number] if len(copies) else np.zeros(0)
-            rows = np.flatnonzero(times)
-            member.update_many(
-                features[rows], chosen[rows], earned[rows], counted[rows] * times[rows]
-            )
-        self.updates += len(chosen)
-
-    def _copies(self, observation: int) -> NDArray[np.float64]:
-        first = observation * len(self.members)
-        return np.array(
-            [poisson(uniform(self.seed, first + number)) for number in range(len(self.members))]
+        features, chosen, earned, counted, _ = as_observations(
+            X, actions, rewards, weights, probabilities, **sizes
         )
+        for x, action, reward, weight in zip(
+            features, chosen.tolist(), earned.tolist(), counted.tolist(), strict=True
+        ):
+            for member, copies in zip(self.members, self._copies(self.updates), strict=True):
+                if copies:
+                    member.observe(x, action, reward, weight * copies)
+            self.updates += 1
+
+    def _copies(self, observation: int) -> list[int]:
+        first = observation * len(self.members)
+        return [poisson(uniform(self.seed, first + n)) for n in range(len(self.members))]
 
     def to_bytes(self) -> bytes:
         """Return the whole state; :meth:`from_bytes` gives back its equal, to the last bit."""
@@ -92,10 +141,26 @@ class BaggedModel:
         members = [LinearModel.from_bytes(state) for state in states]
         if not members:
             raise CorruptRecordError("the bagged state has no member")
-        model = cls(members[0], len(members), seed)
+        model = cls(members[0], 1, seed)
         model.members = tuple(members)
         model.updates = updates
         return model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundBagged:
+    """A :class:`BaggedModel` at some of its actions, frozen."""
+
+    members: tuple[BoundLinear, ...]
+
+    def estimate(self, x: ArrayLike) -> Estimate:
+        """Return the members' mean, their spread, and what each expects of the actions."""
+        return _together([member.estimate(x) for member in self.members])
+
+
+def _together(estimates: list[Estimate]) -> Estimate:
+    each = np.array([estimate.means for estimate in estimates])
+    return Estimate(each.mean(axis=0), each.std(axis=0), each)
 
 
 def poisson(u: float) -> int:

@@ -11,6 +11,7 @@ from nba.bandits.hybrid import CorrectionFitter, HybridLearner
 from nba.bandits.learner import Learner
 from nba.bandits.protocols import Explorer
 from nba.bandits.regcb import RegCB
+from nba.bandits.reward_learner import RewardLearner, is_reward_state
 from nba.bandits.settings import BanditSettings
 from nba.bandits.softmax import Softmax
 from nba.bandits.squarecb import SquareCB
@@ -18,6 +19,7 @@ from nba.bandits.thompson import Thompson
 from nba.bandits.ucb import UCB
 from nba.bandits.uniform_random import Uniform
 from nba.bandits.votes import Votes
+from nba.errors import ConflictError
 
 _BUILDERS: Mapping[str, Callable[[BanditSettings], Explorer]] = {
     "squarecb": lambda settings: SquareCB(settings.gamma, settings.gamma_exponent, settings.doubt),
@@ -40,7 +42,9 @@ def build_explorer(settings: BanditSettings) -> Explorer:
 
 def build_learner(settings: BanditSettings, fitter: CorrectionFitter | None = None) -> Learner:
     """Return a learner that has seen nothing; ``fitter`` fits the forests of one that has them."""
-    return HybridLearner(settings, fitter)
+    if settings.learner == "logistic":
+        return HybridLearner(settings, fitter)
+    return RewardLearner(settings)
 
 
 def read_learner(
@@ -49,6 +53,15 @@ def read_learner(
     """Return the learner whose state the bytes are.
 
     Raises :class:`nba.errors.CorruptRecordError` where they cannot be read, and
-    :class:`nba.errors.ConflictError` where it was learned on other features than ``settings`` name.
+    :class:`nba.errors.ConflictError` where it was learned on other features, or by another learner,
+    than ``settings`` name.
     """
-    return HybridLearner.from_bytes(data, settings, fitter)
+    if is_reward_state(data):
+        return RewardLearner.from_bytes(data, settings, fitter)
+    learner = HybridLearner.from_bytes(data, settings, fitter)
+    if learner.settings.learner != "logistic":
+        raise ConflictError(
+            f"the learned state is of the logistic learner, the settings name "
+            f"{learner.settings.learner}; keep it or rebuild the state from the log"
+        )
+    return learner

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.cover_model import CoverModel
 from nba.bandits.draw import draw, uniform
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
@@ -89,13 +88,10 @@ class ContextualBandit:
     ) -> None:
         """Learn what came of an action; see :class:`nba.bandits.ValueModel`.
 
-        ``probability`` is the chance the action was drawn with; only a
-        :class:`nba.bandits.CoverModel` asks for it.
+        ``probability`` is the chance the action was drawn with; a
+        :class:`nba.bandits.CoverModel` needs it.
         """
-        if isinstance(self.model, CoverModel):
-            self.model.update(x, action, reward, weight, probability)
-        else:
-            self.model.update(x, action, reward, weight)
+        self.model.update(x, action, reward, weight, probability)
 
     def probabilities(
         self, x: ArrayLike, available: ArrayLike | None = None
@@ -147,10 +143,7 @@ class ContextualBandit:
 
         ``probabilities`` ``(m,)`` are those of the choices; see :meth:`learn`.
         """
-        if isinstance(self.model, CoverModel):
-            self.model.update_many(X, actions, rewards, sample_weight, probabilities)
-        else:
-            self.model.update_many(X, actions, rewards, sample_weight)
+        self.model.update_many(X, actions, rewards, sample_weight, probabilities)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

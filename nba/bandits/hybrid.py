@@ -29,9 +29,10 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.bound_logistic import BoundLogistic
 from nba.bandits.change import ChangeDetector
 from nba.bandits.learner import Correction, Resolved
-from nba.bandits.logistic import BoundLogistic, OnlineLogistic
+from nba.bandits.logistic import OnlineLogistic
 from nba.bandits.memory import Memory, Remembered
 from nba.bandits.settings import BanditSettings
 from nba.bandits.stacking import Stacker

@@ -71,11 +71,21 @@ class HybridModel:
         means = 1.0 / (1.0 + np.exp(-logits))
         return Estimate(means, means * (1.0 - means) * np.sqrt(variances))
 
-    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+    def update(
+        self,
+        x: ArrayLike,
+        action: int,
+        reward: float,
+        weight: float = 1.0,
+        probability: float = 1.0,
+    ) -> None:
         """Learn from one observation; see :class:`nba.bandits.ValueModel`."""
         if not 0 <= action < self.n_actions:
             expected = f"0 to {self.n_actions - 1} is expected"
             raise InputError([Fault("/action", f"found {action}", expected)])
+        if not 0.0 < probability <= 1.0:
+            found = f"found {probability}"
+            raise InputError([Fault("/probability", found, "above 0 and up to 1 is expected")])
         learner = self.learner
         alarms = learner.alarms
         learner.update(self._ids[action], self._prior_logit, x, reward, weight)
@@ -85,13 +95,22 @@ class HybridModel:
             learner.rebind(self._bound, action, self._ids[action])
 
     def update_many(
-        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        weights: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
     ) -> None:
         """Learn from observations in order; see :class:`nba.bandits.ValueModel`."""
         sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        rows, taken, earned, counts = as_observations(X, actions, rewards, weights, **sizes)
+        rows, taken, earned, counts, _ = as_observations(
+            X, actions, rewards, weights, probabilities, **sizes
+        )
         ids = [self._ids[action] for action in taken.tolist()]
         priors = np.full(len(ids), self._prior_logit)
         self.learner.online.observations(ids, priors, rows, earned, counts)
-        for x, action, reward, weight in zip(rows, taken, earned, counts, strict=True):
-            self.update(x, int(action), float(reward), float(weight))
+        for x, action, reward, weight in zip(
+            rows, taken.tolist(), earned.tolist(), counts.tolist(), strict=True
+        ):
+            self.update(x, action, reward, weight)

@@ -7,22 +7,26 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.observations import as_observations, as_situation
+from nba.bandits.bound_linear import BoundLinear, Pooled, combined
+from nba.bandits.observations import as_action_features, as_observations, as_rows
 from nba.bandits.packing import fill, pack_state, unpack_state
 from nba.bandits.protocols import Estimate
-from nba.bandits.ridge import RidgeStack, quadratics
+from nba.bandits.ridge import RidgeStack, lengthen, taken
 from nba.bandits.standardizing import Standardizer
 from nba.errors import CorruptRecordError, Fault, InputError
 
 FloatArray = NDArray[np.float64]
 Sharing = Literal["per_action", "shared", "hybrid"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the bytes; raised with every change to their meaning."""
 
 _KIND = "linear"
 _GROWTH = 1.5
 """Standardization moves, and inverses are computed anew, each time updates grow by this."""
+
+_KIN_DOUBT = 50.0
+"""Observations of kin at which half of what was learned of it is believed of a new action."""
 
 
 class LinearModel:
@@ -42,8 +46,12 @@ class LinearModel:
     estimate linear in the actions. ``ridge`` is the prior precision of every weight on standardized
     features, in units of the noise's; ``base_rate`` counts as one observation of the rewards' mean,
     ``noise_variance`` as one of their noise (0.25 is the largest a reward in [0, 1] can have), and
-    both are estimated from there on. ``forgetting`` is what an action's observations keep of their
-    weight with each new one of it.
+    both are estimated from there on, the base rate unless ``rate_moves`` is false: then an action
+    never seen stays at it. ``forgetting`` is what an action's observations keep of their weight
+    with each new one of it.
+
+    There may be no action yet: :meth:`grow` adds some, and :meth:`inherit` starts one where its kin
+    have got to.
 
     Without forgetting and missing features, all but rounding is a function of sums over
     observations, as of the last time the frame of standardization moved; see :meth:`settle` and
@@ -70,101 +78,179 @@ class LinearModel:
         ridge: float = 1.0,
         forgetting: float = 1.0,
         base_rate: float = 0.0,
+        rate_moves: bool = True,
         noise_variance: float = 0.25,
     ) -> None:
-        described = np.zeros((n_actions, 0)) if action_features is None else action_features
-        self.action_features = np.ascontiguousarray(described, dtype=np.float64)
-        self.n_actions = int(n_actions)
+        described = np.zeros((max(n_actions, 0), 0)) if action_features is None else action_features
+        features = np.asarray(described, dtype=np.float64)
         self.n_features = int(n_features)
         self.sharing: Sharing = sharing
         self.ridge = float(ridge)
         self.forgetting = float(forgetting)
         self.base_rate = float(base_rate)
+        self.rate_moves = bool(rate_moves)
         self.noise_variance = float(noise_variance)
-        self._require_parameters()
+        self._require_parameters(int(n_actions), features)
         self.updates = 0
         self.earned = np.zeros(2)  # sums of weights, and of weight times reward
         self.frame = Standardizer(n_features)
-        self.groups = np.column_stack([np.ones(n_actions), self.action_features])
+        self.groups = np.zeros((0, 1))
         d = 1 + n_features
-        own = 0 if sharing == "shared" else n_actions
-        pooled = 0 if sharing == "per_action" else 1
-        self.own = RidgeStack(own, np.full(d, ridge))
-        self.pooled = RidgeStack(pooled, np.full(d * self.groups.shape[1], ridge))
-        self.residuals = np.zeros(own or pooled)
+        self.own = RidgeStack(0, np.full(d, self.ridge))
+        self.starts = np.zeros((0, d))
+        self.pooled = RidgeStack(0 if sharing == "per_action" else 1, np.full(d, self.ridge))
+        self.residuals = np.zeros(len(self.pooled.counts) if sharing == "shared" else 0)
         self.settle_at = 1
+        self.grow(features)
 
-    def _require_parameters(self) -> None:
-        features = self.action_features
+    def _require_parameters(self, n_actions: int, features: FloatArray) -> None:
         good = {
-            "n_actions": self.n_actions >= 1,
-            "n_features": self.n_features >= 0,
-            "sharing": self.sharing in {"per_action", "shared", "hybrid"},
-            "ridge": 0.0 < self.ridge < np.inf,
-            "forgetting": 0.0 < self.forgetting <= 1.0,
-            "base_rate": bool(np.isfinite(self.base_rate)),
-            "noise_variance": 0.0 < self.noise_variance < np.inf,
-            "action_features": features.ndim == 2  # noqa: PLR2004 - axes
-            and features.shape[0] == self.n_actions
-            and bool(np.isfinite(features).all()),
+            "n_actions": (n_actions, n_actions >= 0),
+            "n_features": (self.n_features, self.n_features >= 0),
+            "sharing": (self.sharing, self.sharing in {"per_action", "shared", "hybrid"}),
+            "ridge": (self.ridge, 0.0 < self.ridge < np.inf),
+            "forgetting": (self.forgetting, 0.0 < self.forgetting <= 1.0),
+            "base_rate": (self.base_rate, bool(np.isfinite(self.base_rate))),
+            "noise_variance": (self.noise_variance, 0.0 < self.noise_variance < np.inf),
         }
         faults = [
-            Fault(f"/{name}", f"found {getattr(self, name)}", "a value in range is expected")
-            for name, holds in good.items()
+            Fault(f"/{name}", f"found {found}", "a value in range is expected")
+            for name, (found, holds) in good.items()
             if not holds
         ]
-        if self.sharing == "shared" and features.shape[-1] == 0:
+        if features.ndim != 2 or len(features) != n_actions:  # noqa: PLR2004 - axes
+            expected = f"({n_actions}, p) is expected"
+            faults.append(Fault("/action_features", f"found shape {features.shape}", expected))
+        elif self.sharing == "shared" and n_actions > 0 and features.shape[1] == 0:
             expected = "what is shared tells actions apart by their features alone"
             faults.append(Fault("/action_features", "there are none", expected))
         if faults:
             raise InputError(faults)
 
+    @property
+    def n_actions(self) -> int:
+        """How many actions there are."""
+        return len(self.groups)
+
+    @property
+    def action_features(self) -> FloatArray:
+        """What tells actions apart, ``(n_actions, p)``."""
+        return self.groups[:, 1:]
+
+    def grow(self, action_features: ArrayLike) -> None:
+        """Add actions, ``(m, p')`` features of theirs given; all that was learned is kept.
+
+        With more features than before, ``p' > p``, the earlier actions have 0 of those added. The
+        model then equals one that had had all of them from the start, to rounding, where nothing is
+        forgotten. On average a call costs what it adds. Raises :class:`InputError` for fewer
+        features, or one that is not finite.
+        """
+        n, p = self.action_features.shape
+        added = as_action_features(action_features, p)
+        if added.shape[1] > p:
+            self.groups = np.column_stack([self.groups, np.zeros((n, added.shape[1] - p))])
+            width = len(self.own.prior) * self.groups.shape[1]
+            self.pooled.widen(np.full(width, self.ridge))
+        self.groups = lengthen(self.groups, n + len(added))
+        self.groups[n:, 0] = 1.0
+        self.groups[n:, 1:] = added
+        self.starts = lengthen(self.starts, self.n_actions)
+        if self.sharing != "shared":
+            self.own.grow(self.n_actions)
+            self.residuals = lengthen(self.residuals, self.n_actions)
+
+    def describe(self, actions: ArrayLike, action_features: ArrayLike) -> None:
+        """Tell some known actions apart by other features from now on, ``(m, p)`` as they are.
+
+        What was learned is kept, of an action and of what it had the features of.
+        """
+        rows = as_rows(actions, self.n_actions)
+        described = as_action_features(action_features, self.action_features.shape[1])
+        self.groups[rows, 1 : 1 + described.shape[1]] = described
+
+    def reset(self, actions: ArrayLike) -> None:
+        """Forget everything about some actions ``(m,)``, and where they started.
+
+        What the shared part learned from them stays: it cannot be told apart. So does the base
+        rate, and with ``shared`` nothing is forgotten.
+        """
+        rows = as_rows(actions, self.n_actions)
+        if self.sharing != "shared":
+            self.own.reset(rows)
+            self.starts[rows] = 0.0
+            self.residuals[rows] = 0.0
+
+    def inherit(self, action: int, kin: ArrayLike) -> None:
+        """Start an action where its ``kin`` ``(m,)`` have got to; nothing changes without any.
+
+        The prior mean of its weights moves by the mean of what those of its kin have moved from
+        theirs, each by n / (n + 50) where it was observed n times. It is no surer than before,
+        since it may well be different. With ``shared`` an action has no weights to start from.
+        """
+        rows, (row,) = as_rows(kin, self.n_actions), as_rows([action], self.n_actions)
+        if self.sharing == "shared" or len(rows) == 0:
+            return
+        means = self._prior_means(rows)
+        learned = np.empty_like(means)
+        for index, known in enumerate(rows.tolist()):
+            prior = self.own.prior * (means[index] + self.starts[known])
+            learned[index] = self.own.weights(known, prior) - means[index]
+        seen = self.own.counts[rows]
+        self.starts[row] = (learned * (seen / (seen + _KIN_DOUBT))[:, None]).mean(axis=0)
+
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return expected rewards and their standard deviations; see :class:`ValueModel`."""
-        inputs = self.frame.bounded_inputs(as_situation(x, self.n_features))
+        return self._bound(self.frame, self.groups, self.starts, self.own).estimate(x)
+
+    def bind(self, actions: ArrayLike) -> BoundLinear:
+        """Return what is expected now of some actions ``(m,)``; later updates do not reach it.
+
+        -1 is an action that is not known: without features, and never seen.
+        """
+        rows = as_rows(actions, self.n_actions, least=-1)
+        frame = Standardizer(self.n_features)
+        frame.shift, frame.scale = self.frame.shift.copy(), self.frame.scale.copy()
+        groups = taken(self.groups, rows, np.eye(1, self.groups.shape[1])[0])
+        own = RidgeStack(0, self.own.prior)
+        starts = taken(self.starts, rows, np.zeros_like(self.own.prior))
+        if self.sharing != "shared":
+            own.inverse = taken(self.own.inverse, rows, self.own.unseen)
+            own.moments = taken(self.own.moments, rows, np.zeros_like(self.own.prior))
+        return self._bound(frame, groups, starts, own)
+
+    def _bound(
+        self, frame: Standardizer, groups: FloatArray, starts: FloatArray, own: RidgeStack
+    ) -> BoundLinear:
+        pooled = None
+        if self.sharing != "per_action":
+            pooled = Pooled(self.pooled.inverse[0].copy(), groups, own.prior)
+        means = self._prior_means_of(groups)
         if self.sharing == "shared":
-            crossed = self._crossed(inputs[None])
-            means = crossed @ self.pooled.weights(0, self._pooled_prior())
-            spread = quadratics(self.pooled.inverse[0], crossed)
-        elif self.sharing == "per_action":
-            means, spread = self.own.predict(inputs, self._own_prior(0)[None])
-        else:
-            means, spread = self._hybrid(inputs)
-        return Estimate(means, np.sqrt(self.noise() * spread))
+            return BoundLinear(frame, self.noise(), None, means, pooled)
+        totals = own.moments + own.prior * (means + starts)
+        return BoundLinear(frame, self.noise(), own.inverse, totals, pooled)
 
-    def _hybrid(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        solved = self.own.solutions(inputs)
-        prior = self.own.prior * self._pooled_weights()
-        means = np.einsum("ad,ad->a", solved, self.own.moments + prior)
-        crossed = self._crossed(solved * self.own.prior)
-        return means, solved @ inputs + quadratics(self.pooled.inverse[0], crossed)
+    def _prior_means(self, rows: NDArray[np.intp]) -> FloatArray:
+        return self._prior_means_of(self.groups[rows])
 
-    def _crossed(self, inputs: FloatArray) -> FloatArray:
-        """Return every action's features crossed with ``inputs``, ``(n_actions, d (1 + p))``."""
-        crossed: FloatArray = self.groups[:, :, None] * inputs[:, None, :]
-        return np.ascontiguousarray(crossed.reshape(self.n_actions, -1))
+    def _prior_means_of(self, groups: FloatArray) -> FloatArray:
+        """Return the weights that are expected of actions before their own are, ``(m, d)``."""
+        if self.sharing == "per_action":
+            means = np.zeros((len(groups), len(self.own.prior)))
+            means[:, 0] = self.rate()
+            return means
+        weights = self.pooled.weights(0, self._pooled_prior())
+        return combined(groups, weights.reshape(groups.shape[1], -1))
 
     def _pooled_prior(self) -> FloatArray:
         prior = np.zeros_like(self.pooled.prior)
         prior[0] = self.ridge * self.rate()
         return prior
 
-    def _pooled_weights(self) -> FloatArray:
-        """Return the weights that the shared fit expects of every action, ``(n_actions, d)``."""
-        weights = self.pooled.weights(0, self._pooled_prior())
-        expected: FloatArray = self.groups @ weights.reshape(self.groups.shape[1], -1)
-        return expected
-
-    def _own_prior(self, action: int) -> FloatArray:
-        if self.sharing == "hybrid":
-            expected: FloatArray = self.own.prior * self._pooled_weights()[action]
-            return expected
-        prior = np.zeros_like(self.own.prior)
-        prior[0] = self.ridge * self.rate()
-        return prior
-
     def rate(self) -> float:
         """Return the base rate: the mean of all rewards and of one observation of the prior's."""
+        if not self.rate_moves:
+            return self.base_rate
         return float((self.base_rate + self.earned[1]) / (1.0 + self.earned[0]))
 
     def noise(self) -> float:
@@ -175,26 +261,46 @@ class LinearModel:
         counts = self.own.counts if len(self.own.counts) else self.pooled.counts
         return float((self.noise_variance + self.residuals.sum()) / (1.0 + counts.sum()))
 
-    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+    def update(
+        self,
+        x: ArrayLike,
+        action: int,
+        reward: float,
+        weight: float = 1.0,
+        probability: float = 1.0,
+    ) -> None:
         """Learn from one observation; see :meth:`update_many`."""
         situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight])
+        self.update_many(situation[None], [action], [reward], [weight], [probability])
 
     def update_many(
-        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        weights: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
     ) -> None:
         """Learn from observations in order; see :class:`ValueModel` for shapes and errors.
 
         A missing feature counts as its mean so far. Rewards beyond ±1e6 are refused.
         """
         sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted = as_observations(X, actions, rewards, weights, **sizes)
+        features, chosen, earned, counted, _ = as_observations(
+            X, actions, rewards, weights, probabilities, **sizes
+        )
         for x, action, reward, weight in zip(
             features, chosen.tolist(), earned.tolist(), counted.tolist(), strict=True
         ):
-            self._learn(x, action, reward, weight)
+            self.observe(x, action, reward, weight)
 
-    def _learn(self, x: FloatArray, action: int, reward: float, weight: float) -> None:
+    def observe(
+        self, x: FloatArray, action: int, reward: float, weight: float
+    ) -> FloatArray | None:
+        """Learn from one observation that was checked; return how the frame moved, if it did.
+
+        That is the matrix ``(d, d)`` from inputs in the frame before to those in the frame now.
+        """
         inputs = self.frame.inputs(x)
         self.frame.observe(x)
         self.earned += weight, weight * reward
@@ -206,11 +312,12 @@ class LinearModel:
             self.own.observe(action, inputs, reward, weight, self.forgetting, self.updates)
         self.updates += 1
         if self.updates >= self.settle_at:
-            self.settle()
-        elif self.sharing == "shared":
+            return self._move()
+        if self.sharing == "shared":
             self.residuals[0] = self.pooled.residual(0, self._pooled_prior())
         else:
-            self.residuals[action] = self.own.residual(action, self._own_prior(action))
+            self._judge(np.array([action]))
+        return None
 
     def settle(self) -> None:
         """Standardize by all that was seen, and compute everything anew from sums.
@@ -218,21 +325,29 @@ class LinearModel:
         Happens by itself whenever updates have grown by half. Afterwards what is estimated depends
         on the observations alone and not on their order, to rounding.
         """
-        self.reframe(self.frame.move())
+        self._move()
+
+    def _move(self) -> FloatArray:
+        change = self.frame.move()
+        self.reframe(change)
         self.settle_at = max(self.updates + 1, int(_GROWTH * self.updates))
+        return change
 
     def reframe(self, change: FloatArray) -> None:
         """Express all that was learned in the inputs ``change @ inputs``; see the frame."""
         self.own.reframe(change)
+        self.starts[:] = self.starts @ np.linalg.inv(change)
         self.pooled.reframe(np.kron(np.eye(self.groups.shape[1]), change).astype(np.float64))
         if self.sharing == "shared":
             self.residuals[0] = self.pooled.residual(0, self._pooled_prior())
-            return
-        hybrid = self.sharing == "hybrid"
-        priors = self.own.prior * self._pooled_weights() if hybrid else self._own_prior(0)[None]
-        for action in np.flatnonzero(self.own.counts).tolist():
-            prior = priors[action if hybrid else 0]
-            self.residuals[action] = self.own.residual(action, prior)
+        else:
+            self._judge(np.flatnonzero(self.own.counts))
+
+    def _judge(self, actions: NDArray[np.intp]) -> None:
+        """Compute what is left unexplained of some actions' rewards."""
+        means = self._prior_means(actions) + self.starts[actions]
+        for index, action in enumerate(actions.tolist()):
+            self.residuals[action] = self.own.residual(action, self.own.prior * means[index])
 
     def parameters(self) -> dict[str, Any]:
         """Return what the model was made with, by the constructor's names."""
@@ -244,12 +359,14 @@ class LinearModel:
             "ridge": self.ridge,
             "forgetting": self.forgetting,
             "base_rate": self.base_rate,
+            "rate_moves": self.rate_moves,
             "noise_variance": self.noise_variance,
         }
 
     def _arrays(self) -> dict[str, FloatArray]:
         frame = self.frame
-        arrays = {"earned": self.earned, "residuals": self.residuals}
+        arrays: dict[str, FloatArray] = {"earned": self.earned, "residuals": self.residuals}
+        arrays |= {"groups": self.groups, "starts": self.starts}
         arrays |= {"seen": frame.seen, "means": frame.means, "deviations": frame.squares}
         arrays |= {"shift": frame.shift, "scale": frame.scale}
         for name, stack in (("own", self.own), ("pooled", self.pooled)):
@@ -258,8 +375,9 @@ class LinearModel:
 
     def to_bytes(self) -> bytes:
         """Return the whole state; :meth:`from_bytes` gives back its equal, to the last bit."""
-        counted = {"updates": self.updates, "settle_at": self.settle_at}
-        return pack_state(_KIND, FORMAT, self.parameters() | counted, self._arrays())
+        own = self.parameters() | {"updates": self.updates, "settle_at": self.settle_at}
+        del own["n_actions"], own["action_features"]
+        return pack_state(_KIND, FORMAT, own, self._arrays())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LinearModel:
@@ -267,10 +385,9 @@ class LinearModel:
         parameters, arrays = unpack_state(data, _KIND, FORMAT)
         try:
             updates, settle_at = parameters.pop("updates"), parameters.pop("settle_at")
-            described = np.array(parameters.pop("action_features"), dtype=np.float64)
-            rows = described.reshape(parameters["n_actions"], -1)
-            model = cls(**parameters, action_features=rows)
-        except (KeyError, TypeError, ValueError, InputError) as error:
+            model = cls(0, **parameters)
+            model.grow(arrays["groups"][:, 1:])
+        except (KeyError, IndexError, TypeError, ValueError, InputError) as error:
             raise CorruptRecordError(f"the {_KIND} state has wrong parameters: {error}") from error
         fill(_KIND, arrays, model._arrays())
         model.updates, model.settle_at = updates, settle_at

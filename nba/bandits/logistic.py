@@ -20,21 +20,19 @@ so that Σ is never singular and never exceeds the prior's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits import kernels
+from nba.bandits.bound_logistic import BoundLogistic
+from nba.bandits.labelled import Observations, as_labelled
 from nba.bandits.settings import BanditSettings
-from nba.errors import ConflictError, CorruptRecordError, Fault, InputError
+from nba.errors import ConflictError, CorruptRecordError, InputError
 
 FORMAT = 1
 """Version of the bytes; raised with every change to their meaning."""
-
-MAX_WEIGHT = 1e6
-"""Largest weight of one observation."""
 
 _FIRST_CAPACITY = 16
 _KIN_DOUBT = 50.0
@@ -52,98 +50,6 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     counts: bytes
     mean: bytes
     covariance: bytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observations:
-    """Observations that were checked; see :meth:`OnlineLogistic.update_many` for their shapes."""
-
-    action_ids: Sequence[str]
-    model_logits: NDArray[np.float64]
-    z: NDArray[np.float64]
-    labels: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-
-class BoundLogistic:
-    """What was learned about some candidates, frozen, as arrays in their order."""
-
-    __slots__ = ("_correction", "_covariance", "_scale", "_shift")
-
-    def __init__(
-        self,
-        correction: NDArray[np.float64],
-        covariance: NDArray[np.float64],
-        shift: NDArray[np.float64],
-        scale: NDArray[np.float64],
-    ) -> None:
-        # Candidates lie along the last axis, so that the kernel's inner loops run over them.
-        self._correction = correction  # (d, n) posterior mean less prior mean
-        self._covariance = covariance  # (d (d + 1) / 2, n) lower triangle by rows
-        self._shift = shift  # (k,)
-        self._scale = scale  # (k,)
-
-    def logits(self, model_logits: NDArray[np.float64], z: ArrayLike) -> NDArray[np.float64]:
-        """Return the logit of every candidate, ``(n,) float64``.
-
-        ``model_logits`` ``(n,)`` are the propensity model's, ``z`` ``(k,)`` the situation's
-        features in the settings' order, NaN where missing. The learned correction is moderated by
-        its variance v, as ``m + (w·x - m) / √(1 + π v / 8)``: towards the propensity model and not
-        towards one half, since that model's logit is calibrated as it stands.
-
-        Raises :class:`InputError` for another shape, a logit that is not finite or a feature
-        beyond 1e100.
-        """
-        return self.estimate(model_logits, z)[0]
-
-    def variances(self, model_logits: NDArray[np.float64], z: ArrayLike) -> NDArray[np.float64]:
-        """Return the posterior variance of every candidate's logit, ``(n,) float64``."""
-        return self.estimate(model_logits, z)[1]
-
-    def among(self, rows: NDArray[np.intp]) -> BoundLogistic:
-        """Return the same about some of the candidates alone, ``rows`` ``(m,)`` in that order."""
-        return BoundLogistic(
-            np.take(self._correction, rows, axis=1),
-            np.take(self._covariance, rows, axis=1),
-            self._shift,
-            self._scale,
-        )
-
-    def refresh(
-        self,
-        index: int,
-        mean: NDArray[np.float64],
-        covariance: NDArray[np.float64],
-        shift: NDArray[np.float64],
-        scale: NDArray[np.float64],
-    ) -> None:
-        """Take one candidate's posterior and the standardization; for its owner alone."""
-        kernels.refresh(index, mean, covariance, self._correction, self._covariance)
-        self._shift[:] = shift
-        self._scale[:] = scale
-
-    def estimate(
-        self, model_logits: NDArray[np.float64], z: ArrayLike
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return logits and variances, ``(n,)`` each; as the two methods above, at once."""
-        logits = np.ascontiguousarray(model_logits, dtype=np.float64)
-        features = np.ascontiguousarray(z, dtype=np.float64)
-        _require_shape("/model_logits", logits, (self._correction.shape[1],))
-        _require_shape("/z", features, self._shift.shape)
-        moderated = np.empty_like(logits)
-        variances = np.empty_like(logits)
-        if not kernels.predict(
-            logits,
-            features,
-            self._shift,
-            self._scale,
-            self._correction,
-            self._covariance,
-            moderated,
-            variances,
-        ):
-            raise InputError([*_not_finite("/model_logits", logits), *_too_large("/z", features)])
-        return moderated, variances
 
 
 class OnlineLogistic:
@@ -238,26 +144,8 @@ class OnlineLogistic:
         weights: ArrayLike | None = None,
     ) -> Observations:
         """Return observations as arrays that were checked; see :meth:`update_many`."""
-        n = len(action_ids)
-        logits = np.ascontiguousarray(model_logits, dtype=np.float64)
-        features = np.ascontiguousarray(z, dtype=np.float64)
-        y = np.ascontiguousarray(labels, dtype=np.float64)
-        w = np.ones(n) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
-        _require_shape("/model_logits", logits, (n,))
-        _require_shape("/z", features, (n, len(self.settings.features)))
-        _require_shape("/label", y, (n,))
-        _require_shape("/weight", w, (n,))
-        faults = [
-            *_not_finite("/model_logits", logits),
-            *_too_large("/z", features),
-            *_outside("/label", y, (y >= 0.0) & (y <= 1.0), "a number from 0 to 1 is expected"),
-            *_outside(
-                "/weight", w, (w > 0.0) & (w <= MAX_WEIGHT), "above 0 and up to 1e6 is expected"
-            ),
-        ]
-        if faults:
-            raise InputError(faults)
-        return Observations(action_ids, logits, features, y, w)
+        k = len(self.settings.features)
+        return as_labelled(action_ids, model_logits, z, labels, weights, k)
 
     def learn(self, rows: Observations) -> None:
         """Learn from observations that were checked, in order."""
@@ -346,26 +234,39 @@ class OnlineLogistic:
         slot = self._slots[action_id]
         bound.refresh(index, self._mean[slot], self._covariance[slot], *self._standardization())
 
-    def bind(self, action_ids: Sequence[str]) -> BoundLogistic:
+    def learned(self, action_ids: Sequence[str]) -> NDArray[np.float64]:
+        """Return how far each mean is from the prior's, ``(n, 2 + k)``; 0 for what is unknown."""
+        slots, known = self._slots_of(action_ids)
+        learned = np.zeros((len(slots), len(self._prior_variance)))
+        learned[known] = self._mean[slots[known]]
+        learned[known, 1] -= 1.0
+        return learned
+
+    def _slots_of(self, action_ids: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the slot of each, ``(n,)``, and which are known."""
+        found = (self._slots.get(action_id, -1) for action_id in action_ids)
+        slots = np.fromiter(found, np.intp, len(action_ids))
+        return slots, slots >= 0
+
+    def bind(
+        self, action_ids: Sequence[str], towards: NDArray[np.float64] | None = None
+    ) -> BoundLogistic:
         """Return what is known now about candidates; an action never seen is at the prior.
 
-        Later updates do not reach it.
+        Later updates do not reach it. With ``towards`` ``(n, 2 + k)`` the prior's mean is that much
+        further on for each, and posteriors follow as far as observations do not speak against it:
+        by Σ Σ₀⁻¹ times it, Σ being the posterior's covariance and Σ₀ the prior's.
         """
+        slots, known = self._slots_of(action_ids)
         d = len(self._prior_variance)
+        covariance = np.broadcast_to(np.diag(self._prior_variance), (len(slots), d, d)).copy()
+        covariance[known] = self._covariance[slots[known]]
+        correction = self.learned(action_ids)
+        if towards is not None:
+            correction += np.einsum("nab,nb->na", covariance, towards / self._prior_variance)
         rows, columns = np.tril_indices(d)
-        correction = np.zeros((d, len(action_ids)))
-        covariance = np.zeros((len(rows), len(action_ids)))
-        prior = np.diag(self._prior_variance)[rows, columns]
-        for index, action_id in enumerate(action_ids):
-            slot = self._slots.get(action_id)
-            if slot is None:
-                covariance[:, index] = prior
-                continue
-            correction[:, index] = self._mean[slot]
-            correction[1, index] -= 1.0
-            covariance[:, index] = self._covariance[slot][rows, columns]
-        shift, scale = self._standardization()
-        return BoundLogistic(correction, covariance, shift, scale)
+        packed = np.ascontiguousarray(covariance[:, rows, columns].T)
+        return BoundLogistic(np.ascontiguousarray(correction.T), packed, *self._standardization())
 
     def _standardization(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self._scaling[1].copy(), kernels.inverse_deviations(self._scaling)
@@ -441,26 +342,3 @@ def _array(data: bytes, shape: tuple[int, ...]) -> NDArray[np.float64]:
             f"the bandit's state has {len(data)} bytes where shape {shape} needs {expected}"
         )
     return np.frombuffer(data, dtype=_NUMBER).astype(np.float64).reshape(shape)
-
-
-def _require_shape(place: str, array: NDArray[np.float64], shape: tuple[int, ...]) -> None:
-    if array.shape != shape:
-        raise InputError([Fault(place, f"found shape {array.shape}", f"{shape} is expected")])
-
-
-def _outside(
-    place: str, array: NDArray[np.float64], good: NDArray[np.bool_], expected: str
-) -> list[Fault]:
-    return [
-        Fault("/".join([place, *map(str, index)]), f"found {array[tuple(index)]}", expected)
-        for index in np.argwhere(~good)
-    ]
-
-
-def _not_finite(place: str, array: NDArray[np.float64]) -> list[Fault]:
-    return _outside(place, array, np.isfinite(array), "a finite number is expected")
-
-
-def _too_large(place: str, array: NDArray[np.float64]) -> list[Fault]:
-    good = np.isnan(array) | (np.abs(array) <= kernels.MAX_VALUE)
-    return _outside(place, array, good, "a number within ±1e100, or NaN for missing, is expected")

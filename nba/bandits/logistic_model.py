@@ -117,20 +117,34 @@ class LogisticModel:
         weight, reward = self._earned.tolist()
         return math.log(reward / (weight - reward)) if 0.0 < reward < weight else 0.0
 
-    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
+    def update(
+        self,
+        x: ArrayLike,
+        action: int,
+        reward: float,
+        weight: float = 1.0,
+        probability: float = 1.0,
+    ) -> None:
         """Learn from one observation; see :meth:`update_many`."""
         situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight])
+        self.update_many(situation[None], [action], [reward], [weight], [probability])
 
     def update_many(
-        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        weights: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
     ) -> None:
         """Learn from observations in order; see :class:`ValueModel` for shapes and errors.
 
         Rewards are from 0 to 1; others are refused.
         """
         sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted = as_observations(X, actions, rewards, weights, **sizes)
+        features, chosen, earned, counted, _ = as_observations(
+            X, actions, rewards, weights, probabilities, **sizes
+        )
         wrong = np.flatnonzero((earned < 0.0) | (earned > 1.0))
         if len(wrong):
             raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,15 @@ MAX_WEIGHT = 1e6
 MAX_FEATURE = 1e50
 """Largest magnitude of a feature; sums of products must stay numbers."""
 
-_Checked = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]
+_FEATURE = "a number within ±1e50, or NaN for missing, is expected"
+
+_Checked = tuple[
+    NDArray[np.float64],
+    NDArray[np.intp],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+]
 
 
 def as_situation(x: ArrayLike, n_features: int) -> NDArray[np.float64]:
@@ -31,7 +40,7 @@ def as_situation(x: ArrayLike, n_features: int) -> NDArray[np.float64]:
         expected = f"({n_features},) is expected"
         raise InputError([Fault("/x", f"found shape {array.shape}", expected)])
     if (np.abs(array) > MAX_FEATURE).any():
-        raise InputError(_too_large("/x", array))
+        raise InputError(_bad("/x", array, ~(np.abs(array) > MAX_FEATURE), _FEATURE))
     return array
 
 
@@ -40,26 +49,32 @@ def as_observations(
     actions: ArrayLike,
     rewards: ArrayLike,
     weights: ArrayLike | None,
+    probabilities: ArrayLike | None,
     *,
     n_features: int,
     n_actions: int,
 ) -> _Checked:
-    """Return ``X`` (m, n_features), ``actions``, ``rewards`` and ``weights`` (m,) as arrays.
+    """Return ``X`` (m, n_features) and the others, (m,) each, as arrays in that order.
 
-    Raises :class:`InputError` with every fault: another shape, a feature beyond 1e50, an action
-    that is none of ``n_actions``, a reward that is no number or beyond ±1e6, a weight that is not
-    above 0 and up to 1e6.
+    Weights and probabilities are 1 where they are not given. Raises :class:`InputError` with every
+    fault: another shape, a feature beyond 1e50, an action that is none of ``n_actions``, a reward
+    that is no number or beyond ±1e6, a weight that is not above 0 and up to 1e6, a probability that
+    is not above 0 and up to 1.
     """
     features = np.ascontiguousarray(X, dtype=np.float64)
     chosen = np.asarray(actions)
     earned = np.ascontiguousarray(rewards, dtype=np.float64)
     m = len(chosen) if chosen.ndim == 1 else 0
     counted = np.ones(m) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+    chances = np.ones(m)
+    if probabilities is not None:
+        chances = np.ascontiguousarray(probabilities, dtype=np.float64)
     shapes = [
         ("/X", features.shape, (m, n_features)),
         ("/actions", chosen.shape, (m,)),
         ("/rewards", earned.shape, (m,)),
         ("/weights", counted.shape, (m,)),
+        ("/probabilities", chances.shape, (m,)),
     ]
     faults = [
         Fault(place, f"found shape {found}", f"{expected} is expected")
@@ -69,30 +84,47 @@ def as_observations(
     if faults:
         raise InputError(faults)
     good_actions = (chosen >= 0) & (chosen < n_actions) & (chosen == np.floor(chosen))
-    good_rewards = np.abs(earned) <= MAX_REWARD
-    good_weights = (counted > 0.0) & (counted <= MAX_WEIGHT)
-    good_features = ~(np.abs(features) > MAX_FEATURE)
-    if not (
-        good_actions.all() and good_rewards.all() and good_weights.all() and good_features.all()
-    ):
-        raise InputError(
-            [
-                *_too_large("/X", features),
-                *_bad("/actions", chosen, good_actions, f"a whole number below {n_actions}"),
-                *_bad("/rewards", earned, good_rewards, "a number within ±1e6 is expected"),
-                *_bad("/weights", counted, good_weights, "above 0 and up to 1e6 is expected"),
-            ]
-        )
-    return features, chosen.astype(np.intp), earned, counted
+    checks = [
+        ("/X", features, ~(np.abs(features) > MAX_FEATURE), _FEATURE),
+        ("/actions", chosen, good_actions, f"a whole number below {n_actions}"),
+        ("/rewards", earned, np.abs(earned) <= MAX_REWARD, "a number within ±1e6 is expected"),
+        ("/weights", counted, (counted > 0.0) & (counted <= MAX_WEIGHT), "above 0 and up to 1e6"),
+        ("/probabilities", chances, (chances > 0.0) & (chances <= 1.0), "above 0 and up to 1"),
+    ]
+    if not all(good.all() for _, _, good, _ in checks):
+        raise InputError(fault for check in checks for fault in _bad(*check))
+    return features, chosen.astype(np.intp), earned, counted, chances
 
 
-def _too_large(place: str, array: NDArray[np.float64]) -> Iterator[Fault]:
-    expected = "a number within ±1e50, or NaN for missing, is expected"
-    return _bad(place, array, ~(np.abs(array) > MAX_FEATURE), expected)
+def as_rows(actions: ArrayLike, n_actions: int, *, least: int = 0) -> NDArray[np.intp]:
+    """Return actions ``(m,)`` as numbers from ``least`` to below ``n_actions``.
+
+    Raises :class:`InputError` naming each that is none.
+    """
+    rows = np.asarray(actions, dtype=np.intp).reshape(-1)
+    good = (rows >= least) & (rows < n_actions)
+    if not good.all():
+        raise InputError(_bad("/actions", rows, good, f"a whole number below {n_actions}"))
+    return rows
+
+
+def as_action_features(described: ArrayLike, least: int) -> NDArray[np.float64]:
+    """Return what tells actions apart, ``(m, p)`` with ``p`` of at least ``least``, as an array.
+
+    Raises :class:`InputError` for another shape, or naming each feature that is not finite.
+    """
+    features = np.asarray(described, dtype=np.float64)
+    if features.ndim != 2 or features.shape[1] < least:  # noqa: PLR2004 - axes
+        expected = f"actions with at least {least} features are expected"
+        raise InputError([Fault("/action_features", f"found shape {features.shape}", expected)])
+    good = np.isfinite(features)
+    if not good.all():
+        raise InputError(_bad("/action_features", features, good, "a finite number is expected"))
+    return features
 
 
 def _bad(
-    place: str, array: NDArray[np.float64], good: NDArray[np.bool_], expected: str
+    place: str, array: NDArray[Any], good: NDArray[np.bool_], expected: str
 ) -> Iterator[Fault]:
     for index in np.argwhere(~good):
         found = f"found {array[tuple(index)]}"

@@ -73,16 +73,33 @@ class ValueModel(Protocol):
         """Return what is expected of every action in a situation ``x`` ``(n_features,)``."""
         ...
 
-    def update(self, x: ArrayLike, action: int, reward: float, weight: float = 1.0) -> None:
-        """Learn from one observation; ``weight`` is how many times it counts."""
+    def update(
+        self,
+        x: ArrayLike,
+        action: int,
+        reward: float,
+        weight: float = 1.0,
+        probability: float = 1.0,
+    ) -> None:
+        """Learn from one observation; ``weight`` is how many times it counts.
+
+        ``probability`` is the chance the action was drawn with, above 0 and up to 1. Models that
+        learn from the action taken alone do not need it.
+        """
         ...
 
     def update_many(
-        self, X: ArrayLike, actions: ArrayLike, rewards: ArrayLike, weights: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        weights: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
     ) -> None:
         """Learn from observations in order, exactly as one call of :meth:`update` each would.
 
-        ``X`` is ``(m, n_features)``, the others ``(m,)``; ``weights`` are 1 where not given.
-        Raises :class:`nba.errors.InputError` with every fault, and then nothing is learned.
+        ``X`` is ``(m, n_features)``, the others ``(m,)``; ``weights`` and ``probabilities`` are 1
+        where not given. Raises :class:`nba.errors.InputError` with every fault, and then nothing is
+        learned.
         """
         ...

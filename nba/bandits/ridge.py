@@ -23,7 +23,8 @@ class RidgeStack:
     """``n`` regressions on ``d`` inputs with prior precision ``prior`` ``(d,)`` on each weight.
 
     ``gram`` and ``inverse`` are ``(n, d (d + 1) / 2)``, ``moments`` ``(n, d)``, ``squares`` (of
-    rewards) and ``counts`` (of weights) ``(n,)``.
+    rewards) and ``counts`` (of weights) ``(n,)``. Regressions are added by :meth:`grow` and inputs
+    by :meth:`widen`, without anything that was learned changing.
     """
 
     __slots__ = ("counts", "gram", "inverse", "moments", "prior", "squares")
@@ -33,11 +34,45 @@ class RidgeStack:
     def __init__(self, n: int, prior: FloatArray) -> None:
         d = len(prior)
         self.prior = prior
-        self.gram = np.zeros((n, d * (d + 1) // 2))
-        self.moments = np.zeros((n, d))
-        self.squares = np.zeros(n)
-        self.counts = np.zeros(n)
-        self.inverse = np.tile(pack(np.diag(1.0 / prior)), (n, 1))
+        self.gram = np.zeros((0, d * (d + 1) // 2))
+        self.moments = np.zeros((0, d))
+        self.squares = np.zeros(0)
+        self.counts = np.zeros(0)
+        self.inverse = np.zeros((0, d * (d + 1) // 2))
+        self.grow(n)
+
+    def grow(self, n: int) -> None:
+        """Add regressions that have seen nothing behind the others, until there are ``n``."""
+        have = len(self.counts)
+        for name in self.PARTS:
+            setattr(self, name, lengthen(getattr(self, name), n))
+        self.inverse[have:] = self.unseen
+
+    def widen(self, prior: FloatArray) -> None:
+        """Add inputs behind the others, as if all that was seen had had 0 of them.
+
+        ``prior`` ``(d',)`` is the precision on every weight, that of the ``d`` old ones unchanged.
+        """
+        n, d = self.moments.shape
+        packed = self.gram.shape[1]
+        gram, inverse = self.gram, self.inverse
+        self.prior = prior
+        self.gram = np.zeros((n, len(self.unseen)))
+        self.gram[:, :packed] = gram
+        self.inverse = np.tile(self.unseen, (n, 1))
+        self.inverse[:, :packed] = inverse
+        self.moments = np.column_stack([self.moments, np.zeros((n, len(prior) - d))])
+
+    def reset(self, rows: NDArray[np.intp]) -> None:
+        """Forget everything that some regressions learned."""
+        for part in self.statistics:
+            part[rows] = 0.0
+        self.inverse[rows] = self.unseen
+
+    @property
+    def unseen(self) -> FloatArray:
+        """The packed inverse of a regression that has seen nothing."""
+        return pack(np.diag(1.0 / self.prior))
 
     @property
     def statistics(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -47,19 +82,25 @@ class RidgeStack:
     def observe(
         self, row: int, x: FloatArray, reward: float, weight: float, forgetting: float, turn: int
     ) -> None:
-        """Learn one observation of ``x`` ``(d,)``.
+        """Learn one observation of ``x`` ``(d,)``; see :meth:`see` for the rest."""
+        self.see(np.array([row]), x, weight, forgetting, turn)
+        self.squares[row] += weight * reward * reward
+        self.moments[row] += weight * reward * x
+
+    def see(
+        self, rows: NDArray[np.intp], x: FloatArray, weight: float, forgetting: float, turn: int
+    ) -> None:
+        """Learn that ``x`` ``(d,)`` was observed by some regressions, but not with what reward.
 
         Forgetting would wear the prior away too; it is given back to one weight in turn, ``d``
         times its share, so that no direction that is not observed loses its bound.
         """
         if forgetting < 1.0:
-            self.moments[row] *= forgetting
-            self.squares[row] *= forgetting
-            self.counts[row] *= forgetting
-            _forget(self.gram[row], self.inverse[row], forgetting, self.prior, turn)
-        self.squares[row] += weight * reward * reward
-        self.counts[row] += weight
-        _observe(self.gram[row], self.inverse[row], self.moments[row], x, reward, weight)
+            self.moments[rows] *= forgetting
+            self.squares[rows] *= forgetting
+            self.counts[rows] *= forgetting
+        self.counts[rows] += weight
+        _see(self.gram, self.inverse, rows, x, weight, forgetting, self.prior, turn)
 
     def reframe(self, change: FloatArray) -> None:
         """Express everything in the inputs ``change @ x``; ``change`` is ``(d, d)``."""
@@ -79,35 +120,41 @@ class RidgeStack:
         rows = np.flatnonzero(self.counts)
         return [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
 
-    def predict(self, x: FloatArray, prior_moments: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return each row's prediction at ``x`` ``(d,)``, and xᵀ inverse x; both ``(n,)``.
-
-        ``prior_moments`` ``(n, d)`` or ``(1, d)`` are prior precision times prior mean.
-        """
-        n = len(self.counts)
-        means, quadratics = np.empty(n), np.empty(n)
-        _predict(self.inverse, self.moments, prior_moments, x, means, quadratics)
-        return means, quadratics
-
-    def solutions(self, x: FloatArray) -> FloatArray:
-        """Return inverse x of every row, ``(n, d)``."""
-        result = np.empty_like(self.moments)
-        _solve_all(self.inverse, x, result)
-        return result
-
     def weights(self, row: int, prior_moments: FloatArray) -> FloatArray:
         """Return the posterior mean of a row's weights, ``(d,)``."""
         result = np.empty_like(prior_moments)
-        _times(self.inverse[row], self.moments[row] + prior_moments, result)
+        times(self.inverse[row], self.moments[row] + prior_moments, result)
         return result
 
     def residual(self, row: int, prior_moments: FloatArray) -> float:
         """Return a row's least sum of squared errors, the distance from the prior included."""
         total = self.moments[row] + prior_moments
         solution = np.empty_like(total)
-        _times(self.inverse[row], total, solution)
+        times(self.inverse[row], total, solution)
         prior = float(prior_moments @ (prior_moments / self.prior))
         return max(float(self.squares[row]) + prior - float(total @ solution), 0.0)
+
+
+def lengthen(array: FloatArray, n: int) -> FloatArray:
+    """Return an array with ``n`` rows, those added 0, and room behind them to do so again.
+
+    What it is given is lost: an array that was made here, or owns its data, is taken over, so that
+    adding rows costs in the end no more than what is added.
+    """
+    room = array.base
+    if room is None or len(room) < n:
+        room = np.zeros((max(n, 2 * len(array)), *array.shape[1:]))
+        room[: len(array)] = array
+    return room[:n]
+
+
+def taken(array: FloatArray, rows: NDArray[np.intp], unknown: FloatArray) -> FloatArray:
+    """Return a copy of some rows of an array, ``unknown`` where a row is -1."""
+    result = np.empty((len(rows), *array.shape[1:]))
+    result[:] = unknown
+    known = rows >= 0
+    result[known] = array[rows[known]]
+    return result
 
 
 def pack(matrices: FloatArray) -> FloatArray:
@@ -127,37 +174,9 @@ def unpack(packed: FloatArray) -> FloatArray:
     return matrices
 
 
-def quadratics(packed: FloatArray, vectors: FloatArray) -> FloatArray:
-    """Return vᵀ M v for every row v of ``(n, d)``, ``(n,)``, with M packed."""
-    result = np.empty(len(vectors))
-    _quadratics(packed, vectors, result)
-    return result
-
-
 @numba.njit(cache=True)
-def _quadratics(packed: FloatArray, vectors: FloatArray, out: FloatArray) -> None:
-    n, d = vectors.shape
-    for row in range(n):
-        x = vectors[row]
-        at = 0
-        total = 0.0
-        for a in range(d):
-            inner = 0.0
-            for b in range(a):
-                inner += packed[at + b] * x[b]
-            total += x[a] * (2.0 * inner + packed[at + a] * x[a])
-            at += a + 1
-        out[row] = max(total, 0.0)
-
-
-@numba.njit(cache=True)
-def _solve_all(packed: FloatArray, x: FloatArray, out: FloatArray) -> None:
-    for row in range(packed.shape[0]):
-        _times(packed[row], x, out[row])
-
-
-@numba.njit(cache=True)
-def _times(packed: FloatArray, x: FloatArray, out: FloatArray) -> None:
+def times(packed: FloatArray, x: FloatArray, out: FloatArray) -> None:
+    """Set ``out`` ``(d,)`` to M x, with M packed; compiled."""
     d = x.shape[0]
     at = 0
     for a in range(d):
@@ -170,29 +189,10 @@ def _times(packed: FloatArray, x: FloatArray, out: FloatArray) -> None:
 
 
 @numba.njit(cache=True)
-def _observe(
-    gram: FloatArray,
-    inverse: FloatArray,
-    moments: FloatArray,
-    x: FloatArray,
-    reward: float,
-    weight: float,
-) -> None:
-    d = x.shape[0]
-    at = 0
-    for a in range(d):
-        moments[a] += weight * reward * x[a]
-        for b in range(a + 1):
-            gram[at + b] += weight * x[a] * x[b]
-        at += a + 1
-    _add(inverse, x, weight)
-
-
-@numba.njit(cache=True)
 def _add(inverse: FloatArray, x: FloatArray, weight: float) -> None:
     d = x.shape[0]
     s = np.empty(d)
-    _times(inverse, x, s)
+    times(inverse, x, s)
     variance = 0.0
     for a in range(d):
         variance += x[a] * s[a]
@@ -218,24 +218,22 @@ def _forget(
 
 
 @numba.njit(cache=True)
-def _predict(
+def _see(
+    gram: FloatArray,
     inverse: FloatArray,
-    moments: FloatArray,
-    prior_moments: FloatArray,
+    rows: NDArray[np.intp],
     x: FloatArray,
-    means: FloatArray,
-    quadratics: FloatArray,
+    weight: float,
+    forgetting: float,
+    prior: FloatArray,
+    turn: int,
 ) -> None:
-    n, d = moments.shape
-    s = np.empty(d)
-    own = prior_moments.shape[0] == n
-    for row in range(n):
-        _times(inverse[row], x, s)
-        mean = 0.0
-        quadratic = 0.0
-        prior_row = row if own else 0
-        for a in range(d):
-            mean += s[a] * (moments[row, a] + prior_moments[prior_row, a])
-            quadratic += s[a] * x[a]
-        means[row] = mean
-        quadratics[row] = max(quadratic, 0.0)
+    for row in rows:
+        if forgetting < 1.0:
+            _forget(gram[row], inverse[row], forgetting, prior, turn)
+        at = 0
+        for a in range(x.shape[0]):
+            for b in range(a + 1):
+                gram[row, at + b] += weight * x[a] * x[b]
+            at += a + 1
+        _add(inverse[row], x, weight)

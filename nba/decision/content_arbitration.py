@@ -1,7 +1,8 @@
 """Which of an action's variants is shown: by what each is expected to bring, within its own bounds.
 
 The variants are those left after locale, guards and rotation. The learner of contents corrects the
-chosen action's own logit, so a content that nobody has seen is as good as its action. The plan's
+chosen action's own logit, so a content is as good as its action where nothing is known of it or its
+kin. The plan's
 explorer turns expected values, on the scale of actions, into probabilities; of these a share is
 spread evenly over the variants, so that none is ever given up.
 
@@ -15,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import BanditSettings, BoundLogistic, Explorer, OnlineLogistic, project
+from nba.bandits import BanditSettings, BoundLogistic, Explorer, project
+from nba.decision.content_pools import PooledContents
 from nba.decision.contents import PlacementContents
 from nba.decision.kernels import content_values
 from nba.domain.catalog import Autonomy, Placement
@@ -93,7 +95,7 @@ class ContentArbitration:
             raise InputError([Fault("/contents", found, "finite numbers are expected")])
         return propensities, values, deviations
 
-    def taught(self, learned: OnlineLogistic) -> ContentArbitration:
+    def taught(self, learned: PooledContents) -> ContentArbitration:
         """Return the same by another state of what was learned."""
         counts = np.array([learned.count(content) for content in self.competing])
         return replace(self, learner=learned.bind(self.competing), counts=counts)
@@ -126,7 +128,7 @@ def compile_content_arbitration(
     *,
     explorer: Explorer,
     reward_scale: float,
-    learned: OnlineLogistic,
+    learned: PooledContents,
 ) -> ContentArbitration | None:
     """Return how a placement chooses among variants; ``None`` where it does not.
 

@@ -17,6 +17,7 @@ from nba.bandits.amounts import AmountMeans
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
 from nba.decision.content_arbitration import ContentArbitration, compile_content_arbitration
+from nba.decision.content_pools import ContentPools, PooledContents
 from nba.decision.contents import PlacementContents, compile_contents
 from nba.decision.goals import PlacementGoals, compile_goals
 from nba.decision.learned import Learned
@@ -77,15 +78,15 @@ class PlacementPlan:
         guards = self.contents.guards
         return (self.guards,) if guards is None else (self.guards, guards)
 
-    def taught(self, learned: Learned) -> PlacementPlan:
-        """Return the same with another state of what was learned."""
+    def taught(self, learned: Learned, pooled: PooledContents) -> PlacementPlan:
+        """Return the same with another state of what was learned, contents pooled."""
         chooses = self.content_arbitration
         return replace(
             self,
             values=_values(self.actions, learned.amounts),
             goals=None if self.goals is None else self.goals.taught(learned.goals),
             learner=learned.actions.bind(self.action_ids),
-            content_arbitration=None if chooses is None else chooses.taught(learned.contents),
+            content_arbitration=None if chooses is None else chooses.taught(pooled),
         )
 
     def model_logits(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -125,7 +126,7 @@ class Plan:
 
     ``noted`` is what policies look for in the contact history besides contacts. ``written`` is what
     profiles are written with where that is more than what decisions read:
-    while another layout is on its way in.
+    while another layout is on its way in. ``pools`` says which contents are kin.
     """
 
     digest: str
@@ -133,6 +134,7 @@ class Plan:
     source: PlanSource
     placements: Mapping[PlacementId, PlacementPlan]
     bandit_columns: NDArray[np.intp]
+    pools: ContentPools
     updates: int
     history_seconds: int
     noted: Noted
@@ -169,7 +171,8 @@ class Plan:
 
     def with_learner(self, learned: Learned, snapshot: int) -> Plan:
         """Return the same plan with another snapshot of the bandit's state."""
-        placements = {name: slot.taught(learned) for name, slot in self.placements.items()}
+        pooled = self.pools.pooled(learned.contents)
+        placements = {name: slot.taught(learned, pooled) for name, slot in self.placements.items()}
         return replace(self, placements=placements, updates=learned.updates, snapshot=snapshot)
 
 
@@ -187,8 +190,10 @@ def compile_plan(
         source.catalog.placements,
         terms=source.catalog.taxonomy.terms(),
     )
+    pools = ContentPools(source.catalog.contents)
+    pooled = pools.pooled(learned.contents)
     placements = {
-        placement.id: _compile_placement(source, placement, schema, learned)
+        placement.id: _compile_placement(source, placement, schema, learned, pooled)
         for placement in source.catalog.placements
     }
     stacks = [stack for slot in placements.values() for stack in slot.stacks]
@@ -199,6 +204,7 @@ def compile_plan(
         source=source,
         placements=placements,
         bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
+        pools=pools,
         updates=learned.updates,
         history_seconds=max(*windows, source.features.contact_seconds, 0),
         noted=Noted.by(source.policies),
@@ -212,7 +218,11 @@ def new_learner(settings: BanditSettings) -> Learned:
 
 
 def _compile_placement(
-    source: PlanSource, placement: Placement, candidates: Schema, learned: Learned
+    source: PlanSource,
+    placement: Placement,
+    candidates: Schema,
+    learned: Learned,
+    pooled: PooledContents,
 ) -> PlacementPlan:
     catalog = source.catalog
     here = [content for content in catalog.contents if placement.id in content.placements]
@@ -256,7 +266,7 @@ def _compile_placement(
             source.bandit,
             explorer=arbitration.explorer,
             reward_scale=arbitration.reward_scale,
-            learned=learned.contents,
+            learned=pooled,
         ),
     )
 

@@ -7,7 +7,7 @@ logged with it still means what it meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -21,6 +21,22 @@ def dimension_of(term: str) -> str:
     'product'
     """
     return term.partition(":")[0]
+
+
+def ancestors_by_depth(terms: Sequence[str]) -> Iterator[list[str]]:
+    """Iterate over terms and what is above them, those at one depth together, the deepest first.
+
+    >>> list(ancestors_by_depth(["tone:feeling/cosy", "season:winter"]))
+    [['tone:feeling/cosy'], ['tone:feeling', 'season:winter']]
+    """
+    split = [term.partition(":") for term in terms]
+    paths = [(dimension, path.split("/")) for dimension, _, path in split]
+    for depth in range(max((len(words) for _, words in paths), default=0), 0, -1):
+        yield [
+            f"{dimension}:{'/'.join(words[:depth])}"
+            for dimension, words in paths
+            if len(words) >= depth
+        ]
 
 
 def is_within(term: str, ancestor: str) -> bool:

@@ -26,7 +26,7 @@ from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
 from nba.domain.catalog import Action, Autonomy
 from nba.domain.ids import ActionId, ContentId, PlacementId
-from nba.worker.kinship import content_kin_of, kin_of
+from nba.worker.kinship import kin_of
 from nba.worker.lessons import Lesson
 from nba.worker.pointing import state_key
 
@@ -109,7 +109,7 @@ class PlanLearner:
             self.learned.amounts.observe(action.id, lesson.amount, cap=action.value_cap)
 
     def start_new(self) -> int:
-        """Start what is new where its kin have got to; return how many actions and contents."""
+        """Start actions where their kin have got to, and contents; return how many are new."""
         known = set(self.state.actions)
         actions = self.plan.catalog.actions
         new = [action for action in actions if action.id not in known]
@@ -129,15 +129,12 @@ class PlanLearner:
         return sorted(found)
 
     def _start_contents(self) -> int:
+        """Register what is new; what its kin have learned counts when it is decided."""
         learned = self.learned.contents
         known = frozenset(learned.actions)
-        wanted = frozenset(self._contents()) - known
-        catalog = self.plan.catalog
-        return sum(
-            learned.start(content.id, content_kin_of(content, catalog.contents, known))
-            for content in catalog.contents
-            if content.id in wanted
-        )
+        new = [name for name in self._contents() if name not in known]
+        learned.ensure(new)
+        return len(new)
 
     def study(self, lessons: Iterable[Lesson]) -> int:
         """Learn lessons in order, refits included; return how many taught something."""

@@ -7,20 +7,19 @@ the ledger holds beyond it is learned then, as after any restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
 
-from nba.bandits import CorrectionFitter, OnlineLogistic
+from nba.bandits import CorrectionFitter
 from nba.catalog.store import ControlStore
 from nba.decision.goals import goal_keys
 from nba.decision.learned import LearnedStates, Origin, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
-from nba.domain.catalog import Action, Catalog
+from nba.domain.catalog import Action
 from nba.domain.clock import Clock
 from nba.errors import Fault, InputError, NotFoundError
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.positions import position_at, writer_of
-from nba.worker.kinship import content_kin_of, kin_of
+from nba.worker.kinship import kin_of
 from nba.worker.learning import PlanLearner
 from nba.worker.lessons import Lessons
 from nba.worker.pointing import state_key
@@ -93,8 +92,8 @@ def reset(
 ) -> Relearned:
     """Forget what was learned of some actions, their contents, goals and amounts.
 
-    They are named, or found by their terms. With ``warm`` they start again where their kin have got
-    to, else at what the models say; goals and amounts begin again at what is declared.
+    They are named, or found by their terms. With ``warm`` actions start again where their kin have
+    got to, else at what the models say; goals and amounts begin again at what is declared.
 
     Raises :class:`NotFoundError` where nothing was learned yet, and :class:`InputError` where
     nothing of that name is in the plan.
@@ -113,24 +112,11 @@ def reset(
     if warm:
         known = set(state.actions) - set(ids)
         state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
-    _reset_contents(learned.contents, plan.catalog, ids, warm=warm)
+    learned.contents.forget(c.id for c in plan.catalog.contents if c.action in ids)
     learned.goals.forget(goal_keys(chosen))
     learned.amounts.forget(ids)
     number = writer.save(key, learned, kept.positions)
     return Relearned(snapshot=number, updates=state.updates, actions=ids)
-
-
-def _reset_contents(
-    learned: OnlineLogistic, catalog: Catalog, actions: Collection[str], *, warm: bool
-) -> None:
-    known = frozenset(learned.actions)
-    theirs = [c for c in catalog.contents if c.action in actions and c.id in known]
-    learned.forget(content.id for content in theirs)
-    if not warm:
-        return
-    kept = known.difference(content.id for content in theirs)
-    for content in theirs:
-        learned.inherit(content.id, content_kin_of(content, catalog.contents, kept))
 
 
 def _writer(control: ControlStore, key: str, clock: Clock) -> SnapshotWriter:

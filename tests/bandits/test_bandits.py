@@ -43,6 +43,7 @@ def test_public_names_of_the_bandits():
         "PositionEffects",
         "RegCB",
         "Resolved",
+        "RewardLearner",
         "Slate",
         "Softmax",
         "SquareCB",

@@ -27,13 +27,13 @@ class Averages:
         """Return the means so far, 0 where there is none."""
         return Estimate(self.sums / np.maximum(self.counts, 1.0))
 
-    def update(self, _x, action, reward, weight=1.0):
+    def update(self, _x, action, reward, weight=1.0, _probability=1.0):
         """Count one reward."""
         self.sums[action] += weight * reward
         self.counts[action] += weight
         self.updates += 1
 
-    def update_many(self, X, actions, rewards, weights=None):
+    def update_many(self, X, actions, rewards, weights=None, _probabilities=None):
         """Count rewards in order."""
         given = np.ones(len(actions)) if weights is None else weights
         for row in zip(X, actions, rewards, given, strict=True):

@@ -107,7 +107,7 @@ def test_later_policies_are_ridge_regressions_of_the_doubly_robust_reward_and_th
 
 def test_what_no_policy_chooses_is_paid_psi_and_what_all_choose_next_to_nothing():
     model = CoverModel(LinearModel(2, 1), policies=3, psi=0.3)
-    model.updates = 19_999
+    model.first.updates = 19_999
     pay = model._pay(np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]))
     least = smallest_share(2, 19_999)
     assert least == pytest.approx(0.005)

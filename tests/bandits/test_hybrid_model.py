@@ -108,6 +108,8 @@ def test_what_cannot_be_learned_is_refused_and_nothing_learned(x, action, reward
     with pytest.raises(InputError) as error:
         model.update(x, action, reward, weight)
     assert [fault.place for fault in error.value.faults] == [place]
+    with pytest.raises(InputError, match=r"^/probability: found 1.1"):
+        model.update([1.0, 2.0], 0, 1.0, probability=1.1)
     assert model.learner.to_bytes() == before
 
 

@@ -174,9 +174,9 @@ def test_forgetting_never_winds_up_where_nothing_is_observed(forgetting, seed):
     model.update_many(np.ones((500, 3)), np.zeros(500, dtype=int), rng.normal(size=500))
     x = np.array([1.0, -3.0, 2.0])
     inputs = model.frame.bounded_inputs(x)
-    _, quadratic = model.own.predict(inputs, np.zeros((1, 4)))
+    quadratic = model.estimate(x).deviations[0] ** 2 / model.noise()
     ceiling = inputs @ inputs / model.ridge
-    assert 0.0 <= quadratic[0] <= 4.0 * ceiling
+    assert 0.0 <= quadratic <= 4.0 * ceiling
 
 
 def test_one_wild_feature_decides_nothing_alone():

@@ -146,6 +146,26 @@ def test_the_correction_is_moderated_towards_the_model_by_its_variance():
     assert bound.logits(m, []) == pytest.approx([expected])
 
 
+def test_a_prior_further_on_moves_what_was_not_observed_all_the_way_and_the_rest_by_its_share():
+    """Σ Σ₀⁻¹ is 1 where nothing was observed, and the share of the prior in the precision else."""
+    settings_ = BanditSettings(prior_precision_bias=2.0, prior_precision_slope=4.0)
+    learner = OnlineLogistic(settings_)
+    for _ in range(30):
+        learner.update("seen", 0.0, [], 1.0)
+    towards = np.array([[0.5, 0.25], [0.5, 0.25]])
+    m = np.zeros(2)
+    moved = learner.bind(["fresh", "seen"], towards)
+    alone = learner.bind(["fresh", "seen"])
+    variances = alone.variances(m, [])
+    assert moved.variances(m, []).tolist() == variances.tolist()
+    assert variances[0] == pytest.approx(1 / 2)
+    moderation = np.sqrt(1 + math.pi * variances / 8)
+    change = (moved.logits(m, []) - alone.logits(m, [])) * moderation
+    assert change[0] == pytest.approx(0.5)
+    assert change[1] == pytest.approx(0.5 * variances[1] * 2.0)
+    assert variances[1] < 0.3
+
+
 @settings(deadline=None)  # the first example compiles
 @given(st.integers(0, 10**6), st.integers(0, 8), st.integers(1, 6))
 def test_prediction_is_the_plain_matrix_formula(seed, k, n):

@@ -9,21 +9,22 @@ from nba.bandits.observations import as_observations, as_situation
 from nba.errors import InputError
 
 
-def check(X, actions, rewards, weights=None):
-    return as_observations(X, actions, rewards, weights, n_features=2, n_actions=3)
+def check(X, actions, rewards, weights=None, chances=None):
+    return as_observations(X, actions, rewards, weights, chances, n_features=2, n_actions=3)
 
 
 def test_good_observations_come_back_as_arrays_with_weights_of_one():
-    features, chosen, earned, counted = check([[1, math.nan], [2, 3]], [2, 0], [0.5, -1e6])
+    features, chosen, earned, counted, chances = check([[1, math.nan], [2, 3]], [2, 0], [0.5, -1e6])
     assert features.tolist()[1] == [2.0, 3.0]
     assert math.isnan(features[0, 1])
     assert (chosen.tolist(), earned.tolist(), counted.tolist()) == ([2, 0], [0.5, -1e6], [1, 1])
+    assert chances.tolist() == [1, 1]
     assert chosen.dtype == np.intp
 
 
 def test_every_fault_is_named_by_its_place():
     with pytest.raises(InputError) as caught:
-        check([[1, 1e51], [2, 3]], [3, 0.5], [math.nan, 1e9], [0.0, 1e7])
+        check([[1, 1e51], [2, 3]], [3, 0.5], [math.nan, 1e9], [0.0, 1e7], [0.0, 1.1])
     assert [fault.place for fault in caught.value.faults] == [
         "/X/0/1",
         "/actions/0",
@@ -32,6 +33,8 @@ def test_every_fault_is_named_by_its_place():
         "/rewards/1",
         "/weights/0",
         "/weights/1",
+        "/probabilities/0",
+        "/probabilities/1",
     ]
 
 

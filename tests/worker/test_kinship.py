@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nba.bandits import BanditSettings, HybridLearner
-from nba.domain.catalog import Action, Content
-from nba.domain.ids import NO_ACTION, ActionId, ContentId, PlacementId, Term
-from nba.worker.kinship import content_kin_of, kin_of
+from nba.domain.catalog import Action
+from nba.domain.ids import NO_ACTION, ActionId, Term
+from nba.worker.kinship import kin_of
 
 
 def action(name: str, *terms: str) -> Action:
@@ -59,43 +59,3 @@ def test_a_new_action_starts_at_its_kins_mean_as_far_as_they_were_seen() -> None
     assert means[2] == pytest.approx((0.5 * means[0] + 0.75 * means[1]) / 2)
     assert logits[3] == 0.0
     assert not learner.start("coat", ["parka"])
-
-
-def content(name: str, action: str, group: str, *terms: str) -> Content:
-    return Content(
-        id=ContentId(name),
-        action=ActionId(action),
-        group=group,
-        placements=(PlacementId("web.hero"),),
-        locale="en",
-        terms=tuple(Term(term) for term in terms),
-    )
-
-
-WARM = content("coat.warm.en", "coat", "coat.warm", "tone:feeling/cosy")
-CONTENTS = (
-    WARM,
-    content("coat.warm.de", "coat", "coat.warm"),
-    content("coat.price.en", "coat", "coat.price", "tone:plain"),
-    content("skis.cosy.en", "skis", "skis", "tone:feeling/cosy"),
-    content("skis.wild.en", "skis", "skis", "tone:feeling/wild"),
-    content("card.en", "card", "card"),
-)
-NAMES = frozenset(one.id for one in CONTENTS)
-
-
-@pytest.mark.parametrize(
-    ("unknown", "kin"),
-    [
-        (set(), ("coat.warm.de",)),
-        ({"coat.warm.de"}, ("coat.price.en",)),
-        ({"coat.warm.de", "coat.price.en"}, ("skis.cosy.en",)),
-        ({"coat.warm.de", "coat.price.en", "skis.cosy.en"}, ("skis.wild.en",)),
-        (NAMES - {"card.en"}, ()),
-        (NAMES, ()),
-    ],
-)
-def test_kin_of_a_content_are_its_group_then_its_action_then_its_terms(
-    unknown: set[str], kin: tuple[str, ...]
-) -> None:
-    assert content_kin_of(WARM, CONTENTS, NAMES - unknown) == kin

@@ -141,32 +141,6 @@ def test_of_a_content_that_nothing_is_chosen_against_it_learns_nothing(
     assert learner.learned.contents.actions == ("shirt.en.a", "shirt.en.b")
 
 
-def test_a_new_content_starts_where_its_kin_have_got_to(shop: Shop, tmp_path: Path) -> None:
-    learner = PlanLearner(shop.plan)
-    row = row_of(learner.plan, {"age": 30.0})
-    for _ in range(50):
-        learner.learn(lesson(row, "web.hero", "shirt", 1.0, "shirt.en.a"))
-        learner.learn(lesson(row, "web.hero", "shirt", 0.0, "shirt.en.b"))
-    second = "slots: {title: Your shirt}}\n"
-    third = (
-        f"{second}  - {{id: shirt.en.c, action: shirt, group: shirt, locale: en, "
-        "placements: *all, slots: {title: Shirts}}\n"
-    )
-    wider = load_project(write_project(tmp_path / "wider", catalog=(second, third)))
-    plan = shop.publisher.publish(wider, note="", author="test")
-    later = PlanLearner(plan, learner.learned)
-    assert later.start_new() == 1
-    assert later.start_new() == 0
-    contents = later.learned.contents
-    prior = np.eye(4)[1]
-    moved = [contents.mean(name) - prior for name in ("shirt.en.a", "shirt.en.b", "shirt.en.c")]
-    shares = [contents.count(name) for name in ("shirt.en.a", "shirt.en.b")]
-    believed = [move * n / (n + 50) for move, n in zip(moved, shares, strict=False)]
-    assert moved[2] == pytest.approx((believed[0] + believed[1]) / 2)
-    assert moved[0][0] > 0.0 > moved[1][0]
-    assert contents.count("shirt.en.c") == 0.0
-
-
 async def _three_days(shop: Shop, worker: Worker) -> None:
     """Let one choice a day be made and clicked, by customers as old as the day is late."""
     for day in range(3):
@@ -265,13 +239,19 @@ def test_of_a_goal_is_learned_what_was_waited_for_and_of_an_amount_what_was_repo
     assert amounts.mean("coat", 20.0) == pytest.approx((200 + 60 * faded + 30) / (11 + faded))
 
 
-def test_what_a_learner_of_rewards_is_told_to_expect_counts_goals_by_their_base_rates(
+def test_a_learner_of_rewards_is_told_to_expect_goals_by_base_rates_and_all_else_is_in_rewards(
     tmp_path: Path,
 ) -> None:
-    plan = Shop(write_project(tmp_path, **PRICED)).plan
+    rewards = {"models/bandit": ("forest_outcomes: 5", "learner: linear\n  reward_cap: 60")}
+    plan = Shop(write_project(tmp_path, **PRICED, **rewards)).plan
     slot = plan.placements["web.hero"]
     row = row_of(plan, {"age": 30.0})
-    found = learning._resolved(plan, slot, lesson(row, "web.hero", "coat", 1.0))
+    about = lesson(row, "web.hero", "coat", 1.0, goals=("complain",), amount=50.0)
+    learner = PlanLearner(plan)
+    assert learner.learn(about)
+    assert (learner.state.updates, learner.learned.goals.updates) == (1, 0)
+    assert learner.learned.amounts.actions == ()
+    found = learning._resolved(plan, slot, about)
     assert found.expected == pytest.approx(20.0 * 0.05 + 4.0 * 0.1 - 16.0 * 0.01)
     assert found.worths.tolist() == [found.expected]
 

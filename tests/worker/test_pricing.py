@@ -22,9 +22,12 @@ ALIKE = {
 }
 """Changes that let coat and shirt be worth the same, and let both be priced alike."""
 
+REWARDS = {"models/bandit": ("forest_outcomes: 5", "learner: linear\n  reward_cap: 250")}
+"""Changes by which rewards are learned, in which all of it is."""
 
-def project(root: Path, beside: str) -> Path:
-    changes = {
+
+def project(root: Path, beside: str, **further: tuple[str, str]) -> Path:
+    changes = further | {
         name: (old, new.replace("{beside}", f"    {beside}\n"))
         for name, (old, new) in ALIKE.items()
     }
@@ -64,6 +67,15 @@ def test_what_drives_customers_away_is_said_less_where_that_is_priced(tmp_path: 
     priced = Shop(project(tmp_path, "goals: {leave: {value: -15, base_rate: 0.002}}"))
     chosen = asyncio.run(play(priced, leave=0.3, amounts={}))
     assert chosen["shirt"] > 4 * chosen["coat"]
+
+
+def test_a_learner_of_rewards_learns_goals_and_amounts_with_them(tmp_path: Path) -> None:
+    priced = project(tmp_path / "a", "goals: {leave: {value: -15, base_rate: 0.002}}", **REWARDS)
+    chosen = asyncio.run(play(Shop(priced), leave=0.3, amounts={}))
+    assert chosen["shirt"] > 2 * chosen["coat"]
+    spent = Shop(project(tmp_path / "b", "description: Worn.", **REWARDS))
+    chosen = asyncio.run(play(spent, leave=0.0, amounts={"coat": 20.0, "shirt": 200.0}))
+    assert chosen["shirt"] > 2 * chosen["coat"]
 
 
 def test_nothing_is_learned_of_what_has_no_price(tmp_path: Path) -> None:
