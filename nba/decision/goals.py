@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import BoundLogistic, OnlineLogistic
+from nba.decision.kernels import goal_values
 from nba.domain.catalog import Action
 from nba.domain.ids import ActionId
 from nba.errors import InputError
@@ -65,7 +66,7 @@ class PlacementGoals:
     @property
     def base_worths(self) -> FloatArray:
         """What each candidate's goals bring by base rates alone, ``(n,)`` in currency."""
-        return self._by_candidate(self.values / (1.0 + np.exp(-self.prior_logits)))
+        return self._by_base_rates().worths
 
     def of(self, row: int) -> list[int]:
         """Return where the goals of one candidate stand among all."""
@@ -75,28 +76,19 @@ class PlacementGoals:
         """Return what is expected in a situation ``z`` ``(k,)``; base rates where that breaks."""
         try:
             logits, variances = self.learner.estimate(self.prior_logits, z)
-            sound = bool(np.isfinite(logits).all() and np.isfinite(variances).all())
         except InputError:
-            sound = False
-        if not sound:
-            logits, variances = self.prior_logits, np.zeros_like(self.values)
-        propensities = 1.0 / (1.0 + np.exp(-logits))
-        slopes = self.values * propensities * (1.0 - propensities)
-        return GoalsExpected(
-            propensities,
-            self._by_candidate(self.values * propensities),
-            self._by_candidate(slopes**2 * variances),
-            sound,
-        )
+            return self._by_base_rates()
+        found = goal_values(logits, variances, self.values, self.rows, self.count)
+        return GoalsExpected(*found) if found[-1] else self._by_base_rates()
+
+    def _by_base_rates(self) -> GoalsExpected:
+        certain = np.zeros_like(self.values)
+        found = goal_values(self.prior_logits, certain, self.values, self.rows, self.count)
+        return replace(GoalsExpected(*found), sound=False)
 
     def taught(self, learned: OnlineLogistic) -> PlacementGoals:
         """Return the same by another state of what was learned."""
         return replace(self, learner=learned.bind(self.keys))
-
-    def _by_candidate(self, amounts: FloatArray) -> FloatArray:
-        summed = np.zeros(self.count)
-        np.add.at(summed, self.rows, amounts)
-        return summed
 
 
 def compile_goals(actions: Sequence[Action], learned: OnlineLogistic) -> PlacementGoals | None:
