@@ -59,7 +59,8 @@ class RidgeStack:
         self.prior = prior
         self.gram = np.zeros((n, len(self.unseen)))
         self.gram[:, :packed] = gram
-        self.inverse = np.tile(self.unseen, (n, 1))
+        self.inverse = np.zeros_like(self.gram)
+        self.inverse[:] = self.unseen
         self.inverse[:, :packed] = inverse
         self.moments = np.column_stack([self.moments, np.zeros((n, len(prior) - d))])
 

@@ -250,3 +250,125 @@ def test_parameters_out_of_range_and_bytes_that_are_none_are_refused():
         CoverModel.from_bytes(b"\x80")
     with pytest.raises(CorruptRecordError, match="cover state has 1 parts, not 2"):
         CoverModel.from_bytes(pack_members(0, 3, [LinearModel(2, 1).to_bytes()]))
+
+
+def guarded(seed, m=30, n=4, k=2):
+    """Draw rounds in which guardrails left only some actions, each with a worth of its own."""
+    rng = np.random.default_rng(seed)
+    left = rng.random((m, n)) < 0.6
+    actions = rng.integers(0, n, m)
+    left[np.arange(m), actions] = True
+    return {
+        "X": rng.normal(size=(m, k)),
+        "actions": actions,
+        "rewards": rng.normal(size=m),
+        "probabilities": rng.uniform(0.1, 1.0, m),
+        "available": left,
+        "offsets": rng.normal(0.0, 0.2, (m, n)),
+    }
+
+
+def row_of(rounds, row):
+    given = {name: rounds[name][row] for name in ("available", "offsets")}
+    x, action, reward, chance = (
+        rounds[name][row] for name in ("X", "actions", "rewards", "probabilities")
+    )
+    return (x, action, reward, 1.0, chance), given
+
+
+@settings(deadline=None, max_examples=10)  # the first example compiles
+@given(seed=st.integers(0, 10**6))
+def test_under_guardrails_each_action_is_regressed_on_where_it_was_available(seed):
+    """Worked out anew: the targets round by round, then one least-squares fit for each action."""
+    m, psi, rounds = 25, 0.2, guarded(seed, 25)
+    model = CoverModel(LinearModel(4, 2), policies=3, psi=psi)
+    targets = np.zeros((m, 2, 4))
+    for row in range(m):
+        (x, action, reward, _, chance), given = row_of(rounds, row)
+        left = np.flatnonzero(given["available"])
+        estimate = model.estimate(x)
+        earned = estimate.means.copy()
+        earned[action] += (reward - earned[action]) / chance
+        chosen = choices((estimate.members + given["offsets"])[:, left])
+        K = len(left)
+        least = min(1 / K, 1 / math.sqrt(K * (row + 1)))
+        for before in (1, 2):
+            share = chosen[:before].mean(axis=0)
+            pay = psi * least / (least + (1 - K * least) * share)
+            targets[row, before - 1, left] = earned[left] + pay
+        model.update(x, action, reward, 1.0, chance, **given)
+    frame = model.frame
+    inputs = np.column_stack([np.ones(m), (rounds["X"] - frame.shift) / frame.scale])
+    prior = np.array([model.first.rate(), 0.0, 0.0])
+    for action in range(4):
+        seen = rounds["available"][:, action]
+        precision = inputs[seen].T @ inputs[seen] + np.eye(3)
+        solved = np.linalg.solve(precision, inputs[4])
+        for policy in (0, 1):
+            moments = inputs[seen].T @ targets[seen, policy, action] + prior
+            bounded = model.estimate(rounds["X"][4]).members[1 + policy, action]
+            assert bounded == pytest.approx(moments @ solved, abs=1e-8)
+
+
+def test_what_is_expected_of_an_action_that_was_not_available_does_not_move():
+    rounds = guarded(21, 60)
+    model = CoverModel(LinearModel(4, 2, rate_moves=False), policies=4)
+    model.update_many(**{name: part[:40] for name, part in rounds.items()})
+    rounds["available"][40:, 2] = False
+    rounds["actions"][40:] %= 2
+    rounds["available"][np.arange(40, 60), rounds["actions"][40:]] = True
+    model.first.settle_at = 1_000  # moving the frame would move the prior of all
+    before = model.estimate([0.3, -0.2]).members
+    model.update_many(**{name: part[40:] for name, part in rounds.items()})
+    after = model.estimate([0.3, -0.2]).members
+    assert after[:, 2].tolist() == before[:, 2].tolist()
+    assert (after[1:, :2] != before[1:, :2]).all()
+
+
+def test_an_action_seldom_available_is_learned_as_fast_as_one_that_always_is():
+    """After 20 rounds of its own among 400 its later policies expect what the first does."""
+    model = CoverModel(LinearModel(2, 1, rate_moves=False), policies=3, psi=0.0)
+    for turn in range(400):
+        rare = turn % 20 == 0
+        model.update([0.0], int(rare), float(rare), 1.0, 1.0, available=[True, rare])
+    assert model.estimate([0.0]).members[:, 1] == pytest.approx([20 / 21] * 3, abs=0.1)
+
+
+def test_all_available_at_no_offset_is_what_is_learned_where_neither_is_told():
+    X, actions, rewards, _, chances = observations(22, 30)
+    told, silent = CoverModel(LinearModel(3, 2)), CoverModel(LinearModel(3, 2))
+    everywhere = np.ones((30, 3), dtype=bool)
+    told.update_many(
+        X, actions, rewards, None, chances, available=everywhere, offsets=np.zeros((30, 3))
+    )
+    silent.update_many(X, actions, rewards, None, chances)
+    assert told.to_bytes() == silent.to_bytes()
+
+
+def test_policies_choose_by_what_is_known_besides_and_are_paid_elsewhere():
+    """Before anything is learned the offset alone decides: what it favours is paid little."""
+    model = CoverModel(LinearModel(2, 0), policies=2, psi=0.3)
+    model.first.updates = 99
+    model.update([], 0, 0.0, offsets=[0.5, 0.0])
+    least = 1 / math.sqrt(2 * 100)
+    favoured, other = 0.3 * least / (least + 1 - 2 * least), 0.3
+    # One observation and one of the prior's halve what is expected of each.
+    assert model.estimate([]).members[1] == pytest.approx([favoured / 2, other / 2])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"available": [True, True]}, r"^/available: found bool of shape \(1, 2\)"),
+        ({"available": [1.0, 1.0, 1.0]}, r"^/available: found float64"),
+        ({"available": [True, False, True]}, r"^/available/0: 1 was taken and is not"),
+        ({"offsets": [0.0, 1.0]}, r"^/offsets: found shape \(1, 2\); \(1, 3\) is expected"),
+        ({"offsets": [0.0, math.nan, 1.0]}, r"^/offsets/0/1: found no finite number"),
+    ],
+)
+def test_guardrails_and_worths_of_another_kind_are_refused(given, message):
+    model = learned(23)
+    before = model.to_bytes()
+    with pytest.raises(InputError, match=message):
+        model.update([0.0, 0.0], 1, 0.5, **given)
+    assert model.to_bytes() == before

@@ -54,3 +54,11 @@ def test_models_of_different_kinds_are_refused():
 def test_models_that_forget_are_refused():
     with pytest.raises(ConflictError, match=r"forget by 0\.9"):
         merge(model_of("hybrid", forgetting=0.9), model_of("hybrid", forgetting=0.9))
+
+
+def test_models_whose_actions_started_elsewhere_than_at_the_prior_are_not_merged():
+    first, second = LinearModel(2, 1), LinearModel(2, 1)
+    second.update([1.0], 0, 1.0)
+    second.inherit(1, [0])
+    with pytest.raises(ConflictError, match="started where its kin had got to"):
+        merge(first, second)

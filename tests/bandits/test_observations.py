@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nba.bandits.observations import as_observations, as_situation
+from nba.bandits.observations import as_action_features, as_observations, as_rows, as_situation
 from nba.errors import InputError
 
 
@@ -51,3 +51,23 @@ def test_a_situation_has_its_shape_and_may_have_missing_features():
         as_situation([[1, 2]], 2)
     with pytest.raises(InputError, match=r"^/x/1: found inf"):
         as_situation([1, math.inf], 2)
+
+
+def test_actions_are_whole_numbers_within_bounds():
+    assert as_rows([2, 0], 3).tolist() == [2, 0]
+    assert as_rows([], 0).tolist() == []
+    assert as_rows([-1], 0, least=-1).tolist() == [-1]
+    with pytest.raises(InputError, match=r"^/actions/1: found 3; a whole number below 3"):
+        as_rows([0, 3], 3)
+    with pytest.raises(InputError, match=r"^/actions/0: found -1"):
+        as_rows([-1], 3)
+
+
+def test_what_tells_actions_apart_is_finite_and_no_less_than_before():
+    assert as_action_features([[1, 2]], 1).tolist() == [[1.0, 2.0]]
+    with pytest.raises(
+        InputError, match=r"^/action_features: found shape \(1, 1\); actions with at"
+    ):
+        as_action_features([[1.0]], 2)
+    with pytest.raises(InputError, match=r"^/action_features/0/1: found inf"):
+        as_action_features([[1.0, math.inf]], 2)

@@ -95,9 +95,9 @@ async def play(shop: Shop, crew: Crew, *, customers: int) -> None:
         answer = json.loads(await shop.service().decide(ask(f"c{number}", actions=("coat",))))
         if number % 4:
             kind = "click" if age > 40.0 else "reject"
-            told = {kind: float(number)}
-            if number % 3 == 0 and has_goals:
-                told |= {"complain": 0.0, "buy": 0.0}
+            told = {kind: float(number) if has_goals else None}
+            if has_goals and number % 3 == 0:
+                told |= {"complain": None, "buy": None}
             for name, value in told.items():
                 outcome_id = f"{name}{number}"
                 status = await shop.report(
@@ -127,51 +127,9 @@ def state_of(shop: Shop) -> bytes:
 @pytest.mark.parametrize(("count", "seed"), [(1, 1), (2, 2), (3, 3), (8, 4)])
 def test_they_do_everything_once_and_learn_what_one_would(root: Path, count: int, seed: int):
     """To the byte: live, taught in one go from the ledger, and rebuilt from the log."""
-    check_learned_as_one(Shop(root, partitions=PARTITIONS), count, seed)
-
-
-def test_so_they_do_of_goals_and_amounts(priced: Path):
-    shop = Shop(priced, partitions=PARTITIONS)
-    learned = check_learned_as_one(shop, 3, 5)
-    assert learned.goals.count("coat:complain") == learned.goals.count("coat:buy") > 100
-    assert learned.amounts.count("coat") > 30
-
-
-def check_learned_as_one(shop: Shop, count: int, seed: int) -> Learned:
-    """Check it, and return what was learned."""
-    kept = KeepingLedger(shop)
-
-    async def main() -> int:
-        crew = Crew(shop, count, seed)
-        await crew.start()
-        await play(shop, crew, customers=160)
-        assert crew.crashes > 2
-        live = state_of(shop)
-        learning = crew.workers[0].teacher.learning
-        assert learning is not None
-        assert learning.refits > 0
-        assert learning.updates == 160
-        assert pack_learned(crew.workers[0].teacher._learner.learned, 0) in live  # type: ignore[union-attr]
-
-        alone = await taught_alone(shop, kept)
-        assert alone.learning is not None
-        assert alone.learning.to_bytes() == learning.to_bytes()  # what it remembers too
-
-        shop.clock.advance(seconds=60)
-        done = await rebuild(
-            shop.control,
-            shop.log,
-            shop.plan,
-            records=None,
-            partitions=PARTITIONS,
-            clock=shop.clock,
-            fitter=fit_stump,
-        )
-        assert done.updates == 160
-        assert state_of(shop) == live
-        return crew.reported
-
-    reported = asyncio.run(main())
+    shop = Shop(root, partitions=PARTITIONS)
+    reported, refits = asyncio.run(learned_alike(shop, count, seed))
+    assert refits > 0
     assert reported > 100
     for table in (LogTable.DECISIONS, LogTable.RESOLUTIONS):
         rows = shop.log.scan(table).collect()
@@ -181,7 +139,68 @@ def check_learned_as_one(shop: Shop, count: int, seed: int) -> Learned:
     assert outcomes["outcome_id"].n_unique() == outcomes.height == reported
     places = shop.log.scan(LogTable.RESOLUTIONS).collect().select("partition", "position")
     assert places.is_duplicated().sum() == 0
-    return kept_of(shop)
+
+
+def test_what_is_learned_beside_desired_outcomes_is_learned_as_by_one(priced: Path):
+    shop = Shop(priced, partitions=PARTITIONS)
+    asyncio.run(learned_alike(shop, 3, 5))
+    learned = kept_of(shop)
+    assert learned.goals.count("coat:complain") == learned.goals.count("coat:buy") > 100
+    assert learned.amounts.count("coat") > 30
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "explorer: ucb\n  learner: linear",
+        "explorer: thompson\n  learner: linear\n  sharing: hybrid\n  dimensions: [product]",
+        (
+            "explorer: votes\n  learner: bagged\n  members: 3\n  sharing: shared\n"
+            "  dimensions: [product]"
+        ),
+        "explorer: cover\n  learner: cover\n  members: 3\n  sharing: hybrid",
+    ],
+    ids=["linear", "thompson", "bagged", "cover"],
+)
+def test_whatever_learns_they_learn_what_one_would(tmp_path: Path, said: str):
+    """What was not taken, and the chance of what was, are in ledger and log alike."""
+    change = "explorer: squarecb", f"{said}\n  reward_cap: 20"
+    shop = Shop(write_project(tmp_path, **{"models/bandit": change}), partitions=PARTITIONS)
+    reported, refits = asyncio.run(learned_alike(shop, 3, 7))
+    assert refits == 0
+    assert reported > 20
+
+
+async def learned_alike(shop: Shop, count: int, seed: int) -> tuple[int, int]:
+    """Let workers learn, one alone too, and rebuild: all the same. Return reports and refits."""
+    kept = KeepingLedger(shop)
+    crew = Crew(shop, count, seed)
+    await crew.start()
+    await play(shop, crew, customers=160)
+    assert crew.crashes > 2
+    live = state_of(shop)
+    learning = crew.workers[0].teacher.learning
+    assert learning is not None
+    assert learning.updates == 160
+    assert pack_learned(crew.workers[0].teacher._learner.learned, 0) in live  # type: ignore[union-attr]
+
+    alone = await taught_alone(shop, kept)
+    assert alone.learning is not None
+    assert alone.learning.to_bytes() == learning.to_bytes()  # what it remembers too
+
+    shop.clock.advance(seconds=60)
+    done = await rebuild(
+        shop.control,
+        shop.log,
+        shop.plan,
+        records=None,
+        partitions=PARTITIONS,
+        clock=shop.clock,
+        fitter=fit_stump,
+    )
+    assert done.updates == 160
+    assert state_of(shop) == live
+    return crew.reported, learning.refits
 
 
 class KeepingLedger:
