@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop import DAY_MS, GREEDY, NOW_MS, PRICED, Shop, write_project
 
+from nba.domain.ids import DecisionId
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
 from nba.worker.runner import Worker
@@ -99,6 +101,30 @@ def test_of_a_choice_with_goals_that_nothing_came_of_the_default_is_learned(root
 
     asyncio.run(run())
     assert resolutions(shop) == [("expired", 0.0, 0.0, [], None)]
+
+
+def test_a_clock_that_goes_back_while_choices_expire_loses_no_goal(root: Path) -> None:
+    shop = Shop(root)
+
+    async def run() -> None:
+        decision_id = await coat(shop)
+        await shop.report(decision_id, "buy")
+        shop.clock.advance(seconds=2 * DAY_MS / 1_000)
+        ledger, due = shop.ledger, shop.ledger.due
+
+        async def set_back(*about: Any) -> list[tuple[DecisionId, int]]:
+            found = await due(*about)
+            shop.clock.now_ms = NOW_MS
+            return found
+
+        ledger.due = set_back  # type: ignore[method-assign]
+        worker = shop.worker()
+        assert await worker.expire() == 1
+        ledger.due = due  # type: ignore[method-assign]
+        await work(worker)
+
+    asyncio.run(run())
+    assert resolutions(shop) == [("rewarded", 0.0, 4.0, ["buy"], None)]
 
 
 @dataclass(frozen=True)
