@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop import DAY_MS, GREEDY, NOW_MS, PRICED, Shop, write_project
 
-from nba.domain.ids import DecisionId
+from nba.domain.ids import CustomerId, DecisionId
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
+from nba.ledger.positions import START
+from nba.ledger.records import OutcomeEntry, ResolutionEntry, unpack
+from nba.ledger.redis import RedisLedger
+from nba.ledger.store import EntryType, Reservation, Reserved
+from nba.storage import Connection, Keys
 from nba.worker.runner import Worker
 
 HOUR_MS = 3_600_000
@@ -125,6 +131,66 @@ def test_a_clock_that_goes_back_while_choices_expire_loses_no_goal(root: Path) -
 
     asyncio.run(run())
     assert resolutions(shop) == [("rewarded", 0.0, 4.0, ["buy"], None)]
+
+
+def test_two_workers_at_once_resolve_a_choice_once_on_a_real_server(
+    root: Path, valkey: str
+) -> None:
+    """As where one of them has lost a partition and does not know yet; and one comes too late."""
+    shop = Shop(root)
+
+    async def run() -> list[ResolutionEntry]:
+        decision_id = DecisionId(await coat(shop))
+        (packed,) = await shop.ledger.records([decision_id])
+        assert packed is not None
+        connection = Connection(valkey)
+        await connection.connect()
+        keys = Keys(prefix=f"t{uuid.uuid4().hex}", partitions=shop.ledger.partitions)
+        about = {"record_ttl_ms": 30 * DAY_MS, "history_ttl_ms": 30 * DAY_MS}
+        ledger = RedisLedger(connection, keys, **about)
+        seen = await ledger.read(CustomerId("anna"), None)
+        horizon_ms = NOW_MS + DAY_MS
+        held = Reservation(
+            decision_id=decision_id,
+            customer_id=CustomerId("anna"),
+            seen=seen,
+            record=packed,
+            history=None,
+            horizons={0: horizon_ms},
+            request_id=None,
+        )
+        assert await ledger.reserve(held) is Reserved.RECORDED
+
+        async def report(name: str, kind: str, value: float | None = None) -> None:
+            entry = OutcomeEntry(name, decision_id, 0, kind, NOW_MS + 5, NOW_MS + 6, value)
+            await ledger.report([entry])
+
+        await report("a", "click", 7.0)
+        await report("b", "click", 2.0)
+        await report("c", "buy")
+        first, second = shop.worker(ledger), shop.worker(ledger)
+        await asyncio.gather(first.step(), second.step())
+        shop.clock.now_ms = horizon_ms + 2 * DAY_MS
+        await report("d", "buy")
+        await asyncio.gather(first.expire(), second.expire(), first.step(), second.step())
+        for name in ("e", "f"):
+            await report(name, "complain")
+        await report("g", "click")
+        await asyncio.gather(first.step(), second.step())
+        await asyncio.gather(first.step(), second.step())
+        everywhere = dict.fromkeys(range(ledger.partitions), START)
+        entries = await ledger.entries(everywhere, 100)
+        await connection.close()
+        return [unpack(e.body, ResolutionEntry) for e in entries if e.type is EntryType.RESOLUTION]
+
+    found = asyncio.run(run())
+    assert (found[0].kind, found[0].reward, found[0].amount) == ("rewarded", 13.0, 9.0)
+    assert (found[0].goals, found[0].missed) == (("buy",), ("complain",))
+    assert {*found[0].further, found[0].outcome_id} == {"a", "b"}
+    assert sorted((one.kind, one.reward) for one in found[1:]) == [
+        ("correction", -16.0),
+        ("correction", 20.0),
+    ]
 
 
 @dataclass(frozen=True)
