@@ -22,6 +22,7 @@ PARTS: Mapping[str, str] = {
     "delay": "delay",
     "drift": "drift",
     "evaluability": "evaluability",
+    "shop": "shop",
     "speed": "speed",
     "ope": "ope",
 }

@@ -123,8 +123,8 @@ class Demonstration:
         project = load_project(self._settings.project_dir)
         live_ms = system_clock() - round((self._live_days + DRAIN_DAYS + 30) * DAY_MS)
         with progress_bar(quiet=self._as_json) as bar:
-            self._make_history(project, live_ms, bar)
-            self._train(bar)
+            self.make_history(project, live_ms, bar)
+            self.train(bar)
             report, explained = self._play(project, live_ms, bar)
         if self._as_json:
             print_json(report.to_builtins())
@@ -136,7 +136,8 @@ class Demonstration:
             self._serve()
         return report
 
-    def _make_history(self, project: Project, live_ms: int, bar: Progress) -> None:
+    def make_history(self, project: Project, live_ms: int, bar: Progress) -> None:
+        """Log a history of random choices that ends before the live decisions begin."""
         start_ms = live_ms - _BEFORE_DAYS * DAY_MS
         world = build_world(
             project.catalog, seed=self._seed, start_ms=start_ms, customers=CUSTOMERS
@@ -158,7 +159,8 @@ class Demonstration:
 
         asyncio.run(play())
 
-    def _train(self, bar: Progress) -> None:
+    def train(self, bar: Progress) -> None:
+        """Train a model on the history and make it live."""
         result = train_model(
             self._settings, "conversion", LIVE, seed=self._seed, progress=StageBar(bar)
         )
