@@ -74,6 +74,18 @@ def estimate_positions(
     seen, hit = np.zeros(size), np.zeros(size)
     np.add.at(seen, (places, shown), 1.0)
     np.add.at(hit, (places, shown), clicked)
+    return PositionEffects(examination(seen, hit), least)
+
+
+def examination(seen: FloatArray, hit: FloatArray) -> FloatArray:
+    """Return how often positions are examined, ``(n_positions,)``, relative to the first.
+
+    ``seen`` and ``hit`` count impressions and clicks, ``(n_positions, n_items)``; every position
+    has been seen. Raises :class:`EvaluationRefusedError` as :func:`estimate_positions` does.
+
+    >>> examination(np.array([[200.0, 200.0], [200.0, 100.0]]), np.array([[80.0, 40], [40, 10]]))
+    array([1. , 0.5])
+    """
     _require_connected(seen)
     if hit[0].sum() == 0.0:
         raise EvaluationRefusedError(
@@ -81,7 +93,8 @@ def estimate_positions(
             "impressions there would do"
         )
     examined = _maximize(seen, hit)
-    return PositionEffects(examined / examined[0], least)
+    relative: FloatArray = examined / examined[0]
+    return relative
 
 
 def _maximize(seen: FloatArray, hit: FloatArray) -> FloatArray:

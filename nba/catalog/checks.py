@@ -77,11 +77,21 @@ def _check_placement(written: Written[Placement], terms: Terms) -> Iterator[Faul
     if not (isfinite(placement.context_weight) and placement.context_weight > 0):
         found = f"context_weight {placement.context_weight:g}"
         yield written.fault(("context_weight",), found, "a number above 0 is expected")
+    for index, effect in enumerate(placement.position_effects):
+        yield from _check_effect(written, index, effect)
     yield from _check_branch(written, terms)
     if not placement.slots and not placement.references:
         yield written.fault((), f"placement {placement.id!r} has no slots", "list its slots")
     for name, slot in placement.slots.items():
         yield from _check_slot(written, name, slot)
+
+
+def _check_effect(written: Written[Placement], index: int, effect: float) -> Iterator[Fault]:
+    at, found = ("position_effects", index), f"effect {effect:g} of rank {index + 1}"
+    if index == 0 and effect != 1.0:
+        yield written.fault(at, found, "1 is expected: the others are relative to the first rank")
+    elif not 0.0 < effect <= 1.0:
+        yield written.fault(at, found, "a number above 0 and up to 1 is expected")
 
 
 def _check_branch(written: Written[Placement], terms: Terms) -> Iterator[Fault]:

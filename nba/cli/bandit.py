@@ -1,4 +1,7 @@
-"""Commands for the bandit: what it has learned, learning it again, forgetting some of it."""
+"""Commands for the bandit: what it has learned, learning it again, forgetting some of it.
+
+How ranks are looked at is in :mod:`nba.cli.positions`.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from nba.bootstrap import (
     with_running_store,
 )
 from nba.cli.output import AsJson, console, print_json, progress_bar
+from nba.cli.positions import positions
 from nba.cli.stores import control_of_command
 from nba.errors import NotFoundError, UnavailableError
 
@@ -45,6 +49,7 @@ def register(app: typer.Typer) -> None:
     group.command()(status)
     group.command()(rebuild)
     group.command()(reset)
+    group.command()(positions)
     app.add_typer(group, name="bandit")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nba.bandits import BoundLogistic, OnlineLogistic
 from nba.decision.kernels import goal_values
+from nba.decision.positions import looked_at
 from nba.domain.catalog import Action
 from nba.domain.ids import ActionId
 from nba.errors import InputError
@@ -63,27 +64,42 @@ class PlacementGoals:
     prior_logits: FloatArray
     learner: BoundLogistic
 
-    @property
-    def base_worths(self) -> FloatArray:
-        """What each candidate's goals bring by base rates alone, ``(n,)`` in currency."""
-        return self._by_base_rates().worths
+    def base_worths(self, effect: float = 1.0) -> FloatArray:
+        """Return what goals bring by base rates alone, by candidate ``(n,)``, in currency.
+
+        ``effect`` is how often the rank is looked at, as a share of the first one.
+        """
+        return self._by_base_rates(self.base_logits(effect)).worths
+
+    def base_logits(self, effect: float) -> FloatArray:
+        """Return the logits of base rates, ``(g,)``, at a rank of such an effect.
+
+        The first candidate is ``no_action``, which is shown nowhere: its own stay.
+        """
+        if effect == 1.0:
+            return self.prior_logits
+        return np.where(self.rows == 0, self.prior_logits, looked_at(self.prior_logits, effect))
 
     def of(self, row: int) -> list[int]:
         """Return where the goals of one candidate stand among all."""
         return [int(index) for index in np.flatnonzero(self.rows == row)]
 
-    def expect(self, z: FloatArray) -> GoalsExpected:
-        """Return what is expected in a situation ``z`` ``(k,)``; base rates where that breaks."""
-        try:
-            logits, variances = self.learner.estimate(self.prior_logits, z)
-        except InputError:
-            return self._by_base_rates()
-        found = goal_values(logits, variances, self.values, self.rows, self.count)
-        return GoalsExpected(*found) if found[-1] else self._by_base_rates()
+    def expect(self, z: FloatArray, *, effect: float = 1.0) -> GoalsExpected:
+        """Return what is expected in a situation ``z`` ``(k,)``; base rates where that breaks.
 
-    def _by_base_rates(self) -> GoalsExpected:
+        ``effect`` is how often the rank is looked at, as a share of the first one.
+        """
+        base = self.base_logits(effect)
+        try:
+            logits, variances = self.learner.estimate(base, z)
+        except InputError:
+            return self._by_base_rates(base)
+        found = goal_values(logits, variances, self.values, self.rows, self.count)
+        return GoalsExpected(*found) if found[-1] else self._by_base_rates(base)
+
+    def _by_base_rates(self, logits: FloatArray) -> GoalsExpected:
         certain = np.zeros_like(self.values)
-        found = goal_values(self.prior_logits, certain, self.values, self.rows, self.count)
+        found = goal_values(logits, certain, self.values, self.rows, self.count)
         return replace(GoalsExpected(*found), sound=False)
 
     def taught(self, learned: OnlineLogistic) -> PlacementGoals:

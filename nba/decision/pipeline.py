@@ -19,7 +19,7 @@ from nba.decision.arbitration import Arbiter, ArbiterInput
 from nba.decision.content_arbitration import probabilities_or_even
 from nba.decision.drawn import Decided, DrawnChoice, DrawnContent
 from nba.decision.plan import PlacementPlan, Plan
-from nba.decision.scoring import Scores, score
+from nba.decision.scoring import RankScores, Scores
 from nba.decision.situations import DecisionInputs, asked_for, extended_history, situation_of
 from nba.domain.catalog import Autonomy, Direction
 from nba.domain.clock import MILLISECONDS_PER_SECOND
@@ -65,11 +65,12 @@ class _Answering:
         slot = self._plan.placements[request.id]
         situation = self._now()
         weights = slot.guards.weights(situation)
-        scored = score(slot, self._plan, self._inputs.features, weights)
-        self._degraded.update(scored.degraded)
+        by_rank = RankScores(slot, self._plan, self._inputs.features, weights)
         asked = asked_for(self._plan, slot, self._inputs.request)
         left = np.ones(len(slot.actions), dtype=np.bool_) if asked is None else asked
         for rank in range(1, request.count + 1):
+            scored = by_rank.at(rank)
+            self._degraded.update(scored.degraded)
             situation = situation if rank == 1 else self._now()
             verdicts = slot.guards.evaluate(situation)
             contents = slot.contents.open(situation)

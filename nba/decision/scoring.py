@@ -11,6 +11,7 @@ from nba.bandits import Correction
 from nba.decision.goals import GoalsExpected
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.positions import logits_at
 from nba.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -39,13 +40,47 @@ class Scores:
     members: FloatArray | None = None
 
 
-def score(slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: FloatArray) -> Scores:
+class RankScores:
+    """Scores of one placement's candidates in one situation, at any rank.
+
+    Models are asked once, and ranks that are looked at alike share their scores. Arguments are
+    those of :func:`score`.
+    """
+
+    def __init__(
+        self, slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: FloatArray
+    ) -> None:
+        self._slot, self._given = slot, (plan, row, weights)
+        self._model_logits = slot.model_logits(row)
+        self._found: dict[float, Scores] = {}
+
+    def at(self, rank: int) -> Scores:
+        """Return the scores at a rank, counted from 1."""
+        effect = self._slot.placement.effect_at(rank)
+        if effect not in self._found:
+            given = self._slot, *self._given
+            self._found[effect] = score(*given, rank=rank, model_logits=self._model_logits)
+        return self._found[effect]
+
+
+def score(
+    slot: PlacementPlan,
+    plan: Plan,
+    row: NDArray[np.float32],
+    weights: FloatArray,
+    *,
+    rank: int = 1,
+    model_logits: FloatArray | None = None,
+) -> Scores:
     """Score a placement's candidates; where a model or the learner breaks, priors stand in.
 
-    ``weights`` is what the guardrails make each candidate count for, ``(n,)``.
+    ``weights`` is what the guardrails make each candidate count for, ``(n,)``; ``model_logits``
+    ``(n,)`` is what the models say at the first rank, where they were asked already.
     """
     weights = slot.weights * weights
-    logits, z = slot.model_logits(row), plan.learner_inputs(row)
+    if model_logits is None:
+        model_logits = slot.model_logits(row)
+    logits, z = logits_at(slot.placement, model_logits, rank), plan.learner_inputs(row)
     degraded: tuple[str, ...] = ()
     try:
         correction = slot.learner.correct(logits, z)
@@ -53,10 +88,12 @@ def score(slot: PlacementPlan, plan: Plan, row: NDArray[np.float32], weights: Fl
         degraded, correction = ("bandit",), Correction(logits)
     propensities, scores, finite = _valued(slot, correction.logits, weights)
     if not finite:
-        degraded, correction = ("propensity",), Correction(slot.prior_logits)
+        logits = logits_at(slot.placement, slot.prior_logits, rank)
+        degraded, correction = ("propensity",), Correction(logits)
         propensities, scores, _ = _valued(slot, correction.logits, weights)
-    goals = None if slot.goals is None else slot.goals.expect(z)
-    if goals is not None:
+    goals = None
+    if slot.goals is not None:
+        goals = slot.goals.expect(z, effect=slot.placement.effect_at(rank))
         scores = scores + goals.worths * weights
     learned, members = correction.rewards, correction.members
     deviations = _deviations(slot, propensities, correction, goals, weights)

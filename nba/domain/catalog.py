@@ -228,6 +228,8 @@ class Placement:
     ``assisted``, ``branch`` says within which actions scores decide.
     ``slots`` are what every content in it fills; ``references`` are the sources whose contents it
     can fetch by themselves, so that they need none.
+    ``position_effects`` are how often each rank is looked at, relative to the first; ranks beyond
+    the last have its effect, and without any all ranks are looked at alike.
     While it is in ``shadow`` another system decides in it: decisions are compared with what that
     one took, and none is given live.
     """
@@ -245,7 +247,13 @@ class Placement:
     references: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
     context_weight: float = 1.0
+    position_effects: tuple[float, ...] = ()
     description: str = ""
+
+    def effect_at(self, rank: int) -> float:
+        """Return how often a rank, counted from 1, is looked at, relative to the first."""
+        effects = self.position_effects
+        return effects[min(rank, len(effects)) - 1] if effects else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,18 +90,18 @@ def train(
     """Train a model on a dataset's log, log the run to MLflow and register the new version.
 
     ``root`` is where the spec's model card lies. ``catalog`` tells the terms, message classes and
-    directions that the spec's ``applies_to`` may select by. ``features`` computes what decisions
-    lack of the spec's features, as they were made before those were declared.
+    directions that the spec's ``applies_to`` may select by, and which ranks are looked at less than
+    the first: a model speaks of the first rank, and does not learn from those. ``features``
+    computes what decisions lack of the spec's features, as they were made before those were
+    declared.
 
     Raises :class:`EvaluationRefusedError` where the log holds too little,
     :class:`DefinitionError` where it lacks a feature of the spec, and
     :class:`UnavailableError` where MLflow does not answer.
     """
     progress("reading the log", 0.0)
-    rows = select_rows(
-        resolved_choices(log, sensitive=spec.sensitive_features),
-        pairs_for(spec.applies_to, catalog),
-    )
+    every = resolved_choices(log, sensitive=spec.sensitive_features)
+    rows = select_rows(looked_at(every, catalog), pairs_for(spec.applies_to, catalog))
     filled: Mapping[str, int] = {}
     if features is not None:
         progress("computing features added after the fact", 0.05)
@@ -198,6 +198,19 @@ def pairs_for(selector: Selector, catalog: Catalog | None) -> Selects:
         return selector.matches(known, place)
 
     return selects
+
+
+def looked_at(rows: pl.DataFrame, catalog: Catalog | None) -> pl.DataFrame:
+    """Return the choices at ranks that are looked at as often as the first, order kept."""
+    placements = {entry.id: entry for entry in catalog.placements} if catalog else {}
+    ranks = rows.select("placement", "rank").unique()
+    less = ranks.filter(
+        [
+            placement in placements and placements[placement].effect_at(rank) < 1.0
+            for placement, rank in ranks.iter_rows()
+        ]
+    )
+    return rows.join(less, on=["placement", "rank"], how="anti", maintain_order="left")
 
 
 def digest_rows(rows: pl.DataFrame) -> str:

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, Learner, Resolved
 from nba.bandits.hybrid import SHRUNK_TO
-from nba.decision.goals import goal_key, goal_keys, prior_logit
+from nba.decision.goals import goal_keys
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
+from nba.decision.positions import logits_at
 from nba.domain.catalog import Action, Autonomy
 from nba.domain.ids import ActionId, ContentId, PlacementId
 from nba.worker.kinship import kin_of
@@ -93,20 +94,22 @@ class PlanLearner:
         if content is not None and expected is not None and np.isfinite(expected):
             self.learned.contents.update(content, expected, resolved.z, lesson.label)
         if self.plan.source.bandit.learner == "logistic":
-            self._learn_beside(
-                slot.actions[slot.action_ids.index(ActionId(lesson.action))], lesson, resolved.z
-            )
+            self._learn_beside(slot, lesson, resolved.z)
         return True
 
-    def _learn_beside(self, action: Action, lesson: Lesson, z: NDArray[np.float64]) -> None:
+    def _learn_beside(self, slot: PlacementPlan, lesson: Lesson, z: NDArray[np.float64]) -> None:
         """Learn which goals were met, of those that are known of, and what was brought."""
-        for kind, goal in action.goals.items():
-            if kind in lesson.goals or kind in lesson.missed:
-                met = float(kind in lesson.goals)
-                key = goal_key(action.id, kind)
-                self.learned.goals.update(key, prior_logit(goal.base_rate), z, met)
-        if lesson.amount is not None and action.value_cap is not None:
-            self.learned.amounts.observe(action.id, lesson.amount, cap=action.value_cap)
+        row = slot.action_ids.index(ActionId(lesson.action))
+        if slot.goals is not None:
+            logits = slot.goals.base_logits(slot.placement.effect_at(lesson.rank))
+            for at in slot.goals.of(row):
+                kind = slot.goals.kinds[at]
+                if kind in lesson.goals or kind in lesson.missed:
+                    met = float(kind in lesson.goals)
+                    self.learned.goals.update(slot.goals.keys[at], float(logits[at]), z, met)
+        cap = slot.actions[row].value_cap
+        if lesson.amount is not None and cap is not None:
+            self.learned.amounts.observe(lesson.action, lesson.amount, cap=cap)
 
     def start_new(self) -> int:
         """Start actions where their kin have got to, and contents; return how many are new."""
@@ -146,11 +149,14 @@ class PlanLearner:
 
 
 def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
-    """Return a lesson as learners are told it, beside what the models alone say of it."""
-    logits = slot.model_logits(lesson.row)
+    """Return a lesson as learners are told it, beside what the models alone say of it.
+
+    That is what they say at the rank it stood at.
+    """
+    logits = logits_at(slot.placement, slot.model_logits(lesson.row), lesson.rank)
     rewards = slot.declared / (1.0 + np.exp(-logits))
     if slot.goals is not None:
-        rewards += slot.goals.base_worths
+        rewards += slot.goals.base_worths(slot.placement.effect_at(lesson.rank))
     rows = {action: row for row, action in enumerate(slot.action_ids)}
     chosen = rows[ActionId(lesson.action)]
     known = [rows[ActionId(name)] for name in lesson.candidates if name in rows]

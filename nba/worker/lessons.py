@@ -83,6 +83,7 @@ class Lesson:
     place: Place
     row: NDArray[np.float32]
     placement: str
+    rank: int
     action: str
     content: str | None
     label: float
@@ -152,14 +153,15 @@ class Lessons:
             choice = said_choices(record.answer)[resolution.choice]
             about = (resolution.at_ms * 1_000, resolution.decision_id, resolution.choice)
             place = Place(ordinal(entry.position), entry.partition, *about)
-            said = choice["placement"], choice["action"], choice["content"]
+            shown = choice["placement"], choice["rank"]
+            said = choice["action"], choice["content"]
             came = resolution.label, resolution.reward
             names = plan.placements[choice["placement"]].action_ids
             kept = np.frombuffer(record.draws[resolution.choice].kept, dtype="<u2").tolist()
             drawn = choice["probability"] or 1.0, tuple(names[row] for row in kept)
             goals = resolution.goals, resolution.missed
             amount = resolution.amount
-            lessons.append(Lesson(place, row, *said, *came, *drawn, *goals, amount))
+            lessons.append(Lesson(place, row, *shown, *said, *came, *drawn, *goals, amount))
         return lessons
 
     async def all(
@@ -234,6 +236,7 @@ class Lessons:
                 Place(row["position"], row["partition"], *about),
                 row_of(self._plan, named),
                 row["placement"],
+                row["rank"],
                 row["action"],
                 row["content"],
                 row["label"],

@@ -211,6 +211,16 @@ FAULTS = [
       "`autonomy: assisted` there are branches")),
     ("placements.yaml", "direction: inbound", "direction: inbound, context_weight: .nan",
      "catalog/placements.yaml:3: context_weight nan; a number above 0 is expected"),
+    ("placements.yaml", "direction: inbound",
+     "direction: inbound, position_effects: [0.9, 0.5, 0, 1.1]",
+     ("catalog/placements.yaml:3: effect 0.9 of rank 1; 1 is expected: "
+      "the others are relative to the first rank\n"
+      "catalog/placements.yaml:3: effect 0 of rank 3; a number above 0 and up to 1 is expected\n"
+      "catalog/placements.yaml:3: effect 1.1 of rank 4; "
+      "a number above 0 and up to 1 is expected")),
+    ("placements.yaml", "direction: inbound", "direction: inbound, position_effects: [1, .nan]",
+     ("catalog/placements.yaml:3: effect nan of rank 2; "
+      "a number above 0 and up to 1 is expected")),
     ("actions/all.yaml", "product:fashion/women", "product:fashion/woman",
      ("catalog/actions/all.yaml:5: term 'product:fashion/woman' is not in the taxonomy; "
      "did you mean 'product:fashion/women'?")),

@@ -62,7 +62,7 @@ def test_before_anything_is_known_goals_count_by_their_base_rates(priced, shop, 
     expected[coat] += WEIGHT * (4.0 * 0.1 - 16.0 * 0.01)
     assert after.scores == pytest.approx(expected, rel=1e-12)
     assert after.propensities.tolist() == before.propensities.tolist()
-    assert priced.plan.placements[HERO].goals.base_worths[coat] == pytest.approx(0.24)
+    assert priced.plan.placements[HERO].goals.base_worths()[coat] == pytest.approx(0.24)
 
 
 def test_a_candidate_is_worth_what_it_brings_and_what_it_breaks(priced, inputs):
@@ -101,8 +101,27 @@ def test_a_feature_beyond_bounds_leaves_goals_at_their_base_rates(priced, inputs
     slot = plan.placements[HERO]
     found = score(slot, plan, given.features, np.ones(len(slot.actions)))
     assert found.degraded == ("bandit",)
-    assert found.goals.worths == pytest.approx(slot.goals.base_worths)
+    assert found.goals.worths == pytest.approx(slot.goals.base_worths())
     assert np.isfinite(found.scores).all()
+
+
+def test_what_is_looked_at_less_is_expected_to_meet_goals_less(make_shop, inputs):
+    """Where it is a quarter as often, goals of what is shown are; those of nothing stay."""
+    nothing = "terms: [product:service], base_rate: 0.001"
+    changes = {
+        **PRICED,
+        "catalog/": (nothing, f"{nothing}, goals: {{buy: {{value: 3, base_rate: 0.02}}}}"),
+        "catalog/c": ("max_count: 3}", "max_count: 3, position_effects: [1.0, 0.25]}"),
+    }
+    plan = make_shop(**changes).plan
+    slot = plan.placements[HERO]
+    given = plan, inputs(plan).features, np.full(len(slot.actions), WEIGHT)
+    first, second = (score(slot, *given, rank=rank).goals for rank in (1, 2))
+    assert first.propensities == pytest.approx([0.02, 0.1, 0.01])
+    assert second.propensities == pytest.approx([0.02, 0.025, 0.0025])
+    coat = row_for(plan, "coat")
+    assert (first.worths[0], first.worths[coat]) == pytest.approx((0.06, 0.24))
+    assert (second.worths[0], second.worths[coat]) == pytest.approx((0.06, 0.06))
 
 
 def test_deviations_of_goals_add_to_those_of_the_desired_outcome(make_shop, inputs):

@@ -451,5 +451,6 @@ def lesson(
     **beside: Any,
 ) -> Lesson:
     """Return a lesson about a choice that was certain; ``beside`` is what else came of it."""
-    said = Place(1, 0, 0, "d", 0), row, placement, action, content
-    return Lesson(*said, label, 10.0 * label, 1.0, (action,), **beside)
+    place = Place(1, 0, 0, "d", 0)
+    about = action, content, label, 10.0 * label, 1.0, (action,)
+    return Lesson(place, row, placement, 1, *about, **beside)

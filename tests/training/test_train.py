@@ -11,8 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
+from nba.domain.catalog import Catalog, Direction, Placement
 from nba.domain.clock import from_datetime
+from nba.domain.ids import PlacementId
 from nba.domain.policy import Selector
+from nba.domain.taxonomy import Taxonomy
 from nba.errors import (
     ConflictError,
     DefinitionError,
@@ -31,7 +34,7 @@ from nba.training.dataset import resolved_choices
 from nba.training.fit import fit_model
 from nba.training.metrics import Verdict
 from nba.training.tracking import Tracking
-from nba.training.train import digest_rows, find_spec, pairs_for, promote, train
+from nba.training.train import digest_rows, find_spec, looked_at, pairs_for, promote, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +75,33 @@ def test_the_model_finds_what_is_there(fitted):
 
 def test_the_same_data_and_seed_give_the_same_model_to_the_byte(spec, rows, fitted):
     assert fit_model(spec, rows).model.to_bytes() == fitted.model.to_bytes()
+
+
+def test_of_ranks_that_are_looked_at_less_than_the_first_no_model_learns(rows):
+    places = {
+        PlacementId(name): Placement(
+            id=PlacementId(name),
+            channel="email",
+            direction=Direction.OUTBOUND,
+            position_effects=effects,
+        )
+        for name, effects in (("seen", (1.0, 1.0, 0.4)), ("plain", ()))
+    }
+    known = Catalog(
+        currency="EUR",
+        default_locale="en",
+        taxonomy=Taxonomy({}),
+        actions=(),
+        contents=(),
+        placements=tuple(places.values()),
+    )
+    shown = rows.with_row_index("n").with_columns(
+        placement=pl.Series(["seen", "plain", "gone"] * 1_000),
+        rank=(pl.col("n") // 3 % 4 + 1).cast(pl.Int32),
+    )
+    kept = looked_at(shown, known)
+    assert kept["n"].to_list() == [n for n in range(3_000) if n % 3 or n // 3 % 4 < 2]
+    assert looked_at(shown, None)["n"].to_list() == list(range(3_000))
 
 
 def test_too_little_is_refused_before_any_fit(spec, rows):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
-from shop import DAY_MS, NOW_MS, PRICED, Shop, lesson, stump, write_project
+from shop import DAY_MS, NOW_MS, PRICED, Shop, ask, lesson, stump, write_project
 from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
@@ -102,6 +104,39 @@ def test_of_a_content_it_learns_what_that_changes_about_its_actions_own_logit(sh
     assert learner.state.updates == 3
 
 
+POSITIONS = {
+    "catalog": ("max_count: 3}", "max_count: 3, position_effects: [1, 0.5, 0.2]}"),
+}
+
+
+@pytest.mark.parametrize(
+    ("rank", "model"), [(1, 0.1), (2, 0.05), (3, 0.02), (4, 0.02)], ids=["1", "2", "3", "4"]
+)
+def test_what_is_learned_corrects_the_propensity_at_the_rank_it_stood_at(
+    tmp_path: Path, rank: int, model: float
+) -> None:
+    shop = Shop(write_project(tmp_path, **POSITIONS))
+    learner = PlanLearner(shop.plan)
+    row = row_of(learner.plan, {"age": 30.0, "orders_30d": 1.0})
+    z, logit = shop.plan.learner_inputs(row), math.log(model / (1.0 - model))
+    expected = OnlineLogistic(shop.project.bandit)
+    expected.ensure(["shirt"])
+    contents = OnlineLogistic(shop.project.bandit)
+    contents.ensure(["shirt.en.a", "shirt.en.b"])
+    for label in (1.0, 0.0):
+        action_logit, _ = expected.predict("shirt", logit, z)
+        about = lesson(row, "web.hero", "shirt", label, "shirt.en.a")
+        assert learner.learn(replace(about, rank=rank))
+        contents.update("shirt.en.a", action_logit, z, label)
+        expected.update("shirt", logit, z, label)
+    for found, known, name in (
+        (learner.state.online, expected, "shirt"),
+        (learner.learned.contents, contents, "shirt.en.a"),
+    ):
+        np.testing.assert_allclose(found.mean(name), known.mean(name), rtol=1e-9)
+        assert found.predict(name, logit, z) == pytest.approx(known.predict(name, logit, z))
+
+
 def test_a_contents_action_is_taken_as_its_forest_corrects_it(shop: Shop) -> None:
     learner = PlanLearner(shop.plan, fitter=fit_stump)
     for number in range(100):
@@ -189,6 +224,39 @@ def test_warming_teaches_what_live_learning_taught(tmp_path: Path) -> None:
     assert pack_learned(warmed.learned, 0) == live
 
 
+def test_ledger_and_log_know_the_rank_a_choice_stood_at(tmp_path: Path) -> None:
+    """So what is learned live and from the log is the same, and other than without effects."""
+    shop = Shop(write_project(tmp_path / "shop", **POSITIONS), partitions=1)
+
+    async def run() -> bytes:
+        worker = shop.worker()
+        await worker.teacher.follow(shop.plan)
+        for number in range(12):
+            offered = ("card", "coat", "shirt", "parcel")
+            wanted = ask(f"c{number}", ("web.hero", 3), actions=offered)
+            answer = msgspec.json.decode(await shop.service().decide(wanted))
+            for choice in range(len(answer["choices"])):
+                outcome_id = f"{number}/{choice}"
+                await shop.report(answer["decision_id"], choice=choice, outcome_id=outcome_id)
+        while await worker.step():
+            pass
+        await worker.flush()
+        await worker.teacher.publish_snapshot()
+        kept = shop.control.latest_snapshot(state_key(shop.plan.source))
+        assert kept is not None
+        return kept.state
+
+    live = asyncio.run(run())
+    lessons = asyncio.run(shop.logged())
+    assert {one.rank for one in lessons} == {1, 2, 3}
+    warmed = PlanLearner(shop.plan, origin=Origin(born=0))
+    warmed.study(lessons)
+    assert pack_learned(warmed.learned, 0) == live
+    blind = PlanLearner(shop.plan, origin=Origin(born=0))
+    blind.study(replace(one, rank=1) for one in lessons)
+    assert pack_learned(blind.learned, 0) != live
+
+
 def test_when_the_world_changes_what_was_learned_of_contents_is_given_up_in_part(
     shop: Shop,
 ) -> None:
@@ -272,3 +340,18 @@ def test_when_the_world_changes_what_was_learned_of_goals_is_given_up_in_part(
             break
     assert number > 600
     np.testing.assert_allclose(goals.mean("coat:complain") - prior, SHRUNK_TO * before)
+
+
+def test_of_a_goal_is_learned_how_it_differs_from_what_its_rank_lets_expect(tmp_path: Path) -> None:
+    effects = "max_count: 3}", "max_count: 3, position_effects: [1.0, 0.25]}"
+    plan = Shop(write_project(tmp_path, **PRICED, **{"catalog/": effects})).plan
+    row = row_of(plan, {"age": 30.0, "orders_30d": 1.0})
+    learner = PlanLearner(plan)
+    about = lesson(row, "web.hero", "coat", 0.0, goals=("buy",), missed=("complain",))
+    assert learner.learn(replace(about, rank=2))
+    z = plan.learner_inputs(row)
+    for kind, base, met in (("buy", 0.1, 1.0), ("complain", 0.01, 0.0)):
+        expected = OnlineLogistic(plan.source.bandit)
+        expected.update(f"coat:{kind}", math.log(base / 4 / (1 - base / 4)), z, met)
+        found = learner.learned.goals.mean(f"coat:{kind}")
+        np.testing.assert_allclose(found[:2], expected.mean(f"coat:{kind}")[:2], rtol=1e-9)

@@ -173,6 +173,29 @@ def test_what_an_action_breaks_is_deducted_at_every_rank(source, changed, decide
     assert two["coat"].before.value == pytest.approx(1.2 * (1.0 - 0.5))
 
 
+def test_a_change_of_how_ranks_are_looked_at_moves_those_below_alone(
+    source, evenly, changed, decided
+) -> None:
+    """Drawn evenly, the same is drawn; below it brings a quarter, costs aside."""
+    places = tuple(
+        replace(place, position_effects=(1.0, 0.25)) if place.id == HERO else place
+        for place in source.catalog.placements
+    )
+    after = changed(bandit=evenly.source.bandit, catalog=replace(source.catalog, placements=places))
+    record = next(
+        found
+        for found in (decided(evenly, (HERO, 2), seed=seed) for seed in range(20))
+        if len(found.draws) == 2
+    )
+    below = msgspec.json.decode(record.answer)["choices"][1]["action"]
+    brings = {"card": 1.0, "coat": 1.0, "shirt": 0.8, "parcel": 0.3}
+    rows = named(simulate(evenly, after, [record]).by_action)
+    for name, row in rows.items():
+        assert row.after.volume == row.before.volume
+        lost = 0.75 * brings[below] if name == below else 0.0
+        assert row.before.value - row.after.value == pytest.approx(lost)
+
+
 def test_a_new_budget_counts_as_unspent_and_not_as_unknown(live, changed, decided) -> None:
     after = changed(make(Budget, "b", limit=100.0, applies_to=Selector(actions=("coat",))))
     report = simulate(live, after, [decided(live, RULES)])
