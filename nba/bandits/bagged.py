@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from nba.bandits.bound_linear import BoundLinear
 from nba.bandits.draw import uniform
 from nba.bandits.linear import FloatArray, LinearModel
-from nba.bandits.observations import as_observations
+from nba.bandits.observations import as_observations, as_situation
 from nba.bandits.packing import pack_members, unpack_members
 from nba.bandits.protocols import Estimate
 from nba.errors import CorruptRecordError, Fault, InputError
@@ -66,7 +66,7 @@ class BaggedModel:
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return the members' mean, their spread, and what each expects."""
-        return _together([member.estimate(x) for member in self.members])
+        return BoundBagged(tuple(member.view() for member in self.members)).estimate(x)
 
     def bind(self, actions: ArrayLike) -> BoundBagged:
         """Return what is expected of some actions; see :meth:`LinearModel.bind`."""
@@ -155,12 +155,9 @@ class BoundBagged:
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return the members' mean, their spread, and what each expects of the actions."""
-        return _together([member.estimate(x) for member in self.members])
-
-
-def _together(estimates: list[Estimate]) -> Estimate:
-    each = np.array([estimate.means for estimate in estimates])
-    return Estimate(each.mean(axis=0), each.std(axis=0), each)
+        situation = as_situation(x, len(self.members[0].frame.shift))
+        each = np.array([member.means(situation) for member in self.members])
+        return Estimate(each.mean(axis=0), each.std(axis=0), each)
 
 
 def poisson(u: float) -> int:

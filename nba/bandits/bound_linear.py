@@ -51,20 +51,28 @@ class BoundLinear:
         another shape, or naming each feature beyond 1e50.
         """
         inputs = self.frame.bounded_inputs(as_situation(x, len(self.frame.shift)))
-        m, d = self.totals.shape
-        means, spread = np.empty(m), np.empty(m)
-        if self.inverse is None:
-            _weigh(self.totals, inputs, means)
-            spread[:] = 0.0
-            vectors = np.tile(inputs, (m, 1))
-        else:
-            vectors = np.empty((m, d))
-            _regress(self.inverse, self.totals, inputs, vectors, means, spread)
-            if self.pooled is not None:
-                vectors *= self.pooled.pull
+        means, spread, vectors = self._regressed(inputs)
         if self.pooled is not None:
             _add_pooled(self.pooled.inverse, self.pooled.groups, vectors, spread)
         return Estimate(means, np.sqrt(self.noise * spread))
+
+    def means(self, x: FloatArray) -> FloatArray:
+        """Return expected rewards alone, in a situation that was checked."""
+        return self._regressed(self.frame.bounded_inputs(x))[0]
+
+    def _regressed(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return means, what their own weights spread, and what the shared ones are crossed with.
+
+        They are ``(m,)``, ``(m,)`` and ``(m, d)``.
+        """
+        m, d = self.totals.shape
+        means, spread = np.empty(m), np.zeros(m)
+        if self.inverse is None:
+            _weigh(self.totals, inputs, means)
+            return means, spread, np.tile(inputs, (m, 1))
+        solved = np.empty((m, d))
+        _regress(self.inverse, self.totals, inputs, solved, means, spread)
+        return means, spread, solved if self.pooled is None else solved * self.pooled.pull
 
 
 def combined(groups: FloatArray, weights: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_cover import BoundCover
+from nba.bandits.bound_linear import BoundLinear
 from nba.bandits.cover import smallest_share
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations, as_rows
@@ -109,17 +110,23 @@ class CoverModel:
 
         ``members`` is ``(policies, n_actions)``, of which all but the first hold pay for covering.
         """
-        return self.bind(np.arange(self.n_actions)).estimate(x)
+        stack, first = self.stack, self.first
+        return self._bound(first.view(), stack.inverse, self.moments, first.starts).estimate(x)
 
     def bind(self, actions: ArrayLike) -> BoundCover:
         """Return what is expected now of some actions; see :meth:`LinearModel.bind`."""
         rows = as_rows(actions, self.n_actions, least=-1)
         inverse = taken(self.stack.inverse, rows, self.stack.unseen)
-        totals = taken(self.moments, rows, np.zeros(self.moments.shape[1:]))
-        means = taken(self.first.starts, rows, np.zeros_like(self.stack.prior))
+        moments = taken(self.moments, rows, np.zeros(self.moments.shape[1:]))
+        starts = taken(self.first.starts, rows, np.zeros_like(self.stack.prior))
+        return self._bound(self.first.bind(rows), inverse, moments, starts)
+
+    def _bound(
+        self, first: BoundLinear, inverse: FloatArray, moments: FloatArray, starts: FloatArray
+    ) -> BoundCover:
+        means = starts.copy()
         means[:, 0] += self.first.rate()
-        totals += (self.stack.prior * means)[:, None, :]
-        return BoundCover(self.first.bind(rows), inverse, totals)
+        return BoundCover(first, inverse, moments + (self.stack.prior * means)[:, None, :])
 
     def grow(self, action_features: ArrayLike) -> None:
         """Add actions; see :meth:`LinearModel.grow`."""

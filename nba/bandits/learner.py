@@ -105,12 +105,16 @@ class Learner(Protocol):
     def ensure(self, actions: Mapping[str, Sequence[str]]) -> None:
         """Register actions, each with its groups; those known keep what was learned.
 
-        Groups are what a learner may share parameters by: see ``dimensions`` of the settings.
+        Groups are what a learner may share parameters by: see ``dimensions`` of the settings. An
+        action that is known has the groups named last.
         """
         ...
 
     def learn(self, resolved: Resolved) -> None:
-        """Learn from one choice."""
+        """Learn from one choice; its action is registered where it is not known.
+
+        Raises :class:`nba.errors.InputError` for what cannot be learned from, and then nothing is.
+        """
         ...
 
     def expected_logit(self, action_id: str, model_logit: float, z: ArrayLike) -> float:
@@ -118,7 +122,10 @@ class Learner(Protocol):
         ...
 
     def start(self, action_id: str, kin: Sequence[str], groups: Sequence[str] = ()) -> bool:
-        """Register an action where its kin have got to; ``False`` where it is known already."""
+        """Register an action where its kin have got to; ``False`` where it is known already.
+
+        Kin that are not known do not count.
+        """
         ...
 
     def restart(self, kin: Mapping[str, Sequence[str]]) -> None:
@@ -126,7 +133,7 @@ class Learner(Protocol):
         ...
 
     def reset(self, action_ids: Collection[str]) -> None:
-        """Forget everything about some actions."""
+        """Forget everything about some actions; what others share stays as it is."""
         ...
 
     def refit_if_due(self) -> bool:
@@ -134,7 +141,7 @@ class Learner(Protocol):
         ...
 
     def bind(self, action_ids: Sequence[str]) -> BoundLearner:
-        """Return what is known now about candidates."""
+        """Return what is known now about candidates; one that is not known is at the prior."""
         ...
 
     def to_bytes(self, *, forests: bool = True, memory: bool = True) -> bytes:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_linear import BoundLinear, Pooled, combined
+from nba.bandits.linear_parameters import Sharing, require_parameters
 from nba.bandits.observations import as_action_features, as_observations, as_rows
 from nba.bandits.packing import fill, pack_state, unpack_state
 from nba.bandits.protocols import Estimate
 from nba.bandits.ridge import RidgeStack, lengthen, taken
 from nba.bandits.standardizing import Standardizer
-from nba.errors import CorruptRecordError, Fault, InputError
+from nba.errors import CorruptRecordError, InputError
 
 FloatArray = NDArray[np.float64]
-Sharing = Literal["per_action", "shared", "hybrid"]
 
 FORMAT = 2
 """Version of the bytes; raised with every change to their meaning."""
@@ -90,7 +90,16 @@ class LinearModel:
         self.base_rate = float(base_rate)
         self.rate_moves = bool(rate_moves)
         self.noise_variance = float(noise_variance)
-        self._require_parameters(int(n_actions), features)
+        require_parameters(
+            n_actions=int(n_actions),
+            n_features=self.n_features,
+            sharing=sharing,
+            action_features=features,
+            ridge=self.ridge,
+            forgetting=self.forgetting,
+            base_rate=self.base_rate,
+            noise_variance=self.noise_variance,
+        )
         self.updates = 0
         self.earned = np.zeros(2)  # sums of weights, and of weight times reward
         self.frame = Standardizer(n_features)
@@ -102,30 +111,6 @@ class LinearModel:
         self.residuals = np.zeros(len(self.pooled.counts) if sharing == "shared" else 0)
         self.settle_at = 1
         self.grow(features)
-
-    def _require_parameters(self, n_actions: int, features: FloatArray) -> None:
-        good = {
-            "n_actions": (n_actions, n_actions >= 0),
-            "n_features": (self.n_features, self.n_features >= 0),
-            "sharing": (self.sharing, self.sharing in {"per_action", "shared", "hybrid"}),
-            "ridge": (self.ridge, 0.0 < self.ridge < np.inf),
-            "forgetting": (self.forgetting, 0.0 < self.forgetting <= 1.0),
-            "base_rate": (self.base_rate, bool(np.isfinite(self.base_rate))),
-            "noise_variance": (self.noise_variance, 0.0 < self.noise_variance < np.inf),
-        }
-        faults = [
-            Fault(f"/{name}", f"found {found}", "a value in range is expected")
-            for name, (found, holds) in good.items()
-            if not holds
-        ]
-        if features.ndim != 2 or len(features) != n_actions:  # noqa: PLR2004 - axes
-            expected = f"({n_actions}, p) is expected"
-            faults.append(Fault("/action_features", f"found shape {features.shape}", expected))
-        elif self.sharing == "shared" and n_actions > 0 and features.shape[1] == 0:
-            expected = "what is shared tells actions apart by their features alone"
-            faults.append(Fault("/action_features", "there are none", expected))
-        if faults:
-            raise InputError(faults)
 
     @property
     def n_actions(self) -> int:
@@ -200,7 +185,12 @@ class LinearModel:
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return expected rewards and their standard deviations; see :class:`ValueModel`."""
-        return self._bound(self.frame, self.groups, self.starts, self.own).estimate(x)
+        return self.view().estimate(x)
+
+    def view(self) -> BoundLinear:
+        """Return what is expected now of all actions, good until something is learned."""
+        own = self.own
+        return self._bound(self.frame, self.groups, self.starts, own.inverse, own.moments)
 
     def bind(self, actions: ArrayLike) -> BoundLinear:
         """Return what is expected now of some actions ``(m,)``; later updates do not reach it.
@@ -211,24 +201,30 @@ class LinearModel:
         frame = Standardizer(self.n_features)
         frame.shift, frame.scale = self.frame.shift.copy(), self.frame.scale.copy()
         groups = taken(self.groups, rows, np.eye(1, self.groups.shape[1])[0])
-        own = RidgeStack(0, self.own.prior)
-        starts = taken(self.starts, rows, np.zeros_like(self.own.prior))
-        if self.sharing != "shared":
-            own.inverse = taken(self.own.inverse, rows, self.own.unseen)
-            own.moments = taken(self.own.moments, rows, np.zeros_like(self.own.prior))
-        return self._bound(frame, groups, starts, own)
+        nothing = np.zeros_like(self.own.prior)
+        starts = taken(self.starts, rows, nothing)
+        if self.sharing == "shared":
+            return self._bound(frame, groups, starts, self.own.inverse, self.own.moments)
+        inverse = taken(self.own.inverse, rows, self.own.unseen)
+        moments = taken(self.own.moments, rows, nothing)
+        return self._bound(frame, groups, starts, inverse, moments)
 
     def _bound(
-        self, frame: Standardizer, groups: FloatArray, starts: FloatArray, own: RidgeStack
+        self,
+        frame: Standardizer,
+        groups: FloatArray,
+        starts: FloatArray,
+        inverse: FloatArray,
+        moments: FloatArray,
     ) -> BoundLinear:
-        pooled = None
+        prior, pooled = self.own.prior, None
         if self.sharing != "per_action":
-            pooled = Pooled(self.pooled.inverse[0].copy(), groups, own.prior)
+            pooled = Pooled(self.pooled.inverse[0].copy(), groups, prior)
         means = self._prior_means_of(groups)
         if self.sharing == "shared":
             return BoundLinear(frame, self.noise(), None, means, pooled)
-        totals = own.moments + own.prior * (means + starts)
-        return BoundLinear(frame, self.noise(), own.inverse, totals, pooled)
+        totals = moments + prior * (means + starts)
+        return BoundLinear(frame, self.noise(), inverse, totals, pooled)
 
     def _prior_means(self, rows: NDArray[np.intp]) -> FloatArray:
         return self._prior_means_of(self.groups[rows])

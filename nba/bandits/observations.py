@@ -101,11 +101,11 @@ def as_rows(actions: ArrayLike, n_actions: int, *, least: int = 0) -> NDArray[np
 
     Raises :class:`InputError` naming each that is none.
     """
-    rows = np.asarray(actions, dtype=np.intp).reshape(-1)
-    good = (rows >= least) & (rows < n_actions)
+    rows = np.asarray(actions).reshape(-1)
+    good = (rows >= least) & (rows < n_actions) & (rows == np.floor(rows))
     if not good.all():
         raise InputError(_bad("/actions", rows, good, f"a whole number below {n_actions}"))
-    return rows
+    return rows.astype(np.intp)
 
 
 def as_action_features(described: ArrayLike, least: int) -> NDArray[np.float64]:

@@ -95,6 +95,9 @@ class RewardLearner:
     are registered then, without groups until :meth:`ensure` names some. Where no candidates are
     told, the action taken was the only one.
 
+    How sure it is of ``bagged`` corrections is the spread of its members, which is 0 where none has
+    seen anything: those explore by votes. The others know the deviation of their prior.
+
     It has neither forests nor a memory, and does not look out for change: ``forgetting`` is what
     follows that. The same observations in the same order give the same bytes.
 
@@ -241,9 +244,10 @@ class RewardLearner:
         return True
 
     def restart(self, kin: Mapping[str, Sequence[str]]) -> None:
-        """Start known actions again where the kin of each have got to."""
+        """Start known actions again where the kin of each have got to; others are left out."""
         for action_id, known in kin.items():
-            self._model.inherit(self._slots[action_id], self._known(known))
+            for slot in self._known([action_id]):
+                self._model.inherit(slot, self._known(known))
 
     def reset(self, action_ids: Collection[str]) -> None:
         """Forget everything about some actions; see :meth:`LinearModel.reset` for what stays."""

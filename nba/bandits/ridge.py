@@ -23,17 +23,18 @@ class RidgeStack:
     """``n`` regressions on ``d`` inputs with prior precision ``prior`` ``(d,)`` on each weight.
 
     ``gram`` and ``inverse`` are ``(n, d (d + 1) / 2)``, ``moments`` ``(n, d)``, ``squares`` (of
-    rewards) and ``counts`` (of weights) ``(n,)``. Regressions are added by :meth:`grow` and inputs
-    by :meth:`widen`, without anything that was learned changing.
+    rewards) and ``counts`` (of weights) ``(n,)``; ``unseen`` is the inverse of a regression that
+    has seen nothing. Regressions are added by :meth:`grow` and inputs by :meth:`widen`, without
+    anything that was learned changing.
     """
 
-    __slots__ = ("counts", "gram", "inverse", "moments", "prior", "squares")
+    __slots__ = ("counts", "gram", "inverse", "moments", "prior", "squares", "unseen")
 
     PARTS: ClassVar = ("gram", "moments", "squares", "counts", "inverse")
 
     def __init__(self, n: int, prior: FloatArray) -> None:
         d = len(prior)
-        self.prior = prior
+        self.prior, self.unseen = prior, pack(np.diag(1.0 / prior))
         self.gram = np.zeros((0, d * (d + 1) // 2))
         self.moments = np.zeros((0, d))
         self.squares = np.zeros(0)
@@ -56,7 +57,7 @@ class RidgeStack:
         n, d = self.moments.shape
         packed = self.gram.shape[1]
         gram, inverse = self.gram, self.inverse
-        self.prior = prior
+        self.prior, self.unseen = prior, pack(np.diag(1.0 / prior))
         self.gram = np.zeros((n, len(self.unseen)))
         self.gram[:, :packed] = gram
         self.inverse = np.zeros_like(self.gram)
@@ -69,11 +70,6 @@ class RidgeStack:
         for part in self.statistics:
             part[rows] = 0.0
         self.inverse[rows] = self.unseen
-
-    @property
-    def unseen(self) -> FloatArray:
-        """The packed inverse of a regression that has seen nothing."""
-        return pack(np.diag(1.0 / self.prior))
 
     @property
     def statistics(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

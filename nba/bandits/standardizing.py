@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,15 +55,16 @@ class Standardizer:
 
     def inputs(self, x: FloatArray) -> FloatArray:
         """Return ``[1, standardized x]``, ``(1 + k,)``, in the frame; 0 where missing."""
-        result = np.empty(len(x) + 1)
-        result[0] = 1.0
-        result[1:] = (x - self.shift) / self.scale
-        result[np.isnan(result)] = 0.0
-        return result
+        return self._within(np.inf, x)
 
     def bounded_inputs(self, x: FloatArray) -> FloatArray:
         """Return :meth:`inputs` within ±10, so that one wild feature decides nothing alone."""
-        return np.clip(self.inputs(x), -_REACH, _REACH)
+        return self._within(_REACH, x)
+
+    def _within(self, reach: float, x: FloatArray) -> FloatArray:
+        result = np.empty(len(x) + 1)
+        _standardize(x, self.shift, self.scale, reach, result)
+        return result
 
     def move(self) -> FloatArray:
         """Set the frame to the moments; return the ``(1 + k, 1 + k)`` matrix from old to new."""
@@ -78,3 +82,13 @@ class Standardizer:
         change[1:, 0] = (self.shift - other.shift) / other.scale
         self.shift, self.scale = other.shift.copy(), other.scale.copy()
         return change
+
+
+@numba.njit(cache=True)
+def _standardize(
+    x: FloatArray, shift: FloatArray, scale: FloatArray, reach: float, out: FloatArray
+) -> None:
+    out[0] = 1.0
+    for k in range(x.shape[0]):
+        value = (x[k] - shift[k]) / scale[k]
+        out[k + 1] = 0.0 if math.isnan(value) else min(max(value, -reach), reach)

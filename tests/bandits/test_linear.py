@@ -120,6 +120,23 @@ def test_an_action_never_seen_is_at_the_mean_of_all_rewards():
     assert estimate.deviations[1] == pytest.approx(math.sqrt(model.noise()))
 
 
+def test_where_the_base_rate_does_not_move_an_action_never_seen_stays_at_it():
+    """And the one that was seen is drawn to it: 0.3, 0.3 and the prior's 0.6 make 0.4."""
+    model = LinearModel(2, 0, base_rate=0.6, rate_moves=False)
+    model.update_many(np.zeros((2, 0)), [0, 0], [0.3, 0.3])
+    assert model.estimate([]).means.tolist() == [pytest.approx(0.4), 0.6]
+    again = LinearModel.from_bytes(model.to_bytes())
+    assert again.parameters() == model.parameters()
+    assert again.rate() == 0.6
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_there_may_be_no_action_yet(sharing):
+    model = LinearModel(0, 2, sharing=sharing)
+    assert model.estimate([0.0, 1.0]).means.tolist() == []
+    assert LinearModel.from_bytes(model.to_bytes()).to_bytes() == model.to_bytes()
+
+
 def test_in_a_hybrid_an_action_never_seen_is_at_what_all_together_suggest():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(500, 1))
@@ -295,12 +312,19 @@ def test_a_situation_of_another_shape_or_size_is_refused(x):
         ({"base_rate": math.inf}, "^/base_rate: found inf"),
         ({"sharing": "shared"}, "^/action_features: there are none"),
         ({"sharing": "other"}, "^/sharing: found other"),
-        ({"action_features": [[1.0]]}, "^/action_features"),
+        ({"action_features": [[1.0]]}, r"^/action_features: found shape \(1, 1\); \(2, p\) is"),
+        ({"action_features": [[1.0], [math.nan]]}, "^/action_features/1/0: found nan"),
     ],
 )
 def test_parameters_out_of_range_are_refused(parameters, message):
     with pytest.raises(InputError, match=message):
         LinearModel(2, 2, **parameters)
+
+
+@pytest.mark.parametrize(("n_actions", "n_features"), [(-1, 1), (1, -1)])
+def test_fewer_than_no_actions_or_features_are_refused(n_actions, n_features):
+    with pytest.raises(InputError, match="found -1; a value in range is expected"):
+        LinearModel(n_actions, n_features)
 
 
 def test_sizes_and_constants_that_are_numpys_are_as_good():

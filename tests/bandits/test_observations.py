@@ -61,6 +61,8 @@ def test_actions_are_whole_numbers_within_bounds():
         as_rows([0, 3], 3)
     with pytest.raises(InputError, match=r"^/actions/0: found -1"):
         as_rows([-1], 3)
+    with pytest.raises(InputError, match=r"^/actions/0: found 0.5"):
+        as_rows([0.5], 3)
 
 
 def test_what_tells_actions_apart_is_finite_and_no_less_than_before():
