@@ -25,9 +25,15 @@ def logits_at(placement: Placement, logits: NDArray[np.float64], rank: int) -> N
     effect = placement.effect_at(rank)
     if effect == 1.0:
         return logits
-    # log(e p / (1 - e p)) with p = 1 / (1 + exp(-m)), in a form in which nothing overflows.
     shifted = logits.copy()
     shown = np.isfinite(logits)
     shown[0] = False
-    shifted[shown] = math.log(effect) - np.logaddexp(math.log1p(-effect), -logits[shown])
+    shifted[shown] = looked_at(logits[shown], effect)
     return shifted
+
+
+def looked_at(logits: NDArray[np.float64], effect: float) -> NDArray[np.float64]:
+    """Return finite logits, of any shape, of what is looked at ``effect`` < 1 times as often."""
+    # log(e p / (1 - e p)) with p = 1 / (1 + exp(-m)), in a form in which nothing overflows.
+    found: NDArray[np.float64] = math.log(effect) - np.logaddexp(math.log1p(-effect), -logits)
+    return found
