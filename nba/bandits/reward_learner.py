@@ -150,19 +150,27 @@ class RewardLearner:
             rows = np.array([row for row, _ in left], dtype=np.intp)
             offsets = np.array([worth for _, worth in left])
             taken = int(np.searchsorted(rows, slot))
-            self._model.observe(z, rows, taken, residual, 1.0, resolved.probability, offsets)
+            self._model.observe(
+                z, rows, taken, residual, resolved.effect, resolved.probability, offsets
+            )
         else:
-            self._model.observe(z, slot, residual, 1.0)
+            self._model.observe(z, slot, residual, resolved.effect)
         self._counts[slot] = 1.0 + self._counts[slot] * self.settings.forgetting
 
     def _checked(self, resolved: Resolved) -> tuple[NDArray[np.float64], float]:
-        """Return the situation, and the part of the reward that was not expected, by the cap."""
+        """Return the situation, and the part of the reward that was not expected, by the cap.
+
+        What was looked at ``effect`` times as often is counted as it would be at the first rank,
+        and ``effect`` times, as its noise is the larger.
+        """
         # Amounts that are a wrong unit to MoneyReward are cut here: one outcome stops no worker.
         reward = min(max(resolved.reward, -self._cap), self._cap)
         if not (math.isfinite(resolved.reward) and math.isfinite(resolved.expected)):
             found = f"found reward {resolved.reward}, {resolved.expected} expected"
             raise InputError([Fault("/reward", found, "finite numbers")])
-        residual = (reward - resolved.expected) / self._cap
+        if not 0.0 < resolved.effect <= 1.0:
+            raise InputError([Fault("/effect", f"found {resolved.effect}", "above 0 and up to 1")])
+        residual = (reward - resolved.expected) / self._cap / resolved.effect
         features, *_ = as_observations(
             np.asarray(resolved.z, dtype=np.float64)[None],
             [0],

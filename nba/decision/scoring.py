@@ -11,7 +11,7 @@ from nba.bandits import Correction
 from nba.decision.goals import GoalsExpected
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
-from nba.decision.positions import logits_at
+from nba.decision.positions import correction_at, logits_at
 from nba.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -95,6 +95,7 @@ def score(
     if slot.goals is not None:
         goals = slot.goals.expect(z, effect=slot.placement.effect_at(rank))
         scores = scores + goals.worths * weights
+    correction = correction_at(slot.placement, correction, rank)
     learned, members = correction.rewards, correction.members
     deviations = _deviations(slot, propensities, correction, goals, weights)
     sound = goals is None or goals.sound

@@ -171,6 +171,7 @@ def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
         reward=lesson.reward,
         expected=float(rewards[chosen]),
         probability=lesson.probability,
+        effect=1.0 if chosen == 0 else slot.placement.effect_at(lesson.rank),
         candidates=[slot.action_ids[row] for row in left],
         worths=(rewards - slot.costs)[left],
     )
