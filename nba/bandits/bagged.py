@@ -120,10 +120,14 @@ class BaggedModel:
         for x, action, reward, weight in zip(
             features, chosen.tolist(), earned.tolist(), counted.tolist(), strict=True
         ):
-            for member, copies in zip(self.members, self._copies(self.updates), strict=True):
-                if copies:
-                    member.observe(x, action, reward, weight * copies)
-            self.updates += 1
+            self.observe(x, action, reward, weight)
+
+    def observe(self, x: FloatArray, action: int, reward: float, weight: float) -> None:
+        """Learn from one observation that was checked."""
+        for member, copies in zip(self.members, self._copies(self.updates), strict=True):
+            if copies:
+                member.observe(x, action, reward, weight * copies)
+        self.updates += 1
 
     def _copies(self, observation: int) -> list[int]:
         first = observation * len(self.members)

@@ -202,7 +202,7 @@ class CoverModel:
         for row, x in enumerate(features):
             rows = np.flatnonzero(left[row])
             action = int(np.searchsorted(rows, chosen[row]))
-            self._learn(x, rows, action, earned[row], counted[row], chances[row], known[row][rows])
+            self.observe(x, rows, action, earned[row], counted[row], chances[row], known[row][rows])
 
     def _left(self, available: ArrayLike | None, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
         shape = (len(chosen), self.n_actions)
@@ -235,7 +235,7 @@ class CoverModel:
             )
         return known
 
-    def _learn(
+    def observe(
         self,
         x: FloatArray,
         rows: NDArray[np.intp],
@@ -245,7 +245,11 @@ class CoverModel:
         probability: float,
         offsets: FloatArray,
     ) -> None:
-        """Learn of the actions ``rows`` ``(K,)`` that were left, of which one was taken."""
+        """Learn from one observation that was checked.
+
+        ``rows`` ``(K,) intp`` are the actions that were left, in order, and ``offsets`` ``(K,)``
+        theirs; ``action`` is the place among them of the one taken.
+        """
         bound = self.bind(rows)
         paid = bound.first.estimate(x).means
         members = bound.members(x, paid)

@@ -38,7 +38,9 @@ class Resolved:
     settings' order, NaN where missing. ``label`` says whether the desired outcome came, ``reward``
     what came of the choice in currency, ``expected`` what the model alone expects of it.
     ``probability`` is the chance it was drawn with, among ``candidates``; ``worths`` ``(n,)`` are
-    what the model alone holds each of those to be worth, costs deducted, in currency.
+    what the model alone holds each of those to be worth, costs deducted, in currency. ``effect`` is
+    how often what stood there is looked at, as a share of the first rank: ``model_logit``,
+    ``expected`` and ``worths`` are of where it stood, and what is learned is of the first.
     """
 
     action: str
@@ -48,6 +50,7 @@ class Resolved:
     reward: float
     expected: float
     probability: float = 1.0
+    effect: float = 1.0
     candidates: Sequence[str] = ()
     worths: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 

@@ -224,8 +224,8 @@ class OnlineLogistic:
         distance to the prior's is left. Scaling and counts stay.
         """
         n = len(self._slots)
-        prior_mean = np.zeros_like(self._mean[0]) if n else np.zeros(0)
-        prior_mean[1:2] = 1.0
+        prior_mean = np.zeros(self._mean.shape[1])
+        prior_mean[1] = 1.0
         self._mean[:n] = prior_mean + share * (self._mean[:n] - prior_mean)
         self._covariance[:n] = 0.5 * (self._covariance[:n] + np.diag(self._prior_variance))
 

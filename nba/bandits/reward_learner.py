@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bagged import BaggedModel
+from nba.bandits.bound_rewards import BoundRewards
 from nba.bandits.cover_model import CoverModel
 from nba.bandits.hybrid import CorrectionFitter
-from nba.bandits.learner import Correction, Resolved
+from nba.bandits.learner import Resolved
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations
-from nba.bandits.protocols import Estimate
 from nba.bandits.settings import BanditSettings
 from nba.bandits.trees import CorrectionForest
 from nba.errors import ConflictError, CorruptRecordError, Fault, InputError
@@ -45,39 +44,6 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Kind(msgspec.Struct):
     kind: str = ""
-
-
-class _BoundModel(Protocol):
-    def estimate(self, x: ArrayLike) -> Estimate: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BoundRewards:
-    """What was learned about the rewards of some candidates, frozen, in units of ``cap``."""
-
-    model: _BoundModel
-    cap: float
-    size: int
-
-    def correct(self, model_logits: NDArray[np.float64], z: ArrayLike) -> Correction:
-        """Return what to add to expected rewards; logits stay. See :class:`BoundLearner`."""
-        logits = np.asarray(model_logits, dtype=np.float64)
-        if logits.shape != (self.size,):
-            found = f"found shape {logits.shape}"
-            raise InputError([Fault("/model_logits", found, f"({self.size},) is expected")])
-        if not np.isfinite(logits).all():
-            raise InputError(
-                Fault(f"/model_logits/{index}", f"found {logits[index]}", "a finite number")
-                for index in np.flatnonzero(~np.isfinite(logits))
-            )
-        estimate = self.model.estimate(z)
-        deviations, members = estimate.deviations, estimate.members
-        return Correction(
-            logits,
-            rewards=estimate.means * self.cap,
-            deviations=None if deviations is None else deviations * self.cap,
-            members=None if members is None else members * self.cap,
-        )
 
 
 class RewardLearner:
@@ -172,42 +138,40 @@ class RewardLearner:
         Raises :class:`InputError` for a reward, an expectation or a worth that is not finite, a
         probability that is none, or a ``z`` of another shape, and then nothing is learned.
         """
-        residual = self._residual(resolved)
-        candidates = dict.fromkeys(resolved.candidates)
-        unknown = [name for name in (*candidates, resolved.action) if name not in self._slots]
-        if self.settings.learner != "cover":
-            unknown = [resolved.action] if resolved.action in unknown else []
+        z, residual = self._checked(resolved)
         worths = self._worths(resolved)
+        told = worths if self.settings.learner == "cover" else [resolved.action]
+        unknown = [name for name in told if name not in self._slots]
         if unknown:
             self.ensure(dict.fromkeys(unknown, ()))
         slot = self._slots[resolved.action]
         if isinstance(self._model, CoverModel):
-            available = np.zeros(len(self._slots), dtype=np.bool_)
-            offsets = np.zeros(len(self._slots))
-            slots = [self._slots[name] for name in worths]
-            available[slots] = True
-            offsets[slots] = list(worths.values())
-            self._model.update(
-                resolved.z,
-                slot,
-                residual,
-                probability=resolved.probability,
-                available=available,
-                offsets=offsets,
+            left = sorted((self._slots[name], worth) for name, worth in worths.items())
+            rows = np.array([row for row, _ in left], dtype=np.intp)
+            offsets = np.array([worth for _, worth in left])
+            taken = int(np.searchsorted(rows, slot))
+            self._model.observe(
+                z, rows, taken, residual, resolved.effect, resolved.probability, offsets
             )
         else:
-            self._model.update(resolved.z, slot, residual, probability=resolved.probability)
+            self._model.observe(z, slot, residual, resolved.effect)
         self._counts[slot] = 1.0 + self._counts[slot] * self.settings.forgetting
 
-    def _residual(self, resolved: Resolved) -> float:
-        """Return the part of a reward that was not expected, in units of the cap, checked."""
+    def _checked(self, resolved: Resolved) -> tuple[NDArray[np.float64], float]:
+        """Return the situation, and the part of the reward that was not expected, by the cap.
+
+        What was looked at ``effect`` times as often is counted as it would be at the first rank,
+        and ``effect`` times, as its noise is the larger.
+        """
         # Amounts that are a wrong unit to MoneyReward are cut here: one outcome stops no worker.
         reward = min(max(resolved.reward, -self._cap), self._cap)
         if not (math.isfinite(resolved.reward) and math.isfinite(resolved.expected)):
             found = f"found reward {resolved.reward}, {resolved.expected} expected"
             raise InputError([Fault("/reward", found, "finite numbers")])
-        residual = (reward - resolved.expected) / self._cap
-        as_observations(
+        if not 0.0 < resolved.effect <= 1.0:
+            raise InputError([Fault("/effect", f"found {resolved.effect}", "above 0 and up to 1")])
+        residual = (reward - resolved.expected) / self._cap / resolved.effect
+        features, *_ = as_observations(
             np.asarray(resolved.z, dtype=np.float64)[None],
             [0],
             [residual],
@@ -216,17 +180,18 @@ class RewardLearner:
             n_features=len(self.settings.features),
             n_actions=1,
         )
-        return residual
+        return features[0], residual
 
     def _worths(self, resolved: Resolved) -> dict[str, float]:
-        """Return what each candidate is held to be worth, in units of the cap, checked."""
+        """Return what each candidate, the action taken among them, is worth, by the cap."""
         worths = np.asarray(resolved.worths, dtype=np.float64)
         if worths.shape != (len(resolved.candidates),) or not np.isfinite(worths).all():
             found = f"found {worths.tolist()}"
             expected = f"a finite number for each of {len(resolved.candidates)} candidates"
             raise InputError([Fault("/worths", found, expected)])
-        expected_of = dict(zip(resolved.candidates, (worths / self._cap).tolist(), strict=True))
-        return {resolved.action: resolved.expected / self._cap} | expected_of
+        found_of = dict(zip(resolved.candidates, (worths / self._cap).tolist(), strict=True))
+        found_of.setdefault(resolved.action, resolved.expected / self._cap)
+        return found_of
 
     def expected_logit(self, action_id: str, model_logit: float, z: ArrayLike) -> float:  # noqa: ARG002 - part of the protocol
         """Return the model's logit, which is not corrected."""

@@ -19,7 +19,7 @@ from nba.catalog.declarations import Declarations, ProjectSettings, Written
 from nba.catalog.slots import MAX_LENGTH, REFUSED_SCHEMES, SCHEME
 from nba.catalog.suggestions import nearest
 from nba.catalog.taxonomy_checks import Terms, check_dimension
-from nba.domain.catalog import Action, Autonomy, Placement, Slot
+from nba.domain.catalog import Action, Autonomy, Placement, Slot, ValueFrom
 from nba.domain.taxonomy import Carrier
 from nba.errors import Fault
 
@@ -138,6 +138,8 @@ def _check_action(
         yield from terms.check(written, Carrier.ACTION, action.terms)
     yield from _check_purpose(written, declarations.project)
     yield from _check_numbers(written)
+    yield from _check_goals(written)
+    yield from _check_value_cap(written)
     yield from check_validity(written)
     if action.launched_on and not _is_date(action.launched_on):
         found = f"launched_on {action.launched_on!r}"
@@ -170,6 +172,38 @@ def _check_numbers(written: Written[Action]) -> Iterator[Fault]:
     if action.horizon.total_seconds() <= 0:
         expected = "a duration above 0 is expected, such as 7d"
         yield written.fault(("horizon",), f"horizon {action.horizon}", expected)
+
+
+def _check_goals(written: Written[Action]) -> Iterator[Fault]:
+    action = written.item
+    for kind, goal in action.goals.items():
+        at = ("goals", kind)
+        if not kind or kind == action.desired_outcome:
+            expected = "another kind: what the desired outcome is worth is the action's `value`"
+            yield written.fault(at, f"goal {kind!r}", expected)
+        if not isfinite(goal.value):
+            found = f"value {goal.value:g} of goal {kind!r}"
+            yield written.fault((*at, "value"), found, "an amount is expected, below 0 to avoid it")
+        if not 0 < goal.base_rate < 1:
+            found = f"base_rate {goal.base_rate:g} of goal {kind!r}"
+            expected = "a probability above 0 and below 1 is expected"
+            yield written.fault((*at, "base_rate"), found, expected)
+
+
+def _check_value_cap(written: Written[Action]) -> Iterator[Fault]:
+    action = written.item
+    cap = action.value_cap
+    if cap is None:
+        if action.value_from is ValueFrom.OUTCOMES:
+            expected = "the amount at which a reported one is cut off is expected"
+            yield written.fault(("value_from",), "value_from outcomes without value_cap", expected)
+    elif action.value_from is ValueFrom.DECLARED:
+        found = f"value_cap {cap:g}, and the value is the declared one"
+        yield written.fault(("value_cap",), found, "add `value_from: outcomes`, or remove it")
+    elif not (isfinite(cap) and cap > 0 and cap >= action.value):
+        found = f"value_cap {cap:g}"
+        expected = f"an amount above 0 is expected, and the value, {action.value:g}, is within it"
+        yield written.fault(("value_cap",), found, expected)
 
 
 def _is_date(text: str) -> bool:

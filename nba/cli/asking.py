@@ -13,6 +13,8 @@ from nba.cli.output import AsJson, console, print_json
 from nba.errors import Fault, InputError, NbaError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
 
     from nba.settings import Settings
@@ -130,6 +132,15 @@ def print_explanation(explained: dict[str, Any]) -> None:
             if len(drawn) > 1:
                 shares = ", ".join(f"{v['content']} {v['probability']:.3f}" for v in drawn)
                 console.print(f"contents of {one['action']}, with the chance of each: {shares}")
+            if one["goals"]:
+                console.print(f"goals of {one['action']}: {_priced(one['goals'])}")
+
+
+def _priced(goals: Mapping[str, Mapping[str, float]]) -> str:
+    """Return goals with how likely each is, and what it is worth."""
+    return ", ".join(
+        f"{kind} {goal['propensity']:.4f} worth {goal['value']:.2f}" for kind, goal in goals.items()
+    )
 
 
 def _order(candidate: dict[str, Any]) -> tuple[bool, float]:

@@ -28,7 +28,10 @@ from nba.cli.stores import control_of_command
 from nba.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nba.bandits import CorrectionFitter
+    from nba.bandits.amounts import AmountMeans
     from nba.catalog.store import ControlStore
     from nba.decision.plan import Plan
     from nba.settings import Settings
@@ -85,6 +88,10 @@ def status(*, as_json: AsJson = False) -> None:
             name: {"observations": learned.contents.count(name)}
             for name in learned.contents.actions
         },
+        "goals": {
+            name: {"observations": learned.goals.count(name)} for name in learned.goals.actions
+        },
+        "amounts": _amounts(plan, learned.amounts),
     }
     if as_json:
         print_json(found)
@@ -103,14 +110,36 @@ def status(*, as_json: AsJson = False) -> None:
     console.print(table)
     if len(seen) > _SHOWN:
         console.print(f"and {len(seen) - _SHOWN} more; --json shows all")
-    contents = sorted(found["contents"].items(), key=lambda item: -item[1]["observations"])
-    if not contents:
+    for kind in ("contents", "goals", "amounts"):
+        _print_seen(kind.removesuffix("s"), found[kind])
+
+
+def _amounts(plan: Plan, learned: AmountMeans) -> dict[str, dict[str, float]]:
+    """Return what desired outcomes of actions are believed to bring, where that is learned."""
+    from nba.domain.catalog import ValueFrom
+
+    return {
+        action.id: {
+            "observations": learned.count(action.id),
+            "value": learned.mean(action.id, action.value),
+        }
+        for action in plan.catalog.actions
+        if action.value_from is ValueFrom.OUTCOMES
+    }
+
+
+def _print_seen(kind: str, found: Mapping[str, Mapping[str, float]]) -> None:
+    """Print what was observed most of something; nothing where there is none."""
+    if not found:
         return
     table = Table(box=None)
-    table.add_column("content")
-    table.add_column("observations", justify="right")
-    for name, about in contents[:_SHOWN]:
-        table.add_row(name, f"{about['observations']:,.1f}")
+    table.add_column(kind)
+    columns = list(next(iter(found.values())))
+    for column in columns:
+        table.add_column(column, justify="right")
+    seen = sorted(found.items(), key=lambda item: -item[1]["observations"])
+    for name, about in seen[:_SHOWN]:
+        table.add_row(name, *[f"{about[column]:,.2f}" for column in columns])
     console.print(table)
 
 

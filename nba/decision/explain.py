@@ -12,7 +12,7 @@ import numpy as np
 from nba.decision.answer import encode_answer
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.recording import named_features, recorded_inputs, recorded_variants
-from nba.decision.scoring import score
+from nba.decision.scoring import Scores, score
 from nba.decision.shadow import NOT_ASKED_FOR, contact_of, decide_as_asked
 from nba.decision.situations import DecisionInputs, asked_for, extended_history, situation_of
 from nba.domain.history import Entry
@@ -120,6 +120,8 @@ def _placement(
             "model_propensity": float(1.0 / (1.0 + np.exp(-model_logits[row]))),
             "propensity": float(scored.propensities[row]),
             "value": float(slot.values[row]),
+            "declared_value": float(slot.declared[row]),
+            "goals": _goals(slot, scored, row),
             "learned": 0.0 if scored.learned is None else float(scored.learned[row]),
             "context_weight": float(slot.weights[row]),
             "lever": float(weights[row]),
@@ -139,6 +141,19 @@ def _placement(
         "autonomy": slot.placement.autonomy,
         "candidates": candidates,
         "no_content_here": without,
+    }
+
+
+def _goals(slot: PlacementPlan, scored: Scores, row: int) -> dict[str, dict[str, float]]:
+    """Return what a candidate's goals count for, by kind."""
+    if slot.goals is None or scored.goals is None:
+        return {}
+    return {
+        slot.goals.kinds[at]: {
+            "propensity": float(scored.goals.propensities[at]),
+            "value": float(slot.goals.values[at]),
+        }
+        for at in slot.goals.of(row)
     }
 
 

@@ -32,6 +32,33 @@ def expected_values(
 
 
 @numba.njit(cache=True)
+def goal_values(
+    logits: FloatArray,
+    variances: FloatArray,
+    values: FloatArray,
+    rows: NDArray[np.intp],
+    count: int,
+) -> tuple[FloatArray, FloatArray, FloatArray, bool]:
+    """Return propensities of goals, what they bring by candidate, and whether all are finite.
+
+    Goals are ``(g,)``, each of the candidate in ``rows``; what the ``count`` candidates' goals are
+    expected to bring, and the variance of that by the delta method, are ``(count,)``.
+    """
+    propensities = np.empty_like(logits)
+    worths = np.zeros(count)
+    spreads = np.zeros(count)
+    finite = True
+    for goal in range(logits.shape[0]):
+        propensity = 1.0 / (1.0 + math.exp(-logits[goal]))
+        slope = values[goal] * propensity * (1.0 - propensity)
+        propensities[goal] = propensity
+        worths[rows[goal]] += values[goal] * propensity
+        spreads[rows[goal]] += slope * slope * variances[goal]
+        finite = finite and math.isfinite(logits[goal]) and math.isfinite(variances[goal])
+    return propensities, worths, spreads, finite
+
+
+@numba.njit(cache=True)
 def content_values(
     logits: FloatArray, variances: FloatArray, scale: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, bool]:

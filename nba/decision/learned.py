@@ -5,7 +5,8 @@ of their own, under a key of their own, that later ones name by number. What a l
 its observations is in neither: it is taught again from the log.
 
 Of contents there is one more posterior each, of what a content changes about its action's own
-logit. They are few, so they are in every snapshot.
+logit; so there is of goals, and of each action the mean amount that a desired outcome brought. They
+are few, so they are in every snapshot.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from nba.bandits import (
     build_learner,
     read_learner,
 )
+from nba.bandits.amounts import AmountMeans
 from nba.catalog.store import ControlStore, Snapshot
 from nba.domain.clock import Clock
 from nba.errors import ConflictError, CorruptRecordError, NotFoundError
@@ -53,7 +55,7 @@ EVERYTHING = Origin()
 class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     """A snapshot; ``forests`` is the number of the one that holds them, 0 where there are none.
 
-    ``contents`` is empty in snapshots made before contents were learned.
+    ``contents``, ``goals`` and ``amounts`` are empty in snapshots made before they were learned.
     """
 
     format: int
@@ -61,18 +63,23 @@ class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     state: bytes
     contents: bytes = b""
     origin: Origin = EVERYTHING
+    goals: bytes = b""
+    amounts: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What the bandit has learned: of actions, and of contents beside their actions.
+    """What the bandit has learned: of actions, and of what stands beside their desired outcomes.
 
-    A content's input is its action's own learned logit, so one that nobody has seen corrects
-    nothing.
+    The input of ``contents`` is their action's own learned logit, so one that nobody has seen
+    corrects nothing. That of ``goals``, which are known by :func:`~nba.decision.goals.goal_key`, is
+    the logit of their base rate. ``amounts`` are what desired outcomes bring.
     """
 
     actions: Learner
     contents: OnlineLogistic
+    goals: OnlineLogistic
+    amounts: AmountMeans
     origin: Origin = EVERYTHING
 
     @classmethod
@@ -83,7 +90,13 @@ class Learned:
         origin: Origin = EVERYTHING,
     ) -> Learned:
         """Return a state that has seen nothing, and is going to learn from an origin on."""
-        return cls(build_learner(settings, fitter), OnlineLogistic(settings), origin)
+        return cls(
+            build_learner(settings, fitter),
+            OnlineLogistic(settings),
+            OnlineLogistic(settings),
+            AmountMeans(forgetting=settings.forgetting),
+            origin,
+        )
 
     @property
     def updates(self) -> int:
@@ -144,8 +157,11 @@ def forests_key(key: str) -> str:
 def pack_learned(learned: Learned, forests: int) -> bytes:
     """Return a snapshot's bytes; ``forests`` is the number of the one that holds its forests."""
     state = learned.actions.to_bytes(forests=False, memory=False)
+    beside = learned.goals.to_bytes(), learned.amounts.to_bytes()
     contents = learned.contents.to_bytes()
-    return msgspec.msgpack.encode(_Packed(FORMAT, forests, state, contents, learned.origin))
+    return msgspec.msgpack.encode(
+        _Packed(FORMAT, forests, state, contents, learned.origin, *beside)
+    )
 
 
 class LearnedStates:
@@ -180,10 +196,14 @@ class LearnedStates:
         learner = read_learner(packed.state, settings, self._fitter)
         if packed.forests:
             self._give_forests(learner, packed.forests)
-        contents = OnlineLogistic(learner.settings)
-        if packed.contents:
-            contents = OnlineLogistic.from_bytes(packed.contents, settings)
-        return Learned(learner, contents, packed.origin), packed.forests
+        contents, goals = (
+            OnlineLogistic.from_bytes(data, settings) if data else OnlineLogistic(learner.settings)
+            for data in (packed.contents, packed.goals)
+        )
+        amounts = AmountMeans(forgetting=learner.settings.forgetting)
+        if packed.amounts:
+            amounts = AmountMeans.from_bytes(packed.amounts, forgetting=learner.settings.forgetting)
+        return Learned(learner, contents, goals, amounts, packed.origin), packed.forests
 
     def _give_forests(self, learner: Learner, number: int) -> None:
         last = self._last

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import BanditSettings, BoundLearner, build_explorer
+from nba.bandits.amounts import AmountMeans
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
 from nba.decision.content_arbitration import ContentArbitration, compile_content_arbitration
 from nba.decision.content_pools import ContentPools, PooledContents
 from nba.decision.contents import PlacementContents, compile_contents
+from nba.decision.goals import PlacementGoals, compile_goals
 from nba.decision.learned import Learned
-from nba.domain.catalog import Action, Catalog, Placement
+from nba.domain.catalog import Action, Catalog, Placement, ValueFrom
 from nba.domain.ids import NO_ACTION, ActionId, PlacementId, PlanVersion, hash32
 from nba.domain.policy import Policy
 from nba.expressions import Schema
@@ -44,8 +46,10 @@ class PlacementModel:
 class PlacementPlan:
     """One placement, compiled; arrays run over its candidates, row 0 being ``no_action``.
 
-    ``weights`` are context weights; levers come from ``guards``, since they may end.
-    ``content_arbitration`` is ``None`` where nothing is learned of contents.
+    ``values`` are what desired outcomes are believed to bring, ``declared`` what the catalog says
+    of it. ``weights`` are context weights; levers come from ``guards``, since they may end.
+    ``goals`` is ``None`` where no candidate has any, ``content_arbitration`` where nothing is
+    learned of contents.
     """
 
     placement: Placement
@@ -59,7 +63,9 @@ class PlacementPlan:
     arbitration: Arbitration
     models: tuple[PlacementModel, ...]
     prior_logits: NDArray[np.float64]
+    declared: NDArray[np.float64]
     values: NDArray[np.float64]
+    goals: PlacementGoals | None
     weights: NDArray[np.float64]
     costs: NDArray[np.float64]
     contents: PlacementContents
@@ -77,6 +83,8 @@ class PlacementPlan:
         chooses = self.content_arbitration
         return replace(
             self,
+            values=_values(self.actions, learned.amounts),
+            goals=None if self.goals is None else self.goals.taught(learned.goals),
             learner=learned.actions.bind(self.action_ids),
             content_arbitration=None if chooses is None else chooses.taught(pooled),
         )
@@ -245,7 +253,9 @@ def _compile_placement(
         arbitration=arbitration,
         models=_bind_models(source, placement, actions, table),
         prior_logits=np.log(base_rates / (1.0 - base_rates)),
-        values=np.array([action.value for action in actions]),
+        declared=np.array([action.value for action in actions]),
+        values=_values(actions, learned.amounts),
+        goals=compile_goals(actions, learned.goals),
         weights=np.where(np.arange(len(actions)) == 0, 1.0, placement.context_weight),
         costs=np.array([action.cost for action in actions]),
         contents=contents,
@@ -258,6 +268,18 @@ def _compile_placement(
             reward_scale=arbitration.reward_scale,
             learned=pooled,
         ),
+    )
+
+
+def _values(actions: tuple[Action, ...], amounts: AmountMeans) -> NDArray[np.float64]:
+    """Return what the desired outcome of each action is believed to bring, in currency."""
+    return np.array(
+        [
+            amounts.mean(action.id, action.value)
+            if action.value_from is ValueFrom.OUTCOMES
+            else action.value
+            for action in actions
+        ]
     )
 
 

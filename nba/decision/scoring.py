@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import Correction
+from nba.decision.goals import GoalsExpected
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
-from nba.decision.positions import logits_at
+from nba.decision.positions import correction_at, logits_at
 from nba.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -20,8 +21,9 @@ FloatArray = NDArray[np.float64]
 class Scores:
     """Scores of one placement's candidates, all ``(n,)``; ``degraded`` names what failed.
 
-    ``logits`` are those of the propensities, ``weights`` what each value counts for. ``learned`` is
-    what the learner adds to expected rewards, in currency; ``None`` where it corrects logits alone.
+    ``logits`` are those of the propensities, ``weights`` what each value counts for, ``goals`` what
+    is expected beside desired outcomes, ``None`` where no candidate has goals. ``learned`` is what
+    the learner adds to expected rewards, in currency; ``None`` where it corrects logits alone.
     ``deviations`` are the scores' standard deviations in currency, where exploration asks for them
     and the learner did not fail, and ``members`` ``(m, n)`` the scores that each member of an
     ensemble gives.
@@ -32,6 +34,7 @@ class Scores:
     propensities: FloatArray
     scores: FloatArray
     degraded: tuple[str, ...]
+    goals: GoalsExpected | None = None
     learned: FloatArray | None = None
     deviations: FloatArray | None = None
     members: FloatArray | None = None
@@ -77,10 +80,10 @@ def score(
     weights = slot.weights * weights
     if model_logits is None:
         model_logits = slot.model_logits(row)
-    logits = logits_at(slot.placement, model_logits, rank)
+    logits, z = logits_at(slot.placement, model_logits, rank), plan.learner_inputs(row)
     degraded: tuple[str, ...] = ()
     try:
-        correction = slot.learner.correct(logits, plan.learner_inputs(row))
+        correction = slot.learner.correct(logits, z)
     except InputError:
         degraded, correction = ("bandit",), Correction(logits)
     propensities, scores, finite = _valued(slot, correction.logits, weights)
@@ -88,16 +91,23 @@ def score(
         logits = logits_at(slot.placement, slot.prior_logits, rank)
         degraded, correction = ("propensity",), Correction(logits)
         propensities, scores, _ = _valued(slot, correction.logits, weights)
+    goals = None
+    if slot.goals is not None:
+        goals = slot.goals.expect(z, effect=slot.placement.effect_at(rank))
+        scores = scores + goals.worths * weights
+    correction = correction_at(slot.placement, correction, rank)
     learned, members = correction.rewards, correction.members
-    deviations = _deviations(slot, propensities, correction, weights)
+    deviations = _deviations(slot, propensities, correction, goals, weights)
+    sound = goals is None or goals.sound
     if not all(map(_is_sound, (learned, members, deviations))):
-        degraded, learned, members, deviations = ("bandit",), None, None, None
+        sound, learned, members, deviations = False, None, None, None
     return Scores(
         correction.logits,
         weights,
         propensities,
         scores if learned is None else scores + learned * weights,
-        degraded,
+        degraded if sound else ("bandit",),
+        goals,
         learned,
         deviations,
         None if members is None else scores + members * weights,
@@ -109,15 +119,23 @@ def _is_sound(part: FloatArray | None) -> bool:
 
 
 def _deviations(
-    slot: PlacementPlan, propensities: FloatArray, correction: Correction, weights: FloatArray
+    slot: PlacementPlan,
+    propensities: FloatArray,
+    correction: Correction,
+    goals: GoalsExpected | None,
+    weights: FloatArray,
 ) -> FloatArray | None:
-    """Return the scores' deviations; those of logits count by the delta method."""
+    """Return the scores' deviations; those of logits count by the delta method.
+
+    How often goals are met is taken to be independent of whether the desired outcome comes.
+    """
     if not slot.arbitration.uses_deviations:
         return None
     if correction.variances is not None:
         slopes = slot.values * weights * propensities * (1.0 - propensities)
         with np.errstate(invalid="ignore"):  # a learner that answers nonsense is told by the result
-            return np.abs(slopes) * np.sqrt(correction.variances)
+            alone: FloatArray = np.abs(slopes) * np.sqrt(correction.variances)
+            return alone if goals is None else np.hypot(alone, weights * np.sqrt(goals.variances))
     if correction.deviations is not None:
         return np.abs(weights) * correction.deviations
     return None

@@ -54,13 +54,37 @@ class StaleContent(StrEnum):
     WITHHOLD = "withhold"
 
 
+class ValueFrom(StrEnum):
+    """Where an action's value comes from: what was declared, or amounts reported with outcomes."""
+
+    DECLARED = "declared"
+    OUTCOMES = "outcomes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A kind of outcome that is worth something beside the desired one.
+
+    ``value`` is in the project's currency, below 0 for what is to be avoided; ``base_rate`` is the
+    chance of it that is believed until something is known.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    value: float
+    base_rate: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """Something we may do for a customer.
 
     ``value`` is what its desired outcome is worth and ``cost`` what one delivery costs, both in
     the project's currency. ``base_rate`` is the prior propensity used until a model knows better.
-    It may be said from ``starts`` until ``ends`` (:mod:`nba.domain.validity`).
+    ``goals`` are other kinds of outcome that are worth something. Where ``value_from`` is
+    ``outcomes``, what a desired outcome brings is learned from the amounts reported, each cut at
+    ``value_cap``, and ``value`` is what is believed before any came. It may be said from ``starts``
+    until ``ends`` (:mod:`nba.domain.validity`).
     ``horizon`` is how long it waits for its outcome; then it resolves to ``reward_at_horizon``.
     """
 
@@ -76,6 +100,9 @@ class Action:
     base_rate: float = 0.02
     desired_outcome: str = "convert"
     negative_outcomes: tuple[str, ...] = ("reject",)
+    goals: Mapping[str, Goal] = field(default_factory=dict)
+    value_from: ValueFrom = ValueFrom.DECLARED
+    value_cap: float | None = None
     horizon: timedelta = timedelta(days=7)
     reward_at_horizon: float = 0.0
     priority: float = 1.0
@@ -88,6 +115,17 @@ class Action:
     def is_no_action(self) -> bool:
         """Whether this is the action of saying nothing."""
         return self.id == NO_ACTION
+
+    @property
+    def outcomes(self) -> frozenset[str]:
+        """Every kind of outcome that means something for it."""
+        return frozenset({self.desired_outcome, *self.negative_outcomes, *self.goals})
+
+    @property
+    def base_worth(self) -> float:
+        """What it is worth by base rates alone, its cost deducted, in currency."""
+        of_goals = sum(goal.base_rate * goal.value for goal in self.goals.values())
+        return self.base_rate * self.value + of_goals - self.cost
 
     def has_term(self, ancestor: str) -> bool:
         """Whether any of its terms is ``ancestor`` or lies below it."""

@@ -85,6 +85,9 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
             "outcome_id": pl.String(),
             "partition": pl.Int32(),
             "position": pl.Int64(),
+            "goals": pl.List(pl.String()),
+            "missed": pl.List(pl.String()),
+            "amount": pl.Float64(),
         }
     ),
     LogTable.EVENTS: pl.Schema(
@@ -131,7 +134,9 @@ SCHEMAS: Mapping[LogTable, pl.Schema] = {
 feature and one ``a_<name>`` for each feature of the chosen action, as the decision used them;
 ``given`` names the attributes that came with the request, for that decision alone. Resolutions have
 the partition and position (:mod:`nba.ledger.positions`) of their entry in the ledger, in whose
-order the bandit learns; what was imported has none.
+order the bandit learns; what was imported has none. ``goals`` are the kinds of outcome met that
+the action prices beside the desired one, ``missed`` those that a resolution waited for in vain, and
+``amount`` is what the desired one was reported to bring; all are missing in what is older.
 
 A row whose ``source`` is ``shadow`` is of what another system took: its ``probability`` is the one
 that system reported, missing where it reported none, and ``probabilities`` is missing. What would

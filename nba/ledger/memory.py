@@ -146,11 +146,8 @@ class MemoryLedger:
 
     async def resolve(self, resolution: ResolutionEntry) -> bool:
         """Write the one resolution of a choice, or a correction of it."""
-        field = f"r:{resolution.choice}"
-        if resolution.kind == "correction":
-            field = f"c:{resolution.choice}:{resolution.outcome_id}"
         same = digest(resolution.decision_id, resolution.choice, resolution.outcome_id)
-        written = self._once(field, same, EntryType.RESOLUTION, resolution)
+        written = self._once(resolution.field, same, EntryType.RESOLUTION, resolution)
         decision_id = DecisionId(resolution.decision_id)
         self._pending[self._partition(decision_id)].pop((decision_id, resolution.choice), None)
         return written is Written.RECORDED

@@ -15,6 +15,7 @@ import msgspec
 
 from nba.domain.customer import EventEntry, UpdateEntry
 from nba.domain.decision import DecisionRequest
+from nba.domain.outcome import ResolutionKind
 from nba.errors import CorruptRecordError
 
 FORMAT = 2
@@ -70,7 +71,14 @@ class OutcomeEntry(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ResolutionEntry(msgspec.Struct, array_like=True, frozen=True):
-    """One resolution or correction as it travels in the ledger."""
+    """One resolution or correction as it travels in the ledger.
+
+    ``goals`` are the kinds of outcome met that the action prices beside the desired one, ``missed``
+    those that a resolution waited for in vain; of a kind in neither nothing is known. ``amount`` is
+    what the desired outcome was reported to bring, ``None`` where nobody said. ``outcome_id`` is
+    the outcome that it is by, the first desired one where there is any; ``further`` are other
+    desired ones whose rewards are in it.
+    """
 
     decision_id: str
     choice: int
@@ -80,6 +88,22 @@ class ResolutionEntry(msgspec.Struct, array_like=True, frozen=True):
     reward: float
     at_ms: int
     outcome_id: str | None
+    goals: tuple[str, ...] = ()
+    amount: float | None = None
+    further: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The name under which it is written once: a resolution of its choice.
+
+        A correction has that of its outcome, or of its goal, which counts once whatever reports it.
+        """
+        if self.kind != ResolutionKind.CORRECTION:
+            return f"r:{self.choice}"
+        if self.goals:
+            return f"g:{self.choice}:{self.goals[0]}"
+        return f"c:{self.choice}:{self.outcome_id}"
 
 
 T = TypeVar("T")

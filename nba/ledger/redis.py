@@ -155,13 +155,10 @@ class RedisLedger:
         """Write the one resolution of a choice; ``False`` where it had one."""
         body = pack(resolution)
         same = digest(resolution.decision_id, resolution.choice, resolution.outcome_id)
-        field = f"r:{resolution.choice}"
-        if resolution.kind == "correction":
-            field = f"c:{resolution.choice}:{resolution.outcome_id}"
         member = f"{resolution.decision_id}:{resolution.choice}"
         written = await self._once(
             resolution.decision_id,
-            field,
+            resolution.field,
             same=same,
             kind=EntryType.RESOLUTION,
             body=body,

@@ -174,7 +174,7 @@ class LedgerStore(Protocol):
     async def resolve(self, resolution: ResolutionEntry) -> bool:
         """Write the one resolution of a choice; ``False`` where it had one.
 
-        A correction is written once for its outcome, beside the resolution.
+        A correction is written once for its outcome, or for the goal it is about, beside it.
         """
         ...
 

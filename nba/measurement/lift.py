@@ -20,13 +20,12 @@ from nba.bandits.ope import IPS, SNIPS, LoggedData, Target, diagnose, evaluate, 
 from nba.bandits.ope.estimators import Estimate, Estimator
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
+from nba.measurement.settling import KEY, settled
 
 SAMPLE_RATIO_ALPHA = 0.001
 """Below this p-value a split is not the declared one; strict, as a mismatch voids everything."""
 
 _NORMAL_95 = 1.959963984540054
-KEY = ("decision_id", "choice")
-"""Columns that name a choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +145,9 @@ def check_sample_ratio(decisions: pl.DataFrame, *, holdout_share: float) -> Samp
     return SampleRatio(holdout_share, n, held_out, chi_square, p_value)
 
 
-def settled(resolutions: pl.DataFrame) -> pl.DataFrame:
-    """Return the final ``label`` and ``reward`` of every choice that resolved, not censored."""
-    return (
-        resolutions.filter(pl.col("kind") != "censored")
-        .sort("at", maintain_order=True)
-        .group_by(KEY)
-        .agg(pl.col("label").last(), pl.col("reward").sum())
-    )
-
-
 def _resolved(decisions: pl.DataFrame, resolutions: pl.DataFrame) -> pl.DataFrame:
     """Return first choices with their final ``label`` and ``reward``, and ``value`` less cost."""
-    final = settled(resolutions)
+    final = settled(resolutions.lazy()).collect()
     first = decisions.with_columns(pl.col("holdout").any().over("customer_id"))
     first = first.filter(pl.col("choice") == 0).join(final, on=KEY, how="inner")
     return first.with_columns(value=pl.col("reward") - pl.col("cost"))

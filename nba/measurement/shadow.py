@@ -37,7 +37,8 @@ from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import SHADOW, DecisionLog, LogTable
 from nba.measurement.dependence import depends_on
-from nba.measurement.lift import KEY, Interval, settled
+from nba.measurement.lift import Interval
+from nba.measurement.settling import KEY, settled
 
 ESTIMATED = "shadow:estimated"
 """What probabilities rest on that were not reported; reported ones are ``shadow``."""
@@ -122,7 +123,7 @@ def measure_shadow(
             "the log has no decisions in shadow; report what the other system took with "
             "POST /v1/decisions and mode shadow"
         )
-    final = settled(resolutions)
+    final = settled(resolutions.lazy()).collect()
     found = [
         _placement(str(name), rows, final, seed)
         for (name,), rows in sorted(taken.group_by("placement"), key=lambda pair: str(pair[0][0]))

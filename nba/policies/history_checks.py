@@ -17,14 +17,14 @@ from nba.policies.suggestions import nearest
 def history_faults(located: LocatedPolicy, catalog: Catalog) -> Iterator[Fault]:
     """Yield faults of outcomes that nobody would report, and of dimensions that are not there.
 
-    An outcome is known that has a meaning of its own or that some action desires or regrets. What
-    releases a contact or ends a pause may be any word: where it never comes, more is held back.
+    An outcome is known that has a meaning of its own or that some action desires, regrets or
+    prices. What releases a contact or ends a pause may be any word: where it never comes, more is
+    held back.
     """
     policy = located.policy
     known = {
         *STANDARD_OUTCOMES,
-        *(action.desired_outcome for action in catalog.actions),
-        *(kind for action in catalog.actions for kind in action.negative_outcomes),
+        *(kind for action in catalog.actions for kind in action.outcomes),
     }
     for field, kinds in _relied_on(policy).items():
         for kind in kinds:

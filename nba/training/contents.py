@@ -37,10 +37,10 @@ from nba.bandits.ope.terms import Terms, ratio
 from nba.domain.catalog import Content
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError, Fault, InputError
+from nba.measurement.settling import KEY
 from nba.training.asked import AskedPolicy
 from nba.training.candidates import list_candidates
 from nba.training.crossfit import REGULARIZED, Learner, deal, predict_candidates
-from nba.training.dataset import KEY
 from nba.training.encoding import recorded_inputs
 from nba.training.evaluation import (
     BEST_CONSTANT,

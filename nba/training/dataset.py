@@ -15,12 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba.domain.ids import uniform_hash
-from nba.domain.outcome import ResolutionKind
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
-
-KEY = ["decision_id", "choice"]
+from nba.measurement.settling import KEY, settled
 
 _ORDER_SALT = "training-order"
 
@@ -34,10 +32,10 @@ def resolved_choices(
 ) -> pl.DataFrame:
     """Return one row a resolved choice, oldest first, with ``label`` and ``reward``.
 
-    All columns of ``decisions`` are kept as recorded. The label is that of the resolution or of its
-    latest correction; the reward is the sum of both. Fallback answers are left out: nothing was
-    scored. Choices of the same moment come in a pseudo-random order that is always the same, so
-    that a table with one date for all rows still splits fairly.
+    All columns of ``decisions`` are kept as recorded. Label and reward are those that the choice
+    settled at (:func:`nba.measurement.settling.settled`). Fallback answers are left out: nothing
+    was scored. Choices of the same moment come in a pseudo-random order that is always the same,
+    so that a table with one date for all rows still splits fairly.
 
     ``since`` (inclusive) and ``until`` (exclusive) bound the time of the decision. Of features that
     are sealed, those named in ``sensitive`` are opened; the others are left out.
@@ -47,26 +45,8 @@ def resolved_choices(
         decisions = decisions.filter(pl.col("at") >= since)
     if until is not None:
         decisions = decisions.filter(pl.col("at") < until)
-    resolutions = log.scan(LogTable.RESOLUTIONS)
-    correction = pl.col("kind") == ResolutionKind.CORRECTION.value
-    censored = pl.col("kind") == ResolutionKind.CENSORED.value
-    resolved = resolutions.filter(~correction & ~censored).select(*KEY, "label", "reward")
-    corrections = (
-        resolutions.filter(correction)
-        .sort("at", maintain_order=True)
-        .group_by(KEY)
-        .agg(pl.col("label").last().alias("new_label"), pl.col("reward").sum().alias("added"))
-    )
-    rows = (
-        decisions.join(resolved, on=KEY, how="inner")
-        .join(corrections, on=KEY, how="left")
-        .with_columns(
-            pl.coalesce("new_label", "label").alias("label"),
-            (pl.col("reward") + pl.col("added").fill_null(0.0)).alias("reward"),
-        )
-        .drop("new_label", "added")
-        .collect()
-    )
+    final = settled(log.scan(LogTable.RESOLUTIONS))
+    rows = decisions.join(final, on=KEY, how="inner").collect()
     names = zip(rows["decision_id"], rows["choice"], strict=True)
     order = [uniform_hash(_ORDER_SALT, f"{decision}/{choice}") for decision, choice in names]
     ordered = rows.with_columns(pl.Series("_order", order, pl.Float64)).sort("at", "_order")

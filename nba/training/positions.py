@@ -29,7 +29,8 @@ from nba.domain.catalog import Placement
 from nba.domain.ids import NO_ACTION, PlacementId
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import SHADOW, DecisionLog, LogTable
-from nba.training.dataset import KEY, resolved_choices
+from nba.measurement.settling import KEY
+from nba.training.dataset import resolved_choices
 from nba.training.fit import codes_of
 from nba.training.progress import Progress, silent
 

@@ -5,7 +5,11 @@ promoted, and is taught at once what was decided after the data that model was t
 
 Of a content it learns what that changes about its action's own learned logit, as that was before
 the label was known; and only where another could have been shown, as else nothing comes of it.
-When the world has changed, what is left of contents is what is left of actions.
+When the world has changed, what is left of contents and goals is what is left of actions.
+
+A learner of rewards learns of them as the ledger has them, with what goals and amounts brought. One
+that corrects logits knows of the desired outcome alone; so how often each goal is met, and what a
+desired outcome brings, is learned beside it.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, Learner, Resolved
 from nba.bandits.hybrid import SHRUNK_TO
+from nba.decision.goals import goal_keys
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.positions import logits_at
@@ -49,6 +55,7 @@ class PlanLearner:
             learned = Learned.nothing(plan.source.bandit, fitter, origin)
             learned.actions.ensure({action.id: self._groups(action) for action in catalog.actions})
             learned.contents.ensure(self._contents())
+            learned.goals.ensure(goal_keys(catalog.actions))
         self.learned = learned
 
     @property
@@ -83,9 +90,26 @@ class PlanLearner:
         self.state.learn(resolved)
         if self.state.alarms != alarms:
             self.learned.contents.widen(SHRUNK_TO)
+            self.learned.goals.widen(SHRUNK_TO)
         if content is not None and expected is not None and np.isfinite(expected):
             self.learned.contents.update(content, expected, resolved.z, lesson.label)
+        if self.plan.source.bandit.learner == "logistic":
+            self._learn_beside(slot, lesson, resolved.z)
         return True
+
+    def _learn_beside(self, slot: PlacementPlan, lesson: Lesson, z: NDArray[np.float64]) -> None:
+        """Learn which goals were met, of those that are known of, and what was brought."""
+        row = slot.action_ids.index(ActionId(lesson.action))
+        if slot.goals is not None:
+            logits = slot.goals.base_logits(slot.placement.effect_at(lesson.rank))
+            for at in slot.goals.of(row):
+                kind = slot.goals.kinds[at]
+                if kind in lesson.goals or kind in lesson.missed:
+                    met = float(kind in lesson.goals)
+                    self.learned.goals.update(slot.goals.keys[at], float(logits[at]), z, met)
+        cap = slot.actions[row].value_cap
+        if lesson.amount is not None and cap is not None:
+            self.learned.amounts.observe(lesson.action, lesson.amount, cap=cap)
 
     def start_new(self) -> int:
         """Start actions where their kin have got to, and contents; return how many are new."""
@@ -95,6 +119,7 @@ class PlanLearner:
         started = sum(
             self.state.start(a.id, kin_of(a, actions, known), self._groups(a)) for a in new
         )
+        self.learned.goals.ensure(goal_keys(actions))
         return started + self._start_contents()
 
     def _groups(self, action: Action) -> list[str]:
@@ -129,7 +154,9 @@ def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
     That is what they say at the rank it stood at.
     """
     logits = logits_at(slot.placement, slot.model_logits(lesson.row), lesson.rank)
-    rewards = slot.values / (1.0 + np.exp(-logits))
+    rewards = slot.declared / (1.0 + np.exp(-logits))
+    if slot.goals is not None:
+        rewards += slot.goals.base_worths(slot.placement.effect_at(lesson.rank))
     rows = {action: row for row, action in enumerate(slot.action_ids)}
     chosen = rows[ActionId(lesson.action)]
     known = [rows[ActionId(name)] for name in lesson.candidates if name in rows]
@@ -144,6 +171,7 @@ def _resolved(plan: Plan, slot: PlacementPlan, lesson: Lesson) -> Resolved:
         reward=lesson.reward,
         expected=float(rewards[chosen]),
         probability=lesson.probability,
+        effect=1.0 if chosen == 0 else slot.placement.effect_at(lesson.rank),
         candidates=[slot.action_ids[row] for row in left],
         worths=(rewards - slot.costs)[left],
     )

@@ -76,7 +76,8 @@ class Lesson:
 
     ``label`` says whether the desired outcome came, ``reward`` what came of it, in currency.
     ``probability`` is the chance with which the action was drawn among ``candidates``, 1 where
-    another system did not say.
+    another system did not say. ``goals`` were met and ``missed`` were waited for in vain;
+    ``amount`` is what the desired outcome was reported to bring.
     """
 
     place: Place
@@ -89,6 +90,9 @@ class Lesson:
     reward: float
     probability: float
     candidates: tuple[str, ...]
+    goals: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    amount: float | None = None
 
     @property
     def decided_ms(self) -> int:
@@ -155,7 +159,9 @@ class Lessons:
             names = plan.placements[choice["placement"]].action_ids
             kept = np.frombuffer(record.draws[resolution.choice].kept, dtype="<u2").tolist()
             drawn = choice["probability"] or 1.0, tuple(names[row] for row in kept)
-            lessons.append(Lesson(place, row, *shown, *said, *came, *drawn))
+            goals = resolution.goals, resolution.missed
+            amount = resolution.amount
+            lessons.append(Lesson(place, row, *shown, *said, *came, *drawn, *goals, amount))
         return lessons
 
     async def all(
@@ -237,6 +243,9 @@ class Lessons:
                 row["reward"],
                 row["probability"] or 1.0,
                 tuple(row["candidates"] or ()),
+                tuple(row["goals"] or ()),
+                tuple(row["missed"] or ()),
+                row["amount"],
             )
 
 
@@ -288,6 +297,9 @@ def _resolved(
             "choice",
             "label",
             "reward",
+            "goals",
+            "missed",
+            "amount",
             pl.col("position").fill_null(NOWHERE),
             pl.col("partition").fill_null(0),
             resolved_at="at",

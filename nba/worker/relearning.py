@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from nba.bandits import CorrectionFitter
 from nba.catalog.store import ControlStore
+from nba.decision.goals import goal_keys
 from nba.decision.learned import LearnedStates, Origin, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
 from nba.domain.catalog import Action
@@ -89,9 +90,10 @@ def reset(
     warm: bool = True,
     clock: Clock,
 ) -> Relearned:
-    """Forget what was learned of some actions and their contents, named or by their terms.
+    """Forget what was learned of some actions, their contents, goals and amounts.
 
-    With ``warm`` actions start again where their kin have got to, else at what the models say.
+    They are named, or found by their terms. With ``warm`` actions start again where their kin have
+    got to, else at what the models say; goals and amounts begin again at what is declared.
 
     Raises :class:`NotFoundError` where nothing was learned yet, and :class:`InputError` where
     nothing of that name is in the plan.
@@ -111,6 +113,8 @@ def reset(
         known = set(state.actions) - set(ids)
         state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
     learned.contents.forget(c.id for c in plan.catalog.contents if c.action in ids)
+    learned.goals.forget(goal_keys(chosen))
+    learned.amounts.forget(ids)
     number = writer.save(key, learned, kept.positions)
     return Relearned(snapshot=number, updates=state.updates, actions=ids)
 

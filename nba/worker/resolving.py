@@ -12,7 +12,7 @@ from nba.domain.clock import Clock
 from nba.domain.ids import DecisionId
 from nba.ledger.records import DecisionRecord, OutcomeEntry
 from nba.ledger.store import LedgerStore
-from nba.worker.joining import censored, correction_by, expiry_of, resolution_by
+from nba.worker.joining import censored, correction_by, counting, expiry_of, resolution_by
 from nba.worker.records import UNREADABLE, Held, Records, leave_out
 
 
@@ -45,15 +45,23 @@ class Resolver:
         self._clock = clock
         self._grace_ms = grace_ms
 
-    async def join(self, outcomes: Collection[OutcomeEntry], held: Held) -> None:
-        """Join outcomes to their choices, those of one choice in the order they happened."""
+    async def join(
+        self, outcomes: Collection[OutcomeEntry], held: Held, *, before_ms: int | None = None
+    ) -> None:
+        """Join outcomes to their choices, those of one choice in the order they happened.
+
+        Choices whose waiting ended before ``before_ms``, by default before now less the grace, wait
+        for no goals any more.
+        """
+        if before_ms is None:
+            before_ms = self._clock() - self._grace_ms
         groups: dict[tuple[str, int], dict[str, OutcomeEntry]] = {}
-        for outcome in sorted(outcomes, key=lambda o: (o.at_ms, o.received_at_ms, o.outcome_id)):
+        for outcome in outcomes:
             group = groups.setdefault((outcome.decision_id, outcome.choice), {})
             group[outcome.outcome_id] = outcome
         await asyncio.gather(
             *[
-                self._join(list(group.values()), held.get(decision_id))
+                self._join(list(group.values()), held.get(decision_id), before_ms)
                 for (decision_id, _), group in groups.items()
             ]
         )
@@ -72,22 +80,32 @@ class Resolver:
             return 0
         ids = list(dict.fromkeys(decision_id for decision_id, _ in due))
         held = await self._records.load(ids)
-        await self.join(await self._records.reported(ids), held)
+        await self.join(await self._records.reported(ids), held, before_ms=before_ms)
         await asyncio.gather(*[self._expire(*member, held.get(member[0])) for member in due])
         return len(due)
 
-    async def _join(self, outcomes: Sequence[OutcomeEntry], record: DecisionRecord | None) -> None:
-        found = self._chosen(record, outcomes[0].choice)
+    async def _join(
+        self, outcomes: Sequence[OutcomeEntry], record: DecisionRecord | None, before_ms: int
+    ) -> None:
+        decision_id, choice = DecisionId(outcomes[0].decision_id), outcomes[0].choice
+        found = self._chosen(record, choice)
         if found is None:
             return
         action, horizon_ms = found
-        for outcome in outcomes:
-            resolution = resolution_by(action, outcome, horizon_ms=horizon_ms)
-            if resolution is None or await self._ledger.resolve(resolution):
-                continue
-            decision_id = DecisionId(outcome.decision_id)
-            existing = await self._ledger.resolution(decision_id, outcome.choice)
-            correction = correction_by(resolution, existing) if existing else None
+        if action.goals:
+            known = await self._records.reported([decision_id])
+            outcomes = [outcome for outcome in known if outcome.choice == choice]
+        counted = counting(action, outcomes, horizon_ms=horizon_ms)
+        if not counted:
+            return
+        waited = horizon_ms < before_ms
+        resolution = resolution_by(action, counted, horizon_ms=horizon_ms, waited=waited)
+        if resolution is None or not await self._ledger.resolve(resolution):
+            resolution = await self._ledger.resolution(decision_id, choice)
+        if resolution is None:
+            return
+        for outcome in counted:
+            correction = correction_by(action, outcome, resolution)
             if correction is not None:
                 await self._ledger.resolve(correction)
 

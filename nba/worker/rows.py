@@ -198,6 +198,9 @@ def resolution_row(entry: ResolutionEntry, partition: int, position: int) -> dic
         "reward": entry.reward,
         "at": moment(entry.at_ms),
         "outcome_id": entry.outcome_id,
+        "goals": list(entry.goals),
+        "missed": list(entry.missed),
+        "amount": entry.amount,
     }
 
 

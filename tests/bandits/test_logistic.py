@@ -389,3 +389,10 @@ def test_about_some_candidates_it_knows_what_it_knows_of_all():
     found, expected = some.estimate(logits[rows], z), every.estimate(logits, z)
     assert found[0].tolist() == expected[0][rows].tolist()
     assert found[1].tolist() == expected[1][rows].tolist()
+
+
+def test_where_nothing_was_registered_there_is_nothing_to_give_up() -> None:
+    learner = OnlineLogistic(BanditSettings(features=("age",)))
+    before = learner.to_bytes()
+    learner.widen(0.3)
+    assert learner.to_bytes() == before

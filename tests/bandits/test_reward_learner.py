@@ -10,7 +10,7 @@ import pytest
 from nba.bandits import BanditSettings, CoverModel, LinearModel, Resolved, RewardLearner
 from nba.errors import ConflictError, CorruptRecordError, InputError
 
-PLAIN = BanditSettings(learner="linear", reward_cap=50.0, forgetting=1.0)
+PLAIN = BanditSettings(learner="linear", reward_cap=50.0, ridge=1.0, forgetting=1.0)
 
 
 def resolved(action="gold", reward=0.0, expected=0.0, z=(), **given):
@@ -38,6 +38,13 @@ def test_what_was_not_expected_is_learned_in_units_of_the_cap():
     assert correction.logits.tolist() == [0.4]
 
 
+def test_what_is_looked_at_half_as_often_counts_half_as_much_for_twice_as_much():
+    """20 where 5 were expected are 30 at the first rank, by half an observation and one of 0."""
+    learner = RewardLearner(PLAIN)
+    learner.learn(resolved(reward=20.0, expected=5.0, effect=0.5))
+    assert rewards_of(learner, "gold") == pytest.approx([0.5 * 30.0 / 1.5])
+
+
 @pytest.mark.parametrize(("reward", "left"), [(900.0, 20.0), (1e9, 20.0), (-1e9, -30.0)])
 def test_rewards_are_cut_at_the_cap_on_either_side(reward, left):
     """±50 less the 10 expected, halved by the prior."""
@@ -53,6 +60,8 @@ def test_rewards_are_cut_at_the_cap_on_either_side(reward, left):
         ({"reward": math.inf}, r"^/reward: found reward inf"),
         ({"expected": math.nan}, r"^/reward: found reward 0.0, nan expected"),
         ({"probability": 0.0}, r"^/probabilities/0: found 0.0"),
+        ({"effect": 0.0}, r"^/effect: found 0.0"),
+        ({"effect": math.nan}, r"^/effect: found nan"),
         ({"z": (1.0,)}, r"^/X: found shape \(1, 1\)"),
         ({"candidates": ("a", "b")}, r"^/worths: found \[\]; a finite number for each of 2"),
         ({"candidates": ("a",), "worths": np.array([math.nan])}, r"^/worths: found \[nan\]"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nba.catalog.loader import load_catalog
 from nba.catalog.reference import reference_root
 from nba.catalog.suggestions import nearest
-from nba.domain.catalog import Catalog
+from nba.domain.catalog import Catalog, Goal
 from nba.domain.ids import hash32
 from nba.errors import Fault
 
@@ -157,6 +157,26 @@ def test_a_small_catalog_is_read_as_written(tmp_path: Path) -> None:
     assert list(catalog.placements[1].slots) == ["title"]
 
 
+def test_goals_and_where_a_value_comes_from_are_read_as_written(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    written = (
+        "value: 30\n    value_from: outcomes\n    value_cap: 300\n"
+        "    goals: {click: {value: 0.05, base_rate: 0.08}, reject: {value: -15, base_rate: 0.01}}"
+    )
+    edit(root, "catalog/actions/all.yaml", "value: 30", written)
+    catalog, faults = load(root)
+    assert faults == []
+    assert catalog is not None
+    nothing, coat = catalog.actions
+    assert (nothing.goals, nothing.value_from, nothing.value_cap) == ({}, "declared", None)
+    assert (coat.value_from, coat.value_cap) == ("outcomes", 300.0)
+    assert coat.goals == {
+        "click": Goal(value=0.05, base_rate=0.08),
+        "reject": Goal(value=-15.0, base_rate=0.01),
+    }
+    assert coat.outcomes == {"convert", "reject", "click"}
+
+
 FAULTS = [
     # file, old text, new text, all that is said about it
     ("project.yaml", "EUR", "Euro",
@@ -215,6 +235,27 @@ FAULTS = [
      "catalog/actions/all.yaml:6: base_rate 1; a probability above 0 and below 1 is expected"),
     ("actions/all.yaml", "value: 30", "horizon: 0d",
      "catalog/actions/all.yaml:6: horizon 0:00:00; a duration above 0 is expected, such as 7d"),
+    ("actions/all.yaml", "value: 30", "goals: {convert: {value: 1, base_rate: 0.1}}",
+     ("catalog/actions/all.yaml:6: goal 'convert'; another kind: what the desired outcome is "
+      "worth is the action's `value`")),
+    ("actions/all.yaml", "value: 30", "goals: {click: {value: .nan, base_rate: 0.1}}",
+     ("catalog/actions/all.yaml:6: value nan of goal 'click'; an amount is expected, below 0 to "
+      "avoid it")),
+    ("actions/all.yaml", "value: 30", "goals: {click: {value: -1, base_rate: 0}}",
+     ("catalog/actions/all.yaml:6: base_rate 0 of goal 'click'; a probability above 0 and below 1 "
+      "is expected")),
+    ("actions/all.yaml", "value: 30", "goals: {click: {value: 1, base_rate: 0.1, cap: 2}}",
+     ("catalog/actions/all.yaml:6: actions.1.goals.click.cap: Unexpected keyword argument; remove "
+      "it or correct its name")),
+    ("actions/all.yaml", "value: 30", "value_from: outcomes",
+     ("catalog/actions/all.yaml:6: value_from outcomes without value_cap; the amount at which a "
+      "reported one is cut off is expected")),
+    ("actions/all.yaml", "value: 30", "value: 30\n    value_cap: 90",
+     ("catalog/actions/all.yaml:7: value_cap 90, and the value is the declared one; add "
+      "`value_from: outcomes`, or remove it")),
+    ("actions/all.yaml", "value: 30", "value: 30\n    value_from: outcomes\n    value_cap: 20",
+     ("catalog/actions/all.yaml:8: value_cap 20; an amount above 0 is expected, and the value, 30, "
+      "is within it")),
     ("actions/all.yaml", "value: 30", "purpose: credit",
      "catalog/actions/all.yaml:6: purpose 'credit' is not known; known: marketing"),
     ("actions/all.yaml", "value: 30", "launched_on: 'soon'",

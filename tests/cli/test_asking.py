@@ -32,6 +32,14 @@ def test_they_tell_people_the_same(nba: Run, url: str) -> None:
     assert "identical" in nba("replay", decision, "--url", url).out
 
 
+def test_an_explanation_says_what_else_may_come_of_an_action(nba: Run, url: str) -> None:
+    told = nba("decide", "cid", "email.body", "--url", url, "--json").json
+    explained = nba("explain", told["decision_id"], "--url", url)
+    said = " ".join(explained.out.split())
+    assert "goals of club_double_points: unsubscribe 0.0020 worth -15.00" in said
+    assert said.count("goals of") == 1
+
+
 def test_a_dry_run_is_not_kept(nba: Run, url: str) -> None:
     answer = nba("decide", "dry", "web.home.hero", "--dry-run", "--url", url, "--json").json
     assert answer["mode"] == "dry_run"

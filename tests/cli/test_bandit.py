@@ -7,18 +7,17 @@ import json
 from pathlib import Path
 
 import pytest
-from shop import GREEDY, Shop, ask, write_project
+from shop import DAY_MS, GREEDY, PRICED, Shop, ask, write_project
 
 from nba.bootstrap import load_settings, open_control, open_log
 from nba.worker.publisher import Publisher
 from nba.worker.runner import Worker
 
 
-@pytest.fixture
-def taught(tmp_path: Path) -> Shop:
-    """Give a shop whose worker has learned from ten coats, on the stores commands open."""
-    settings = load_settings(data_dir=tmp_path / "data")
-    shop = Shop(write_project(tmp_path / "project", **GREEDY))
+def teach(root: Path, **changes: tuple[str, str]) -> Shop:
+    """Return a shop whose worker has learned from ten coats, on the stores commands open."""
+    settings = load_settings(data_dir=root / "data")
+    shop = Shop(write_project(root / "project", **GREEDY, **changes))
     control, log = open_control(settings), open_log(settings)
     publisher = Publisher(control, None, alias="live", clock=shop.clock)
     plan = publisher.publish(shop.project, note="", author="test")
@@ -31,8 +30,9 @@ def taught(tmp_path: Path) -> Shop:
         for number in range(10):
             request = ask(f"c{number}", actions=("coat",))
             answer = json.loads(await shop.service().decide(request))
-            await shop.report(answer["decision_id"], "click", outcome_id=f"o{number}")
-        while await worker.step():
+            await shop.report(answer["decision_id"], "click", outcome_id=f"o{number}", value=50.0)
+        shop.clock.advance(seconds=10 * DAY_MS / 1_000)
+        while await worker.step() or await worker.expire():
             pass
         await worker.flush()
         await worker.teacher.publish_snapshot()
@@ -40,6 +40,12 @@ def taught(tmp_path: Path) -> Shop:
     asyncio.run(play())
     control.close()
     return shop
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> Shop:
+    """Give a shop that has learned."""
+    return teach(tmp_path)
 
 
 def test_before_anything_was_learned_it_says_so(nba, tmp_path):
@@ -69,6 +75,24 @@ def test_what_was_learned_is_shown_forgotten_and_learned_again(nba, taught):
     assert f"learned from {before['updates']} choices" in ran.out
     again = nba("bandit", "status", "--json").json
     assert again["actions"] == before["actions"]
+
+
+def test_goals_and_amounts_are_shown_and_forgotten_with_their_action(nba, tmp_path):
+    teach(tmp_path, **PRICED)
+    found = nba("bandit", "status", "--json").json
+    coats = found["actions"]["coat"]["observations"]
+    assert found["goals"]["coat:complain"]["observations"] == pytest.approx(coats)
+    amounts = found["amounts"]["coat"]
+    assert 8.0 < amounts["observations"] <= coats
+    n = amounts["observations"]
+    assert amounts["value"] == pytest.approx((10 * 20.0 + n * 50.0) / (10 + n))
+    table = nba("bandit", "status").out
+    assert "coat:buy" in table
+    assert f"{amounts['value']:.2f}" in table
+    nba("bandit", "reset", "--action", "coat")
+    found = nba("bandit", "status", "--json").json
+    assert found["goals"]["coat:complain"]["observations"] == 0.0
+    assert found["amounts"]["coat"] == {"observations": 0.0, "value": 20.0}
 
 
 def test_what_is_not_there_is_named(nba, taught):

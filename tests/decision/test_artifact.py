@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from shop import Shop, stump
+from shop import PRICED, Shop, stump
 
 from nba.decision.artifact import FORMAT, pack_plan, unpack_plan, version_of
 from nba.decision.plan import compile_plan
@@ -67,6 +67,19 @@ def test_compiled_from_its_artifact_a_plan_has_the_same_candidates_in_the_same_o
 
 def changed(artifact: bytes, **fields: object) -> bytes:
     return msgspec.msgpack.encode({**msgspec.msgpack.decode(artifact), **fields})
+
+
+def test_an_artifact_from_before_actions_had_goals_is_read(make_shop) -> None:
+    shop = make_shop(**PRICED)
+    assert unpack_plan(pack_plan(shop.project, {})).catalog == shop.project.catalog
+    catalog = msgspec.msgpack.decode(pack_plan(shop.project, {}))["catalog"]
+    for action in catalog["actions"]:
+        for name in ("goals", "value_from", "value_cap"):
+            del action[name]
+    found = unpack_plan(changed(pack_plan(shop.project, {}), catalog=catalog)).catalog
+    assert {(len(one.goals), one.value_from, one.value_cap) for one in found.actions} == {
+        (0, "declared", None)
+    }
 
 
 def test_another_format_is_refused_with_both_numbers(shop: Shop) -> None:

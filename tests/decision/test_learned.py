@@ -20,6 +20,8 @@ def learned(shop: Shop) -> Learned:
         z = [20.0 + number, float(number % 3)]
         found.actions.update("shirt", -2.0, z, float(number % 2))
         found.contents.update("shirt.en.b", -1.5, z, float(number % 2))
+        found.goals.update("shirt:leave", -4.0, z, float(number % 3 == 0))
+        found.amounts.observe("shirt", float(number), cap=20.0)
     return found
 
 
@@ -36,17 +38,19 @@ def test_a_saved_state_comes_back_to_the_last_bit(shop: Shop, learned: Learned) 
     assert forests == 0
     assert (opened.updates, opened.contents.updates) == (30, 30)
     assert opened.contents.to_bytes() == learned.contents.to_bytes()
+    assert opened.goals.to_bytes() == learned.goals.to_bytes()
+    assert opened.amounts.mean("shirt", 5.0) == learned.amounts.mean("shirt", 5.0) != 5.0
     assert pack_learned(opened, 0) == kept.state
 
 
-def test_a_snapshot_from_before_contents_were_learned_knows_nothing_of_them(
+def test_a_snapshot_from_before_what_stands_beside_actions_was_learned_knows_nothing_of_it(
     shop: Shop, learned: Learned
 ) -> None:
     actions = learned.actions.to_bytes(forests=False, memory=False)
     before = msgspec.msgpack.encode({"format": FORMAT, "forests": 0, "state": actions})
     opened, _ = LearnedStates(shop.control).open(snapshot_of(before), shop.project.bandit)
     assert opened.updates == 30
-    assert opened.contents.actions == ()
+    assert opened.contents.actions == opened.goals.actions == opened.amounts.actions == ()
 
 
 def test_a_state_on_other_features_is_refused(shop: Shop, learned: Learned) -> None:
@@ -55,8 +59,9 @@ def test_a_state_on_other_features_is_refused(shop: Shop, learned: Learned) -> N
         LearnedStates(shop.control).open(snapshot_of(pack_learned(learned, 0)), other)
 
 
-def test_bytes_that_are_no_state_of_contents_are_refused(shop: Shop, learned: Learned) -> None:
+@pytest.mark.parametrize("part", ["contents", "goals", "amounts"])
+def test_bytes_that_are_no_state_are_refused(shop: Shop, learned: Learned, part: str) -> None:
     packed = msgspec.msgpack.decode(pack_learned(learned, 0))
-    broken = msgspec.msgpack.encode({**packed, "contents": packed["contents"][:-9]})
+    broken = msgspec.msgpack.encode({**packed, part: packed[part][:-9]})
     with pytest.raises(CorruptRecordError):
         LearnedStates(shop.control).open(snapshot_of(broken), shop.project.bandit)

@@ -21,7 +21,7 @@ from nba.worker.learning import PlanLearner
 from nba.worker.lessons import row_of
 
 HERO = "web.hero"
-LINEAR = "learner: linear\n  reward_cap: 40"
+LINEAR = "learner: linear\n  reward_cap: 40\n  ridge: 1"
 KINDS = {
     "greedy": ("greedy", LINEAR),
     "epsilon_greedy": ("epsilon_greedy", LINEAR),

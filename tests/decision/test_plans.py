@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shop import NOW_MS, Shop, stump
 
-from nba.bandits import HybridLearner, OnlineLogistic
 from nba.decision.learned import Learned, pack_learned
 from nba.decision.plans import PlanPointer, PlanRepository, parse_version, read_pointer
 from nba.errors import CorruptRecordError, NotFoundError
@@ -54,12 +53,10 @@ def test_earlier_plans_are_there_for_replay_however_many_came_after(shop: Shop) 
 
 
 def test_a_snapshot_changes_what_was_learned_and_nothing_else(shop: Shop) -> None:
-    learner = HybridLearner(shop.project.bandit)
+    learned = Learned.nothing(shop.project.bandit)
     for _ in range(50):
-        learner.update("coat", -3.0, [30.0, 0.0], 1.0)
-    shop.control.save_snapshot(
-        7, "key", pack_learned(Learned(learner, OnlineLogistic(shop.project.bandit)), 0), {}, NOW_MS
-    )
+        learned.actions.update("coat", -3.0, [30.0, 0.0], 1.0)
+    shop.control.save_snapshot(7, "key", pack_learned(learned, 0), {}, NOW_MS)
     base = shop.repository.get(PlanPointer(shop.plan.digest))
     taught = shop.repository.get(PlanPointer(shop.plan.digest, 7))
     assert (taught.version, taught.updates) == (f"{shop.plan.digest}.7", 50)

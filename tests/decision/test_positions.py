@@ -15,7 +15,7 @@ from nba.bandits import Correction
 from nba.decision.answer import encode_answer
 from nba.decision.explain import explain, replay
 from nba.decision.pipeline import decide
-from nba.decision.positions import logits_at
+from nba.decision.positions import correction_at, logits_at
 from nba.decision.recording import pack_record, pack_request, read_record
 from nba.decision.scoring import RankScores, score
 from nba.domain.catalog import Direction, Placement
@@ -55,6 +55,22 @@ def test_a_logit_at_a_rank_is_that_of_the_propensity_times_the_effect(logit, eff
     found = logits_at(looked_at(1.0, effect), np.array([0.0, logit]), 2)
     assert found[1] == pytest.approx(obvious(logit, effect), rel=1e-9, abs=1e-9)
     assert found[0] == 0.0
+
+
+def test_what_is_added_to_rewards_comes_where_the_rank_is_looked_at():
+    given = Correction(
+        np.zeros(3),
+        rewards=np.array([1.0, 2.0, -4.0]),
+        deviations=np.array([0.5, 1.0, 2.0]),
+        members=np.array([[1.0, 2.0, 3.0], [0.0, 4.0, 6.0]]),
+    )
+    found = correction_at(looked_at(1.0, 0.5), given, 2)
+    assert found.rewards.tolist() == [1.0, 1.0, -2.0]
+    assert found.deviations.tolist() == [0.5, 0.5, 1.0]
+    assert found.members.tolist() == [[1.0, 1.0, 1.5], [0.0, 2.0, 3.0]]
+    assert correction_at(looked_at(1.0, 0.5), given, 1) is given
+    of_logits = Correction(np.zeros(3), variances=np.ones(3))
+    assert correction_at(looked_at(1.0, 0.5), of_logits, 2) is of_logits
 
 
 @pytest.mark.parametrize("logit", [1e308, 800.0, -800.0, -1e308])

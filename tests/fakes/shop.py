@@ -201,6 +201,18 @@ GREEDY = {"models/bandit": ("explorer: squarecb", "explorer: greedy")}
 """Changes to the project that let the best score be chosen for certain, and still be learned."""
 
 
+PRICED = {
+    "catalog": (
+        "negative_outcomes: [reject, complain]",
+        """negative_outcomes: [reject, complain]
+    goals: {buy: {value: 4, base_rate: 0.1}, complain: {value: -16, base_rate: 0.01}}
+    value_from: outcomes
+    value_cap: 60""",
+    )
+}
+"""Changes that price what else comes of a coat, and let its value be learned."""
+
+
 def write_project(root: Path, **changes: tuple[str, str]) -> Path:
     """Write the project; ``changes`` replace text: ``policies=("limit: 2", "limit: 1")``."""
     for name, text in FILES.items():
@@ -431,9 +443,14 @@ def ask(customer_id: str = "anna", *placements: str | tuple[str, int], **changes
 
 
 def lesson(
-    row: NDArray[np.float32], placement: str, action: str, label: float, content: str | None = None
+    row: NDArray[np.float32],
+    placement: str,
+    action: str,
+    label: float,
+    content: str | None = None,
+    **beside: Any,
 ) -> Lesson:
-    """Return a lesson about a choice that was certain."""
+    """Return a lesson about a choice that was certain; ``beside`` is what else came of it."""
     place = Place(1, 0, 0, "d", 0)
     about = action, content, label, 10.0 * label, 1.0, (action,)
-    return Lesson(place, row, placement, 1, *about)
+    return Lesson(place, row, placement, 1, *about, **beside)

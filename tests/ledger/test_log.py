@@ -127,6 +127,19 @@ def test_a_table_begun_before_a_column_was_thought_of_has_it_as_missing(log: Dec
     assert log.scan(LogTable.EVENTS).collect()["version"].to_list() == [None]
 
 
+def test_resolutions_of_before_goals_and_amounts_are_read_beside_newer_ones(log: DecisionLog):
+    schema = SCHEMAS[LogTable.RESOLUTIONS]
+    old = {name: kind for name, kind in schema.items() if name not in {"goals", "missed", "amount"}}
+    before = ("d1", 0, "card", "rewarded", 1.0, 50.0, moment(1), "o1", 3, 17)
+    after = ("d2", 0, "card", "rewarded", 1.0, 52.0, moment(1), "o2", 3, 18, ["click"], [], 49.5)
+    log.append(LogTable.RESOLUTIONS, pl.DataFrame([before], schema=old, orient="row"))
+    log.append(LogTable.RESOLUTIONS, pl.DataFrame([after], schema=schema, orient="row"))
+    assert sorted(log.scan(LogTable.RESOLUTIONS).select(*schema).collect().rows()) == [
+        (*before, None, None, None),
+        after,
+    ]
+
+
 def of_three_customers(log: DecisionLog) -> None:
     columns = {name: SCHEMAS[LogTable.DECISIONS][name] for name in ("decision_id", "customer_id")}
     rows = [("d1", "ann"), ("d2", "bo"), ("d1", "ann")]

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from nba.domain.alias import Forward, pack_forward, read_forward
@@ -268,6 +269,24 @@ def test_a_correction_is_written_beside_the_resolution_once(with_ledger):
         first = await ledger.resolution(chosen, 0)
         assert first is not None
         assert first.kind == "expired"
+
+    with_ledger(check)
+
+
+def test_a_goal_corrects_a_choice_once_whatever_reports_it(with_ledger):
+    async def check(ledger: LedgerStore) -> None:
+        chosen, _ = await reserve(ledger)
+        await ledger.resolve(resolution(chosen, "expired"))
+        left = ResolutionEntry(chosen, 0, "card", "correction", 0.0, -15.0, 12, "o2", ("leave",))
+        assert await ledger.resolve(left)
+        assert not await ledger.resolve(left)
+        assert not await ledger.resolve(msgspec.structs.replace(left, outcome_id="o3"))
+        assert await ledger.resolve(msgspec.structs.replace(left, goals=("complain",)))
+        assert await ledger.resolve(msgspec.structs.replace(left, outcome_id="leave", goals=()))
+        partition = int(chosen[:3], 16)
+        entries = await ledger.entries({partition: START}, 10)
+        written = [unpack(e.body, ResolutionEntry) for e in entries if e.type == "r"]
+        assert [one.goals for one in written] == [(), ("leave",), ("complain",), ()]
 
     with_ledger(check)
 

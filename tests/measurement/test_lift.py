@@ -35,6 +35,7 @@ def frames(rows):
             "label": [float(row[5]) for row in rows],
             "reward": [10.0 * row[5] for row in rows],
             "at": [NOON] * len(rows),
+            "goals": pl.Series([None] * len(rows), dtype=pl.List(pl.String)),
         }
     )
     return decisions, resolutions

@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from shop import DAY_MS, NOW_MS, Shop, ask, lesson, stump, write_project
+from shop import DAY_MS, NOW_MS, PRICED, Shop, ask, lesson, stump, write_project
 from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
 from nba.bandits.hybrid import SHRUNK_TO
 from nba.decision.learned import Origin, pack_learned
 from nba.decision.project import load_project
+from nba.worker import learning
 from nba.worker.learning import PlanLearner
 from nba.worker.lessons import row_of
 from nba.worker.pointing import state_key
@@ -276,3 +277,81 @@ def test_when_the_world_changes_what_was_learned_of_contents_is_given_up_in_part
     prior = np.array([0.0, 1.0, 0.0, 0.0])
     assert abs(before[other] - prior).max() > 0.1
     np.testing.assert_allclose(contents.mean(other) - prior, SHRUNK_TO * (before[other] - prior))
+
+
+def test_of_a_goal_is_learned_what_was_waited_for_and_of_an_amount_what_was_reported(
+    tmp_path: Path,
+) -> None:
+    """Where a resolution did not wait for a goal, as before it was declared, nobody knows of it."""
+    shop = Shop(write_project(tmp_path, **PRICED))
+    learner = PlanLearner(shop.plan)
+    row = row_of(shop.plan, {"age": 30.0, "orders_30d": 1.0})
+    z = shop.plan.learner_inputs(row)
+    expected = OnlineLogistic(shop.plan.source.bandit)
+    expected.ensure(["coat:buy", "coat:complain"])
+    expected.update("coat:buy", math.log(0.1 / 0.9), z, 1.0)
+    expected.update("coat:complain", math.log(0.01 / 0.99), z, 0.0)
+    expected.update("coat:complain", math.log(0.01 / 0.99), z, 1.0)
+    for goals, missed, amount in (
+        (("buy", "gone_since"), ("complain",), 500.0),
+        (("complain",), (), None),
+        ((), (), 30.0),
+    ):
+        beside = {"goals": goals, "missed": missed, "amount": amount}
+        assert learner.learn(lesson(row, "web.hero", "coat", 1.0, **beside))
+    learner.learn(lesson(row, "web.hero", "shirt", 1.0, amount=99.0))
+    assert learner.learned.goals.to_bytes() == expected.to_bytes()
+    amounts = learner.learned.amounts
+    assert amounts.actions == ("coat",)
+    faded = shop.plan.source.bandit.forgetting
+    assert amounts.mean("coat", 20.0) == pytest.approx((200 + 60 * faded + 30) / (11 + faded))
+
+
+def test_a_learner_of_rewards_is_told_to_expect_goals_by_base_rates_and_all_else_is_in_rewards(
+    tmp_path: Path,
+) -> None:
+    rewards = {"models/bandit": ("forest_outcomes: 5", "learner: linear\n  reward_cap: 60")}
+    plan = Shop(write_project(tmp_path, **PRICED, **rewards)).plan
+    slot = plan.placements["web.hero"]
+    row = row_of(plan, {"age": 30.0})
+    about = lesson(row, "web.hero", "coat", 1.0, goals=("complain",), amount=50.0)
+    learner = PlanLearner(plan)
+    assert learner.learn(about)
+    assert (learner.state.updates, learner.learned.goals.updates) == (1, 0)
+    assert learner.learned.amounts.actions == ()
+    found = learning._resolved(plan, slot, about)
+    assert found.expected == pytest.approx(20.0 * 0.05 + 4.0 * 0.1 - 16.0 * 0.01)
+    assert found.worths.tolist() == [found.expected]
+
+
+def test_when_the_world_changes_what_was_learned_of_goals_is_given_up_in_part(
+    tmp_path: Path,
+) -> None:
+    learner = PlanLearner(Shop(write_project(tmp_path, **PRICED)).plan)
+    row = row_of(learner.plan, {"age": 30.0})
+    goals = learner.learned.goals
+    for _ in range(20):
+        learner.learn(lesson(row, "web.hero", "coat", 0.0, goals=("complain",), missed=("buy",)))
+    prior = np.array([0.0, 1.0, 0.0, 0.0])
+    before = goals.mean("coat:complain") - prior
+    for number in range(900):
+        learner.learn(lesson(row, "web.hero", "coat", float(number > 600)))
+        if learner.state.alarms:
+            break
+    assert number > 600
+    np.testing.assert_allclose(goals.mean("coat:complain") - prior, SHRUNK_TO * before)
+
+
+def test_of_a_goal_is_learned_how_it_differs_from_what_its_rank_lets_expect(tmp_path: Path) -> None:
+    effects = "max_count: 3}", "max_count: 3, position_effects: [1.0, 0.25]}"
+    plan = Shop(write_project(tmp_path, **PRICED, **{"catalog/": effects})).plan
+    row = row_of(plan, {"age": 30.0, "orders_30d": 1.0})
+    learner = PlanLearner(plan)
+    about = lesson(row, "web.hero", "coat", 0.0, goals=("buy",), missed=("complain",))
+    assert learner.learn(replace(about, rank=2))
+    z = plan.learner_inputs(row)
+    for kind, base, met in (("buy", 0.1, 1.0), ("complain", 0.01, 0.0)):
+        expected = OnlineLogistic(plan.source.bandit)
+        expected.update(f"coat:{kind}", math.log(base / 4 / (1 - base / 4)), z, met)
+        found = learner.learned.goals.mean(f"coat:{kind}")
+        np.testing.assert_allclose(found[:2], expected.mean(f"coat:{kind}")[:2], rtol=1e-9)

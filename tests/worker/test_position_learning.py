@@ -17,7 +17,7 @@ from shop import DAY_MS, NOW_MS, Shop, ask, write_project
 
 from nba.decision.plan import Plan
 from nba.decision.scoring import score
-from nba.domain.ids import PlacementId
+from nba.domain.ids import ActionId, PlacementId
 from nba.training.positions import estimate_effects, shown_choices
 from nba.worker.learning import PlanLearner
 from nba.worker.lessons import Lesson
@@ -102,6 +102,31 @@ def test_with_the_true_effects_what_is_learned_of_an_action_is_what_it_is_worth(
         )
         assert information > 400, action
         assert abs(found[action] - wanted) < 4.0 / np.sqrt(information), action
+
+
+def test_a_learner_of_rewards_too_expects_of_an_action_what_it_is_worth(
+    lived: Lived, tmp_path: Path
+) -> None:
+    """Its prior counts for one observation of a thousand; at rank 3 it expects three tenths."""
+    slots = f"{SLOTS[:-1]}, position_effects: [1, 0.6, 0.3]}}"
+    old, new = EXPLORING["models/bandit"]
+    said = f"{new}\n  learner: linear\n  reward_cap: 60\n  ridge: 1"
+    project = write_project(tmp_path, catalog=(SLOTS, slots), **{"models/bandit": (old, said)})
+    shop = Shop(project)
+    learner = PlanLearner(shop.plan)
+    learner.study(lived.lessons)
+    plan = shop.plan.with_learner(learner.learned, 1)
+    slot, row = plan.placements[HERO], lived.lessons[0].row
+    first = score(slot, plan, row, np.ones(len(slot.actions)))
+    third = score(slot, plan, row, np.ones(len(slot.actions)), rank=3)
+    assert first.learned is not None
+    assert third.learned is not None
+    for action, wanted in WANTED.items():
+        at = slot.action_ids.index(ActionId(action))
+        value = float(slot.values[at])
+        expected = first.scores[at] + slot.costs[at]
+        assert expected == pytest.approx(wanted * value, abs=0.1 * value), action
+        assert third.learned[at] == pytest.approx(0.3 * first.learned[at])
 
 
 def test_without_them_what_is_shown_low_is_underrated(lived: Lived, tmp_path: Path) -> None:

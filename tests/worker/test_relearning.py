@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shop import DAY_MS, GREEDY, Shop, ask, lesson, write_project
+from shop import DAY_MS, GREEDY, PRICED, Shop, ask, lesson, write_project
 from stumps import fit_stump
 
 from nba.bandits import HybridLearner, OnlineLogistic
-from nba.decision.learned import LearnedStates, SnapshotWriter, forests_key
+from nba.decision.learned import Learned, LearnedStates, SnapshotWriter, forests_key
 from nba.domain.ids import DecisionId
 from nba.errors import InputError, NotFoundError
 from nba.worker.learning import PlanLearner
@@ -203,6 +203,24 @@ def test_a_reset_of_an_action_forgets_its_contents_too(shop: Shop, *, warm: bool
     after = contents_of(shop)
     assert after.count("shirt.en.a") == 0
     assert after.mean("shirt.en.a").tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_a_reset_of_an_action_forgets_its_goals_and_amounts_too(tmp_path: Path) -> None:
+    shop = Shop(write_project(tmp_path, **PRICED))
+    learner = PlanLearner(shop.plan)
+    row = row_of(learner.plan, {"age": 30.0})
+    learner.learn(lesson(row, "web.hero", "coat", 1.0, goals=("complain",), amount=50.0))
+    SnapshotWriter(shop.control, shop.clock).save(learner.key, learner.learned, {})
+
+    def kept() -> Learned:
+        found = shop.control.latest_snapshot(state_key(shop.plan.source))
+        assert found is not None
+        return LearnedStates(shop.control).open(found, shop.plan.source.bandit)[0]
+
+    reset(shop.control, shop.plan, actions=("shirt",), clock=shop.clock)
+    assert (kept().goals.count("coat:complain"), kept().amounts.count("coat")) == (1.0, 1.0)
+    reset(shop.control, shop.plan, actions=("coat",), clock=shop.clock)
+    assert (kept().goals.count("coat:complain"), kept().amounts.count("coat")) == (0.0, 0.0)
 
 
 def test_what_cannot_be_reset_is_said(shop: Shop) -> None:

@@ -138,7 +138,22 @@ def test_other_entries_keep_every_field() -> None:
     buffer.add(
         LogTable.RESOLUTIONS,
         resolution_row(
-            ResolutionEntry("d1", 2, "card", "expired", 0.0, -0.25, NOW_MS, None), 3, 17
+            ResolutionEntry(
+                "d1",
+                2,
+                "card",
+                "rewarded",
+                0.0,
+                5.5,
+                NOW_MS,
+                "o1",
+                ("click", "open"),
+                7.25,
+                ("o2",),
+                ("leave",),
+            ),
+            3,
+            17,
         ),
     )
     event = EventEntry(
@@ -158,7 +173,21 @@ def test_other_entries_keep_every_field() -> None:
         assert frame.schema == SCHEMAS[table]
     assert frames[LogTable.OUTCOMES].rows() == [("o1", "d1", 2, "click", NOW, later, None)]
     assert frames[LogTable.RESOLUTIONS].rows() == [
-        ("d1", 2, "card", "expired", 0.0, -0.25, NOW, None, 3, 17)
+        (
+            "d1",
+            2,
+            "card",
+            "rewarded",
+            0.0,
+            5.5,
+            NOW,
+            "o1",
+            3,
+            17,
+            ["click", "open"],
+            ["leave"],
+            7.25,
+        )
     ]
     (row,) = frames[LogTable.EVENTS].to_dicts()
     assert json.loads(row.pop("properties")) == event.properties

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from failing import Failing, FailingLedger, FailingLog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop import DAY_MS, GREEDY, NOW_MS, Shop, ask, stump, write_project
@@ -21,9 +22,6 @@ from nba.domain.decision import Mode, TakenAction
 from nba.domain.ids import ActionId, CustomerId, DecisionId, PlacementId
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
-from nba.ledger.memory import MemoryLedger
-from nba.ledger.memory_log import MemoryLog
-from nba.ledger.records import ResolutionEntry
 from nba.measurement.records import logged_data
 from nba.measurement.timeline import logged_timeline
 from nba.worker.pointing import state_key
@@ -301,48 +299,6 @@ def test_going_back_to_a_model_goes_on_from_what_was_learned_beside_it(shop: Sho
     asyncio.run(run())
 
 
-class _Failing:
-    """Counts calls down and refuses from then on, as a store does whose network went away."""
-
-    def __init__(self, calls: int) -> None:
-        self.calls = calls
-
-    def spend(self) -> None:
-        if self.calls == 0:
-            raise UnavailableError("the store is gone")
-        self.calls -= 1
-
-
-class _FailingLedger:
-    """A ledger whose resolutions fail after some."""
-
-    def __init__(self, ledger: MemoryLedger, failing: _Failing) -> None:
-        self._ledger = ledger
-        self._failing = failing
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
-
-    async def resolve(self, resolution: ResolutionEntry) -> bool:
-        self._failing.spend()
-        return await self._ledger.resolve(resolution)
-
-
-class _FailingLog:
-    """A log whose appends fail after some."""
-
-    def __init__(self, log: MemoryLog, failing: _Failing) -> None:
-        self._log = log
-        self._failing = failing
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    def append(self, name: LogTable, rows: pl.DataFrame, **about: Any) -> bool:
-        self._failing.spend()
-        return self._log.append(name, rows, **about)
-
-
 @pytest.mark.parametrize("appends", range(5))
 def test_what_was_half_written_before_the_first_snapshot_is_learned(
     shop: Shop, appends: int
@@ -352,7 +308,7 @@ def test_what_was_half_written_before_the_first_snapshot_is_learned(
     async def run() -> int:
         decision_id = await coat(shop)
         await shop.report(decision_id, "click")
-        log = _FailingLog(shop.log, _Failing(appends))  # type: ignore[arg-type]
+        log = FailingLog(shop.log, Failing(appends))  # type: ignore[arg-type]
         first = shop.worker(log=log)  # type: ignore[arg-type]
         await first.teacher.follow(shop.plan)
         while await first.step():
@@ -454,11 +410,11 @@ class _Run:
         await self.worker.step()
 
     async def _crashed(self, calls: int) -> None:
-        shop, failing = self.shop, _Failing(calls)
+        shop, failing = self.shop, Failing(calls)
         try:
             worker = shop.worker(
-                _FailingLedger(shop.ledger, failing),  # type: ignore[arg-type]
-                _FailingLog(shop.log, failing),  # type: ignore[arg-type]
+                FailingLedger(shop.ledger, failing),  # type: ignore[arg-type]
+                FailingLog(shop.log, failing),  # type: ignore[arg-type]
             )
             await worker.teacher.follow(shop.plan)
             await worker.step()

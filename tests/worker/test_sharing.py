@@ -8,11 +8,11 @@ import random
 from pathlib import Path
 
 import pytest
-from shop import DAY_MS, GREEDY, Shop, ask, write_project
+from shop import DAY_MS, GREEDY, PRICED, Shop, ask, write_project
 from stumps import fit_stump
 
 from nba.catalog.memory import MemoryControlStore
-from nba.decision.learned import LearnedStates, pack_learned
+from nba.decision.learned import Learned, LearnedStates, pack_learned
 from nba.decision.plans import PlanRepository
 from nba.errors import ConflictError
 from nba.ledger.claims import HELD_MS, Claims
@@ -33,6 +33,12 @@ PARTITIONS = 8
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_project(tmp_path_factory.mktemp("shop"), **GREEDY)
+
+
+@pytest.fixture(scope="module")
+def priced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a project whose coats have goals, and a value that is learned."""
+    return write_project(tmp_path_factory.mktemp("priced"), **GREEDY, **PRICED)
 
 
 def worker_of(shop: Shop, index: int, count: int) -> Worker:
@@ -82,14 +88,22 @@ class Crew:
 
 
 async def play(shop: Shop, crew: Crew, *, customers: int) -> None:
+    has_goals = any(action.goals for action in shop.plan.catalog.actions)
     for number in range(customers):
         age = 20.0 + (number * 7) % 41
         await shop.put(f"c{number}", age=age)
         answer = json.loads(await shop.service().decide(ask(f"c{number}", actions=("coat",))))
         if number % 4:
             kind = "click" if age > 40.0 else "reject"
-            status = await shop.report(answer["decision_id"], kind, outcome_id=f"o{number}")
-            crew.reported += status == "recorded"
+            told = {kind: float(number) if has_goals else None}
+            if has_goals and number % 3 == 0:
+                told |= {"complain": None, "buy": None}
+            for name, value in told.items():
+                outcome_id = f"{name}{number}"
+                status = await shop.report(
+                    answer["decision_id"], name, outcome_id=outcome_id, value=value
+                )
+                crew.reported += status == "recorded"
         shop.clock.advance(seconds=crew.chance.randrange(3_600))
         await crew.turn(crew.chance.randrange(6))
     await crew.settle()
@@ -97,11 +111,16 @@ async def play(shop: Shop, crew: Crew, *, customers: int) -> None:
     await crew.settle()
 
 
-def state_of(shop: Shop) -> bytes:
-    """Return what is kept of actions and contents, forests included."""
+def kept_of(shop: Shop) -> Learned:
+    """Return what was learned and saved."""
     kept = shop.control.latest_snapshot(state_key(shop.plan.source))
     assert kept is not None
-    learned, _ = LearnedStates(shop.control).open(kept, shop.plan.source.bandit)
+    return LearnedStates(shop.control).open(kept, shop.plan.source.bandit)[0]
+
+
+def state_of(shop: Shop) -> bytes:
+    """Return what is kept, forests included."""
+    learned = kept_of(shop)
     return pack_learned(learned, 0) + learned.actions.forests_to_bytes()
 
 
@@ -120,6 +139,14 @@ def test_they_do_everything_once_and_learn_what_one_would(root: Path, count: int
     assert outcomes["outcome_id"].n_unique() == outcomes.height == reported
     places = shop.log.scan(LogTable.RESOLUTIONS).collect().select("partition", "position")
     assert places.is_duplicated().sum() == 0
+
+
+def test_what_is_learned_beside_desired_outcomes_is_learned_as_by_one(priced: Path):
+    shop = Shop(priced, partitions=PARTITIONS)
+    asyncio.run(learned_alike(shop, 3, 5))
+    learned = kept_of(shop)
+    assert learned.goals.count("coat:complain") == learned.goals.count("coat:buy") > 100
+    assert learned.amounts.count("coat") > 30
 
 
 @pytest.mark.parametrize(

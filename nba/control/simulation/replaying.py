@@ -29,9 +29,9 @@ class Filled:
     """One placement of a decision, filled; arrays run over the rows ``kept``, ``(n_kept,)``.
 
     ``probabilities`` are those of the first rank. ``values`` are expected values, propensity x
-    value less cost, without levers and context weights, which decide who wins and not what it
-    brings. ``features`` is the row they were judged by. ``deeper`` are the rows drawn for the ranks
-    below, each with its expected value.
+    value, goals included, less cost, without levers and context weights, which decide who wins and
+    not what it brings. ``features`` is the row they were judged by. ``deeper`` are the rows drawn
+    for the ranks below, each with its expected value.
     """
 
     slot: PlacementPlan
@@ -64,6 +64,8 @@ class Filled:
         # The logistic function, in a form that does not overflow.
         propensities = 0.5 * (1.0 + np.tanh(0.5 * self.slot.model_logits(self.features)[self.kept]))
         expected = propensities * self.slot.values[self.kept] - self.slot.costs[self.kept]
+        if self.slot.goals is not None:
+            expected = expected + self.slot.goals.base_worths()[self.kept]
         ids = [str(self.slot.action_ids[row]) for row in self.kept.tolist()]
         return dict(zip(ids, expected.tolist(), strict=True))
 
@@ -136,6 +138,7 @@ def replayed(plan: Plan, inputs: DecisionInputs, states: Mapping[int, tuple[int,
             filled.append(_filled(plan, draw, given))
             continue
         value = choice.propensity * choice.value - float(draw.slot.costs[draw.row])
+        value += float(_beside(plan, draw.slot, given, draw.rank)[draw.row])
         above = filled[-1]
         filled[-1] = replace(above, deeper=(*above.deeper, (draw.row, value)))
     return Replayed(tuple(filled), gone, inputs)
@@ -150,7 +153,17 @@ def _filled(plan: Plan, draw: DrawnChoice, inputs: DecisionInputs) -> Filled:
         slot,
         kept,
         draw.probabilities,
-        propensities * values - costs,
+        propensities * values - costs + _beside(plan, slot, inputs, 1)[kept],
         inputs.features,
         (),
     )
+
+
+def _beside(
+    plan: Plan, slot: PlacementPlan, inputs: DecisionInputs, rank: int
+) -> NDArray[np.float64]:
+    """Return what the goals of each candidate are expected to bring at a rank, ``(n,)``."""
+    if slot.goals is None:
+        return np.zeros(len(slot.actions))
+    effect = slot.placement.effect_at(rank)
+    return slot.goals.expect(plan.learner_inputs(inputs.features), effect=effect).worths

@@ -15,7 +15,7 @@ from rich.console import Console
 from shop import NOW_MS
 
 from nba.control.simulation import Branches, simulate, summary, tables
-from nba.domain.catalog import Action
+from nba.domain.catalog import Action, Goal
 from nba.domain.ids import NO_ACTION, PolicyId
 from nba.domain.policy import Selector
 from nba.features.definitions import SegmentDefinition
@@ -152,6 +152,25 @@ def test_deeper_ranks_are_those_drawn_with_the_decisions_own_seed(evenly, decide
     rows = named(simulate(evenly, evenly, [record]).by_action)
     assert rows[below].before.volume == pytest.approx(1.2)
     assert sum(row.before.volume for row in rows.values()) == pytest.approx(2.0)
+
+
+def test_what_an_action_breaks_is_deducted_at_every_rank(source, changed, decided) -> None:
+    """A coat brings 20 EUR at 5 %; one in a hundred complains of it, which is priced at 50."""
+    goals = {"complain": Goal(value=-50.0, base_rate=0.01)}
+    bandit = replace(source.bandit, explorer="uniform")
+    catalog = with_actions(changed(), coat={"goals": goals})
+    plan = changed(bandit=bandit, catalog=catalog)
+    first = decided(plan, HERO)
+    one = named(simulate(plan, plan, [first]).by_action)
+    assert one["coat"].before.value == pytest.approx(0.2 * (1.0 - 0.5))
+    assert one["shirt"].before.value == pytest.approx(0.2 * 0.8)
+    below = next(
+        found
+        for found in (decided(plan, (HERO, 2), seed=seed) for seed in range(50))
+        if [c["action"] for c in msgspec.json.decode(found.answer)["choices"]][1:] == ["coat"]
+    )
+    two = named(simulate(plan, plan, [below]).by_action)
+    assert two["coat"].before.value == pytest.approx(1.2 * (1.0 - 0.5))
 
 
 def test_a_change_of_how_ranks_are_looked_at_moves_those_below_alone(

@@ -1,8 +1,8 @@
 """Actions that would take a placement, or a branch in it, for themselves.
 
-What is compared is what is known before any model has learned: base rate x value, less cost. Where
-one action is worth several times the next best, no score will put another first, and nothing is
-learned about the others but by exploration.
+What is compared is what is known before any model has learned: base rate x value, of its goals
+too, less cost. Where one action is worth several times the next best, no score will put another
+first, and nothing is learned about the others but by exploration.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _FILTERING = ("audience", "sequence")
 
 def find(subject: Subject) -> Iterator[Finding]:
     """Find the dominant action of each placement, and of each top-level branch in it."""
-    expected = np.array([a.base_rate * a.value - a.cost for a in subject.actions])
+    expected = np.array([action.base_worth for action in subject.actions])
     branches = list(_branches(subject))
     told: set[tuple[str, str]] = set()
     for column, placement in enumerate(subject.placements):

@@ -27,7 +27,7 @@ def find(subject: Subject) -> Iterator[Finding]:
     events = subject.after.features.events
     outcomes = {*STANDARD_OUTCOMES}
     for action in subject.catalog.actions:
-        outcomes |= {action.desired_outcome, *action.negative_outcomes}
+        outcomes |= action.outcomes
     for policy in subject.policies:
         unheard = [name for name in policy.noted_events() if name not in events]
         if unheard:
