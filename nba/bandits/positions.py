@@ -19,9 +19,10 @@ from nba.errors import EvaluationRefusedError, Fault, InputError
 FloatArray = NDArray[np.float64]
 
 _ROUNDS = 5_000
-_TOLERANCE = 1e-8
+_TOLERANCE = 1e-7
 _STARTING_ROUNDS = 100
 _MOST_WEIGHED = 0.5
+_MOST_AT_START = 0.99
 _LEAST = float(np.finfo(np.float64).tiny)
 
 
@@ -89,10 +90,14 @@ def examination(seen: FloatArray, hit: FloatArray) -> FloatArray:
     array([1. , 0.5])
     """
     _require_connected(seen)
+    if seen.shape[0] > 1:
+        # An item seen in one position only says nothing of how that compares with others.
+        linking = np.count_nonzero(seen, axis=0) > 1
+        seen, hit = seen[:, linking], hit[:, linking]
     if hit[0].sum() == 0.0:
         raise EvaluationRefusedError(
-            "nothing was clicked in the first position, which the others are compared with; more "
-            "impressions there would do"
+            "nothing was clicked in the first position of what others had too, which they are "
+            "compared with; more impressions there would do"
         )
     examined = _maximize(seen, hit)
     relative: FloatArray = examined / examined[0]
@@ -131,8 +136,9 @@ def _start(seen: FloatArray, hit: FloatArray) -> tuple[FloatArray, FloatArray]:
         wanted = wanted * _clicked_to_expected(seen, hit, np.outer(examined, wanted), axis=0)
         if np.abs(examined - before).max() <= _TOLERANCE:
             break
-    scale = examined.max()
-    return examined / scale, np.minimum(wanted * scale, 1.0)
+    # Below 1: maximizing expectations never leaves a chance of 1 again.
+    scale = examined.max() / _MOST_AT_START
+    return examined / scale, np.minimum(wanted * scale, _MOST_AT_START)
 
 
 def _clicked_to_expected(

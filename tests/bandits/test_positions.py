@@ -93,7 +93,7 @@ def test_where_the_search_starts_changes_nothing_but_how_long_it_takes(seed, mos
 def test_an_item_seen_once_and_clicked_moves_nothing():
     seen = np.array([[1_000.0, 1_000.0, 0.0], [1_000.0, 1_000.0, 1.0]])
     hit = np.array([[100.0, 200.0, 0.0], [50.0, 100.0, 1.0]])
-    assert examination(seen, hit)[1] == pytest.approx(0.5, abs=0.005)
+    assert examination(seen, hit)[1] == pytest.approx(0.5, rel=1e-6)
 
 
 def test_positions_that_no_item_links_are_refused():
