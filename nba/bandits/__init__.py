@@ -8,6 +8,7 @@ Off-policy evaluation is in :mod:`nba.bandits.ope`.
 """
 
 from nba.bandits.bagged import BaggedModel
+from nba.bandits.bound_hybrid import BoundHybrid
 from nba.bandits.bound_logistic import BoundLogistic
 from nba.bandits.building import build_explorer, build_learner, read_learner
 from nba.bandits.contextual import ContextualBandit, Draw
@@ -16,7 +17,7 @@ from nba.bandits.cover_model import CoverModel
 from nba.bandits.draw import draw, uniform
 from nba.bandits.epsilon_greedy import EpsilonGreedy
 from nba.bandits.greedy import Greedy
-from nba.bandits.hybrid import BoundHybrid, CorrectionFitter, HybridLearner
+from nba.bandits.hybrid import CorrectionFitter, HybridLearner
 from nba.bandits.hybrid_model import HybridModel
 from nba.bandits.learner import BoundLearner, Correction, Learner, Resolved
 from nba.bandits.linear import LinearModel
