@@ -50,9 +50,9 @@ class Resolved:
     reward: float
     expected: float
     probability: float = 1.0
-    effect: float = 1.0
     candidates: Sequence[str] = ()
     worths: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    effect: float = 1.0
 
 
 class BoundLearner(Protocol):
