@@ -45,13 +45,13 @@ class BanditSettings:
     ``learner`` is ``logistic``, which corrects the propensity model's logit, or one that corrects
     the reward it leads one to expect, by regression on the features: ``linear`` with one for each
     action, ``bagged`` with ``members`` that each saw their own resample, ``cover`` with ``members``
-    policies that are paid up to ``psi`` for what others leave out. Rewards are those of the
-    ledger, cut at ``reward_cap`` in currency, which these need; ``ridge`` is how many observations
-    the prior of a weight counts for. ``sharing`` says whether actions have their own weights
-    (``per_action``), share them by the top terms they carry in ``dimensions`` of the taxonomy
-    (``shared``), or have their own with the shared ones as prior (``hybrid``). Members vote by the
-    explorers ``votes``, which spreads ``epsilon`` evenly, and ``cover``, which spreads ``uniform``
-    of what its theory would.
+    policies that are paid up to ``psi`` of ``reward_cap`` for what others leave out. Rewards are
+    those of the ledger, cut at ``reward_cap`` in currency, which these need; ``ridge`` is how many
+    observations the prior of a weight counts for. ``sharing`` says whether actions have their own
+    weights (``per_action``), share them by the top terms they carry in ``dimensions`` of the
+    taxonomy (``shared``), or have their own with the shared ones as prior (``hybrid``). Members
+    vote by the explorers ``votes``, which spreads ``epsilon`` evenly, and ``cover``, which spreads
+    ``uniform`` of what its theory would.
 
     Raises :class:`InputError` naming every field out of range.
     """
@@ -98,7 +98,7 @@ class BanditSettings:
     dimensions: tuple[str, ...] = ()
     ridge: float = 100.0
     members: int = 8
-    psi: float = 0.1
+    psi: float = 0.01
     uniform: float = 0.0
 
     def __post_init__(self) -> None:
