@@ -332,7 +332,8 @@ class LinearModel:
     def reframe(self, change: FloatArray) -> None:
         """Express all that was learned in the inputs ``change @ inputs``; see the frame."""
         self.own.reframe(change)
-        self.starts[:] = self.starts @ np.linalg.inv(change)
+        if self.starts.any():  # a product of that size keeps a thread of BLAS busy for long
+            self.starts[:] = self.starts @ np.linalg.inv(change)
         self.pooled.reframe(np.kron(np.eye(self.groups.shape[1]), change).astype(np.float64))
         if self.sharing == "shared":
             self.residuals[0] = self.pooled.residual(0, self._pooled_prior())
