@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_hybrid import BoundHybrid
 from nba.bandits.change import ChangeDetector
+from nba.bandits.hybrid_record import FORMAT, HybridRecord, read_record
 from nba.bandits.learner import Resolved
 from nba.bandits.logistic import OnlineLogistic
 from nba.bandits.memory import Memory, Remembered
@@ -38,9 +39,6 @@ from nba.bandits.settings import BanditSettings
 from nba.bandits.stacking import Stacker
 from nba.bandits.trees import BoundForests, CorrectionForest, ForestTable
 from nba.errors import CorruptRecordError
-
-FORMAT = 2
-"""Version of the bytes; raised with every change to their meaning."""
 
 KEPT_AT_CHANGE = 100
 """Latest observations that are still believed after the world has changed."""
@@ -59,24 +57,6 @@ LEAST_ROWS = 20
 
 LEAST_GROWTH = 1.1
 """Times as many observations of an action as at its last fit, for another to be worth its cost."""
-
-
-class _Record(msgspec.Struct, forbid_unknown_fields=True):
-    """The state as bytes; ``forests`` and ``memory`` are ``None`` where they were left out."""
-
-    format: int
-    online: bytes
-    stacker: tuple[bytes, bytes]
-    detector: tuple[bytes, int, int]
-    refits: int
-    forests: bytes | None
-    recent: list[str]
-    next_refit: int
-    since: int
-    refitted_at: int
-    waiting: list[str]
-    rows: dict[str, tuple[int, int]]
-    memory: dict[str, bytes] | None
 
 
 class CorrectionFitter(Protocol):
@@ -320,7 +300,7 @@ class HybridLearner:
         and are kept apart by :meth:`forests_to_bytes`.
         """
         detector = self.detector
-        record = _Record(
+        record = HybridRecord(
             format=FORMAT,
             online=self.online.to_bytes(),
             stacker=self.stacker.to_parts(),
@@ -348,7 +328,7 @@ class HybridLearner:
 
         A state of :meth:`OnlineLogistic.to_bytes` is read too: it has no forests yet.
         """
-        record = _decoded(data)
+        record = read_record(data)
         online = OnlineLogistic.from_bytes(data if record is None else record.online, settings)
         learner = cls(online.settings, fitter)
         learner.online = online
@@ -395,18 +375,3 @@ class HybridLearner:
         self._memory = other._memory
         known = {action_id: (now, 0) for action_id, (now, _) in other._rows.items()}
         self._rows = {**known, **self._rows}
-
-
-def _decoded(data: bytes) -> _Record | None:
-    """Return the record, or ``None`` for the bytes of an online part alone."""
-    try:
-        found = msgspec.msgpack.decode(data)
-        if isinstance(found, dict) and "online" not in found:
-            return None
-        if not isinstance(found, dict) or found["format"] != FORMAT:
-            raise CorruptRecordError(
-                f"the bandit's state is not of format {FORMAT}; rebuild the state from the log"
-            )
-        return msgspec.convert(found, _Record)
-    except (msgspec.MsgspecError, KeyError) as error:
-        raise CorruptRecordError(f"the bandit's state cannot be read: {error}") from error
