@@ -98,15 +98,16 @@ def score(
     correction = correction_at(slot.placement, correction, rank)
     learned, members = correction.rewards, correction.members
     deviations = _deviations(slot, propensities, correction, goals, weights)
-    sound = goals is None or goals.sound
     if not all(map(_is_sound, (learned, members, deviations))):
-        sound, learned, members, deviations = False, None, None, None
+        degraded, learned, members, deviations = ("bandit",), None, None, None
+    if goals is not None and not goals.sound:
+        degraded = degraded or ("bandit",)
     return Scores(
         correction.logits,
         weights,
         propensities,
         scores if learned is None else scores + learned * weights,
-        degraded if sound else ("bandit",),
+        degraded,
         goals,
         learned,
         deviations,

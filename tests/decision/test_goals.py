@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from shop import PRICED, Shop, lesson, stump
 
+from nba.bandits import Correction
 from nba.decision.explain import explain, replay
 from nba.decision.goals import compile_goals
 from nba.decision.learned import Learned
@@ -92,6 +93,26 @@ def test_what_is_learned_of_goals_is_given_up_for_base_rates_where_it_broke(pric
     assert broken.degraded == ("bandit",)
     assert broken.scores.tolist() == sound.scores.tolist()
     assert sound.degraded == ()
+
+
+def test_broken_goals_do_not_hide_that_a_model_broke_too(priced, inputs):
+    """Or the answer would not say that it is a fallback."""
+    learned = Learned.nothing(priced.project.bandit)
+    learned.goals.update("coat:complain", -2.0, np.zeros(2), 1.0)
+    learned.goals._mean[:] = np.nan
+    plan = priced.plan.with_learner(learned, 8)
+
+    class Broken:
+        """A learner that answers nonsense."""
+
+        def correct(self, logits, _z):
+            """Answer nonsense."""
+            return Correction(np.full(len(logits), np.nan))
+
+    slot = replace(plan.placements[HERO], learner=Broken())
+    found = score(slot, plan, inputs(plan).features, np.ones(len(slot.actions)))
+    assert found.degraded == ("propensity",)
+    assert not found.goals.sound
 
 
 def test_a_feature_beyond_bounds_leaves_goals_at_their_base_rates(priced, inputs):
