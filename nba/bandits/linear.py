@@ -11,7 +11,7 @@ from nba.bandits.bound_linear import BoundLinear, Pooled, combined
 from nba.bandits.linear_parameters import Sharing, require_parameters
 from nba.bandits.observations import as_action_features, as_observations, as_rows
 from nba.bandits.packing import fill, pack_state, unpack_state
-from nba.bandits.protocols import Estimate
+from nba.bandits.protocols import KIN_DOUBT, Estimate
 from nba.bandits.ridge import RidgeStack, lengthen, taken
 from nba.bandits.standardizing import Standardizer
 from nba.errors import CorruptRecordError, InputError
@@ -24,9 +24,6 @@ FORMAT = 2
 _KIND = "linear"
 _GROWTH = 1.5
 """Standardization moves, and inverses are computed anew, each time updates grow by this."""
-
-_KIN_DOUBT = 50.0
-"""Observations of kin at which half of what was learned of it is believed of a new action."""
 
 
 class LinearModel:
@@ -181,7 +178,7 @@ class LinearModel:
             prior = self.own.prior * (means[index] + self.starts[known])
             learned[index] = self.own.weights(known, prior) - means[index]
         seen = self.own.counts[rows]
-        self.starts[row] = (learned * (seen / (seen + _KIN_DOUBT))[:, None]).mean(axis=0)
+        self.starts[row] = (learned * (seen / (seen + KIN_DOUBT))[:, None]).mean(axis=0)
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return expected rewards and their standard deviations; see :class:`ValueModel`."""

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from nba.bandits import kernels
 from nba.bandits.bound_logistic import BoundLogistic
 from nba.bandits.labelled import Observations, as_labelled
+from nba.bandits.protocols import KIN_DOUBT
 from nba.bandits.settings import BanditSettings
 from nba.errors import ConflictError, CorruptRecordError, InputError
 
@@ -35,7 +36,6 @@ FORMAT = 1
 """Version of the bytes; raised with every change to their meaning."""
 
 _FIRST_CAPACITY = 16
-_KIN_DOUBT = 50.0
 _NUMBER = np.dtype("<f8")
 
 
@@ -198,14 +198,13 @@ class OnlineLogistic:
 
     def inherit(self, action_id: str, kin: Sequence[str]) -> None:
         """Move a known action's mean to where its kin have got to; see :meth:`start`."""
-        slots = [self._slots[name] for name in kin if name in self._slots]
-        if not slots:
+        known = [name for name in kin if name in self._slots]
+        if not known:
             return
-        prior = np.zeros(self._mean.shape[1])
-        prior[1] = 1.0
-        seen = self._counts[slots]
-        learned = (self._mean[slots] - prior) * (seen / (seen + _KIN_DOUBT))[:, None]
-        self._mean[self._slots[action_id]] = prior + learned.mean(axis=0)
+        seen = np.array([self.count(name) for name in known])
+        mean = (self.learned(known) * (seen / (seen + KIN_DOUBT))[:, None]).mean(axis=0)
+        mean[1] += 1.0
+        self._mean[self._slots[action_id]] = mean
 
     def forget(self, action_ids: Iterable[str]) -> None:
         """Put known actions back to the prior."""

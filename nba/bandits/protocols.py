@@ -8,6 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+KIN_DOUBT = 50.0
+"""Observations of kin at which half of what was learned of it is believed of a new action."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
