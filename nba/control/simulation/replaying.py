@@ -133,12 +133,11 @@ def replayed(plan: Plan, inputs: DecisionInputs, states: Mapping[int, tuple[int,
     )
     decided = decide(plan, given)
     filled: list[Filled] = []
-    for draw, choice in zip(decided.draws, decided.decision.choices, strict=True):
+    for draw in decided.draws:
         if draw.rank == 1:
             filled.append(_filled(plan, draw, given))
             continue
-        value = choice.propensity * choice.value - float(draw.slot.costs[draw.row])
-        value += float(_beside(plan, draw.slot, given, draw.rank)[draw.row])
+        value = float(_worths(plan, draw.slot, given, draw.rank)[draw.row])
         above = filled[-1]
         filled[-1] = replace(above, deeper=(*above.deeper, (draw.row, value)))
     return Replayed(tuple(filled), gone, inputs)
@@ -146,24 +145,16 @@ def replayed(plan: Plan, inputs: DecisionInputs, states: Mapping[int, tuple[int,
 
 def _filled(plan: Plan, draw: DrawnChoice, inputs: DecisionInputs) -> Filled:
     slot, kept = draw.slot, draw.kept
-    values, costs = slot.values[kept], slot.costs[kept]
-    unweighted = np.ones(len(slot.actions))
-    propensities = score(slot, plan, inputs.features, unweighted).propensities[kept]
-    return Filled(
-        slot,
-        kept,
-        draw.probabilities,
-        propensities * values - costs + _beside(plan, slot, inputs, 1)[kept],
-        inputs.features,
-        (),
-    )
+    worths = _worths(plan, slot, inputs, 1)[kept]
+    return Filled(slot, kept, draw.probabilities, worths, inputs.features, ())
 
 
-def _beside(
+def _worths(
     plan: Plan, slot: PlacementPlan, inputs: DecisionInputs, rank: int
 ) -> NDArray[np.float64]:
-    """Return what the goals of each candidate are expected to bring at a rank, ``(n,)``."""
-    if slot.goals is None:
-        return np.zeros(len(slot.actions))
-    effect = slot.placement.effect_at(rank)
-    return slot.goals.expect(plan.learner_inputs(inputs.features), effect=effect).worths
+    """Return what each candidate is expected to bring at a rank, ``(n,)``, weighed by nothing."""
+    scored = score(slot, plan, inputs.features, np.ones(len(slot.actions)), rank=rank)
+    worths: NDArray[np.float64] = scored.propensities * slot.values - slot.costs
+    if scored.goals is not None:
+        worths = worths + scored.goals.worths
+    return worths if scored.learned is None else worths + scored.learned
