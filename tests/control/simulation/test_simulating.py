@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from shop import NOW_MS
 
+from nba.bandits import Resolved
 from nba.control.simulation import Branches, simulate, summary, tables
+from nba.decision.learned import Learned
 from nba.domain.catalog import Action, Goal
 from nba.domain.ids import NO_ACTION, PolicyId
 from nba.domain.policy import Selector
@@ -171,6 +174,21 @@ def test_what_an_action_breaks_is_deducted_at_every_rank(source, changed, decide
     )
     two = named(simulate(plan, plan, [below]).by_action)
     assert two["coat"].before.value == pytest.approx(1.2 * (1.0 - 0.5))
+
+
+def test_what_a_learner_of_rewards_adds_counts(source, changed, decided) -> None:
+    """Thirty coats brought 20 EUR each where one was expected; half of that is believed."""
+    given = {"explorer": "uniform", "learner": "linear", "reward_cap": 20.0, "ridge": 30.0}
+    bandit = replace(source.bandit, forgetting=1.0, **given)
+    plan = changed(bandit=bandit)
+    learned = Learned.nothing(bandit)
+    for _ in range(30):
+        missing = np.full(len(bandit.features), np.nan)
+        learned.actions.learn(Resolved("coat", -3.0, missing, 1.0, reward=20.0, expected=1.0))
+    taught = plan.with_learner(learned, 1)
+    rows = named(simulate(taught, taught, [decided(plan, HERO)]).by_action)
+    assert rows["coat"].before.value == pytest.approx(0.2 * (1.0 + 19.0 / 2))
+    assert rows["shirt"].before.value == pytest.approx(0.2 * 0.8)
 
 
 def test_a_change_of_how_ranks_are_looked_at_moves_those_below_alone(
