@@ -9,14 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_linear import BoundLinear, Pooled, combined
 from nba.bandits.linear_parameters import Sharing, require_parameters
-from nba.bandits.observations import as_action_features, as_observations, as_rows
+from nba.bandits.observations import as_action_features, as_rows
+from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.packing import fill, pack_state, unpack_state
 from nba.bandits.protocols import KIN_DOUBT, Estimate
 from nba.bandits.ridge import RidgeStack, lengthen, taken
 from nba.bandits.standardizing import Standardizer
 from nba.errors import CorruptRecordError, InputError
-
-FloatArray = NDArray[np.float64]
 
 FORMAT = 2
 """Version of the bytes; raised with every change to their meaning."""
@@ -26,7 +25,7 @@ _GROWTH = 1.5
 """Standardization moves, and inverses are computed anew, each time updates grow by this."""
 
 
-class LinearModel:
+class LinearModel(ObservesEach):
     """Predicts rewards linearly from standardized features, and how sure that is.
 
     ``sharing`` says whose parameters an action has:
@@ -80,7 +79,6 @@ class LinearModel:
     ) -> None:
         described = np.zeros((max(n_actions, 0), 0)) if action_features is None else action_features
         features = np.asarray(described, dtype=np.float64)
-        self.n_features = int(n_features)
         self.sharing: Sharing = sharing
         self.ridge = float(ridge)
         self.forgetting = float(forgetting)
@@ -89,7 +87,7 @@ class LinearModel:
         self.noise_variance = float(noise_variance)
         require_parameters(
             n_actions=int(n_actions),
-            n_features=self.n_features,
+            n_features=int(n_features),
             sharing=sharing,
             action_features=features,
             ridge=self.ridge,
@@ -113,6 +111,11 @@ class LinearModel:
     def n_actions(self) -> int:
         """How many actions there are."""
         return len(self.groups)
+
+    @property
+    def n_features(self) -> int:
+        """How many features a situation has."""
+        return self.frame.n_features
 
     @property
     def action_features(self) -> FloatArray:
@@ -187,7 +190,8 @@ class LinearModel:
     def view(self) -> BoundLinear:
         """Return what is expected now of all actions, good until something is learned."""
         own = self.own
-        return self._bound(self.frame, self.groups, self.starts, own.inverse, own.moments)
+        pooled = None if self.sharing == "per_action" else self.pooled.inverse[0]
+        return self._bound(self.frame, self.groups, self.starts, own.inverse, own.moments, pooled)
 
     def bind(self, actions: ArrayLike) -> BoundLinear:
         """Return what is expected now of some actions ``(m,)``; later updates do not reach it.
@@ -200,11 +204,12 @@ class LinearModel:
         groups = taken(self.groups, rows, np.eye(1, self.groups.shape[1])[0])
         nothing = np.zeros_like(self.own.prior)
         starts = taken(self.starts, rows, nothing)
+        pooled = None if self.sharing == "per_action" else self.pooled.inverse[0].copy()
         if self.sharing == "shared":
-            return self._bound(frame, groups, starts, self.own.inverse, self.own.moments)
+            return self._bound(frame, groups, starts, self.own.inverse, self.own.moments, pooled)
         inverse = taken(self.own.inverse, rows, self.own.unseen)
         moments = taken(self.own.moments, rows, nothing)
-        return self._bound(frame, groups, starts, inverse, moments)
+        return self._bound(frame, groups, starts, inverse, moments, pooled)
 
     def _bound(
         self,
@@ -213,15 +218,15 @@ class LinearModel:
         starts: FloatArray,
         inverse: FloatArray,
         moments: FloatArray,
+        pooled: FloatArray | None,
     ) -> BoundLinear:
-        prior, pooled = self.own.prior, None
-        if self.sharing != "per_action":
-            pooled = Pooled(self.pooled.inverse[0].copy(), groups, prior)
+        prior = self.own.prior
+        shared = None if pooled is None else Pooled(pooled, groups, prior)
         means = self._prior_means_of(groups)
         if self.sharing == "shared":
-            return BoundLinear(frame, self.noise(), None, means, pooled)
+            return BoundLinear(frame, self.noise(), None, means, shared)
         totals = moments + prior * (means + starts)
-        return BoundLinear(frame, self.noise(), inverse, totals, pooled)
+        return BoundLinear(frame, self.noise(), inverse, totals, shared)
 
     def _prior_means(self, rows: NDArray[np.intp]) -> FloatArray:
         return self._prior_means_of(self.groups[rows])
@@ -254,43 +259,12 @@ class LinearModel:
         counts = self.own.counts if len(self.own.counts) else self.pooled.counts
         return float((self.noise_variance + self.residuals.sum()) / (1.0 + counts.sum()))
 
-    def update(
-        self,
-        x: ArrayLike,
-        action: int,
-        reward: float,
-        weight: float = 1.0,
-        probability: float = 1.0,
-    ) -> None:
-        """Learn from one observation; see :meth:`update_many`."""
-        situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight], [probability])
-
-    def update_many(
-        self,
-        X: ArrayLike,
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        weights: ArrayLike | None = None,
-        probabilities: ArrayLike | None = None,
-    ) -> None:
-        """Learn from observations in order; see :class:`ValueModel` for shapes and errors.
-
-        A missing feature counts as its mean so far. Rewards beyond ±1e6 are refused.
-        """
-        sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted, _ = as_observations(
-            X, actions, rewards, weights, probabilities, **sizes
-        )
-        for x, action, reward, weight in zip(
-            features, chosen.tolist(), earned.tolist(), counted.tolist(), strict=True
-        ):
-            self.observe(x, action, reward, weight)
-
     def observe(
         self, x: FloatArray, action: int, reward: float, weight: float
     ) -> FloatArray | None:
         """Learn from one observation that was checked; return how the frame moved, if it did.
+
+        A missing feature counts as its mean so far.
 
         That is the matrix ``(d, d)`` from inputs in the frame before to those in the frame now.
         """
