@@ -6,11 +6,13 @@ import heapq
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bandits.peers import Job
+from benchmarks.bandits.taught import TaughtModel
 from nba.bandits import (
     UCB,
     BaggedModel,
@@ -72,6 +74,9 @@ class Setup:
 
 
 HYBRID = Setup()
+_REWARDS = BanditSettings(learner="linear", reward_cap=1.0, ridge=1.0)
+REWARDS = Setup(model=partial(TaughtModel, _REWARDS), explorer=Thompson())
+"""The service's linear learner of rewards."""
 UNFORGETTING = Setup(settings=replace(ALONE, forgetting=1.0, change_threshold=None))
 OURS: Mapping[str, Setup] = {
     "hybrid (default)": HYBRID,
@@ -135,7 +140,7 @@ def play(
             )
     seconds = time.process_time() - started
     model = bandit.model
-    alarms = model.learner.alarms if isinstance(model, HybridModel) else 0
+    alarms = model.learner.alarms if isinstance(model, HybridModel | TaughtModel) else 0
     return Run(rewards, actions, probabilities, seconds, alarms)
 
 

@@ -128,6 +128,10 @@ class CoverModel:
         means[:, 0] += self.first.rate()
         return BoundCover(first, inverse, moments + (self.stack.prior * means)[:, None, :])
 
+    def expected(self, x: FloatArray, action: int) -> float:
+        """Return what the first policy expects of one action, ``x`` checked before."""
+        return self.first.expected(x, action)
+
     def grow(self, action_features: ArrayLike) -> None:
         """Add actions; see :meth:`LinearModel.grow`."""
         self.first.grow(action_features)
@@ -144,6 +148,11 @@ class CoverModel:
         rows = as_rows(actions, self.n_actions)
         self.stack.reset(rows)
         self.moments[rows] = 0.0
+
+    def widen(self, share: float) -> None:
+        """Give up in part what all policies learned; see :meth:`LinearModel.widen`."""
+        self.first.widen(share)
+        self.moments *= self.stack.shrink(share)[:, None, None]
 
     def inherit(self, action: int, kin: ArrayLike) -> None:
         """Start an action, in all policies, where the first policy has got to with its kin.

@@ -21,6 +21,7 @@ FORMAT = 2
 """Version of the bytes; raised with every change to their meaning."""
 
 _KIND = "linear"
+_ALL = slice(None)
 _GROWTH = 1.5
 """Standardization moves, and inverses are computed anew, each time updates grow by this."""
 
@@ -165,6 +166,20 @@ class LinearModel(ObservesEach):
             self.starts[rows] = 0.0
             self.residuals[rows] = 0.0
 
+    def widen(self, share: float) -> None:
+        """Give up what was learned in part, as when the world has changed.
+
+        What was learned of every action, and by all together, counts for no more than ``share``
+        times the prior afterwards, however much it was: deviations are wide again, and expectations
+        back near the prior's. Of the starts that actions have from their kin, and of the base rate
+        that was learned, as much is left. The scale of features stays.
+        """
+        self.own.shrink(share)
+        self.pooled.shrink(share)
+        self.starts *= share
+        self.earned *= share * self.ridge / (self.ridge + self.earned[0])
+        self._judge_all()
+
     def inherit(self, action: int, kin: ArrayLike) -> None:
         """Start an action where its ``kin`` ``(m,)`` have got to; nothing changes without any.
 
@@ -187,11 +202,15 @@ class LinearModel(ObservesEach):
         """Return expected rewards and their standard deviations; see :class:`ValueModel`."""
         return self.view().estimate(x)
 
-    def view(self) -> BoundLinear:
-        """Return what is expected now of all actions, good until something is learned."""
-        own = self.own
+    def view(self, rows: slice = _ALL) -> BoundLinear:
+        """Return what is expected now of all actions, or some, good until something is learned."""
+        groups, starts, own = self.groups[rows], self.starts[rows], self.own
         pooled = None if self.sharing == "per_action" else self.pooled.inverse[0]
-        return self._bound(self.frame, self.groups, self.starts, own.inverse, own.moments, pooled)
+        return self._bound(self.frame, groups, starts, own.inverse[rows], own.moments[rows], pooled)
+
+    def expected(self, x: FloatArray, action: int) -> float:
+        """Return what one action is expected to earn in a situation that was checked."""
+        return float(self.view(slice(action, action + 1)).means(x)[0])
 
     def bind(self, actions: ArrayLike) -> BoundLinear:
         """Return what is expected now of some actions ``(m,)``; later updates do not reach it.
@@ -306,6 +325,9 @@ class LinearModel(ObservesEach):
         if self.starts.any():  # a product of that size keeps a thread of BLAS busy for long
             self.starts[:] = self.starts @ np.linalg.inv(change)
         self.pooled.reframe(np.kron(np.eye(self.groups.shape[1]), change).astype(np.float64))
+        self._judge_all()
+
+    def _judge_all(self) -> None:
         if self.sharing == "shared":
             self.residuals[0] = self.pooled.residual(0, self._pooled_prior())
         else:

@@ -12,16 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bagged import BaggedModel
 from nba.bandits.bound_rewards import BoundRewards
+from nba.bandits.change import SHRUNK_TO
 from nba.bandits.cover_model import CoverModel
 from nba.bandits.hybrid import CorrectionFitter
 from nba.bandits.learner import Resolved
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations
+from nba.bandits.reward_change import RewardChangeDetector
 from nba.bandits.settings import BanditSettings
 from nba.bandits.trees import CorrectionForest
 from nba.errors import ConflictError, CorruptRecordError, Fault, InputError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the bytes; raised with every change to their meaning."""
 
 _BAKED = ("learner", "sharing", "ridge", "members", "reward_cap")
@@ -39,6 +41,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     actions: list[str]
     groups: list[str]
     counts: bytes
+    change: tuple[bytes, bytes, int, int]
     model: bytes
 
 
@@ -64,8 +67,9 @@ class RewardLearner:
     How sure it is of ``bagged`` corrections is the spread of its members, which is 0 where none has
     seen anything: those explore by votes. The others know the deviation of their prior.
 
-    It has neither forests nor a memory, and does not look out for change: ``forgetting`` is what
-    follows that. The same observations in the same order give the same bytes.
+    Where rewards fit what was expected worse than before, most of what was learned is given up:
+    see :class:`RewardChangeDetector` and :meth:`LinearModel.widen`. It has neither forests nor a
+    memory. The same observations in the same order give the same bytes.
 
     Raises :class:`InputError` where the settings name another learner.
     """
@@ -79,6 +83,7 @@ class RewardLearner:
         self._slots: dict[str, int] = {}
         self._groups: dict[str, int] = {}
         self._counts: list[float] = []
+        self._change = RewardChangeDetector(settings.change_threshold, settings.forgetting)
         self._model = _model_of(settings)
 
     @property
@@ -88,8 +93,8 @@ class RewardLearner:
 
     @property
     def alarms(self) -> int:
-        """0: it does not look out for change."""
-        return 0
+        """How often it noticed that rewards had changed."""
+        return self._change.detector.alarms
 
     @property
     def refits(self) -> int:
@@ -129,6 +134,7 @@ class RewardLearner:
         for action_id in actions:
             if self._slots.setdefault(action_id, len(self._slots)) == len(self._counts):
                 self._counts.append(0.0)
+        self._change.grow(len(self._slots))
         slots = [self._slots[action_id] for action_id in actions]
         self._model.describe(slots, described)
 
@@ -145,6 +151,7 @@ class RewardLearner:
         if unknown:
             self.ensure(dict.fromkeys(unknown, ()))
         slot = self._slots[resolved.action]
+        missed = residual - self._model.expected(z, slot)
         if isinstance(self._model, CoverModel):
             left = sorted((self._slots[name], worth) for name, worth in worths.items())
             rows = np.array([row for row, _ in left], dtype=np.intp)
@@ -156,6 +163,8 @@ class RewardLearner:
         else:
             self._model.observe(z, slot, residual, resolved.effect)
         self._counts[slot] = 1.0 + self._counts[slot] * self.settings.forgetting
+        if self._change.observe(slot, missed, resolved.effect):
+            self._model.widen(SHRUNK_TO)
 
     def _checked(self, resolved: Resolved) -> tuple[NDArray[np.float64], float]:
         """Return the situation, and the part of the reward that was not expected, by the cap.
@@ -218,6 +227,7 @@ class RewardLearner:
         """Forget everything about some actions; see :meth:`LinearModel.reset` for what stays."""
         slots = self._known(action_ids)
         self._model.reset(slots)
+        self._change.reset(slots)
         for slot in slots:
             self._counts[slot] = 0.0
 
@@ -245,6 +255,7 @@ class RewardLearner:
             actions=list(self._slots),
             groups=list(self._groups),
             counts=np.array(self._counts, dtype=_NUMBER).tobytes(),
+            change=self._change.to_state(),
             model=self._model.to_bytes(),
         )
         return msgspec.msgpack.encode(record)
@@ -276,6 +287,7 @@ class RewardLearner:
         ):
             raise CorruptRecordError("the parts of the bandit's state do not fit each other")
         learner._counts = np.frombuffer(record.counts, dtype=_NUMBER).tolist()
+        learner._change.restore(n, record.change)
         return learner
 
     def forests_to_bytes(self) -> bytes:

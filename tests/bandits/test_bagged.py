@@ -53,6 +53,18 @@ def test_the_estimate_is_the_members_mean_and_spread():
     assert np.array_equal(estimate.members, each)
 
 
+def test_one_action_is_expected_to_earn_what_all_are_estimated_to_and_all_members_widen():
+    X, actions, rewards = observations(2, 40)
+    bagged = BaggedModel(LinearModel(2, 2), members=5)
+    bagged.update_many(X, actions, rewards)
+    assert bagged.expected(X[0], 1) == pytest.approx(bagged.estimate(X[0]).means[1])
+    alone = [LinearModel.from_bytes(member.to_bytes()) for member in bagged.members]
+    bagged.widen(0.3)
+    for one, member in zip(alone, bagged.members, strict=True):
+        one.widen(0.3)
+        assert member.to_bytes() == one.to_bytes()
+
+
 def test_members_come_to_agree():
     few, many = (BaggedModel(LinearModel(2, 2), members=20, seed=1) for _ in range(2))
     few.update_many(*observations(3, 20))

@@ -105,6 +105,20 @@ def test_later_policies_are_ridge_regressions_of_the_doubly_robust_reward_and_th
         assert model.estimate(X[4]).members[1 + policy] == pytest.approx(expected, abs=1e-9)
 
 
+def test_all_policies_widen_and_the_first_says_what_is_expected():
+    """What 40 observations taught the later ones counts as that of .3 · 1/(1 + n) of each."""
+    model = learned(policies=3)
+    x = observations(1, 1)[0][0]
+    assert model.expected(x, 2) == model.estimate(x).means[2]
+    counts, moments = model.stack.counts.copy(), model.moments.copy()
+    first = LinearModel.from_bytes(model.first.to_bytes())
+    model.widen(0.3)
+    first.widen(0.3)
+    assert model.first.to_bytes() == first.to_bytes()
+    assert model.stack.counts == pytest.approx(0.3 * counts / (1.0 + counts))
+    assert model.moments == pytest.approx(moments * (0.3 / (1.0 + counts))[:, None, None])
+
+
 def test_what_no_policy_chooses_is_paid_psi_and_what_all_choose_next_to_nothing():
     model = CoverModel(LinearModel(2, 1), policies=3, psi=0.3)
     model.first.updates = 19_999

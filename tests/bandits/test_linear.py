@@ -196,6 +196,50 @@ def test_forgetting_never_winds_up_where_nothing_is_observed(forgetting, seed):
     assert 0.0 <= quadratic <= 4.0 * ceiling
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_widened_it_is_unsure_again_and_near_its_prior(sharing):
+    X, actions, rewards = world(3, 2_000)
+    model, fresh = model_of(sharing, ridge=5.0), model_of(sharing, ridge=5.0)
+    model.update_many(X, actions, rewards)
+    x = X.mean(axis=0) + X.std(axis=0)
+    before = model.estimate(x)
+    model.widen(0.3)
+    after, prior = model.estimate(x), fresh.estimate(x)
+    assert (np.abs(after.means - model.rate()) < 0.6 * np.abs(before.means - model.rate())).all()
+    unsure = after.deviations / math.sqrt(model.noise())
+    assert (unsure > 5.0 * before.deviations / math.sqrt(model.noise())).all()
+    assert (unsure < prior.deviations / math.sqrt(fresh.noise())).all()
+    assert LinearModel.from_bytes(model.to_bytes()).to_bytes() == model.to_bytes()
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_widened_it_learns_the_opposite_sooner(sharing):
+    X, actions, rewards = world(4, 600)
+    kept, widened = (model_of(sharing) for _ in range(2))
+    for model in (kept, widened):
+        model.update_many(X[:500], actions[:500], rewards[:500])
+    widened.widen(0.3)
+    for model in (kept, widened):
+        model.update_many(X[500:], actions[500:], -rewards[500:])
+    errors = [
+        np.mean(
+            [np.abs(model.expected(x, 0) + reward) for x, reward in zip(X, rewards, strict=True)]
+        )
+        for model in (kept, widened)
+    ]
+    assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_what_is_expected_of_one_action_is_what_is_estimated_of_it(sharing):
+    X, actions, rewards = world(5, 60)
+    model = model_of(sharing)
+    model.update_many(X, actions, rewards)
+    for at, x in enumerate((X[0], X[1] * [1.0, math.nan, 1.0])):
+        expected = [model.expected(x, action) for action in range(3)]
+        assert expected == model.estimate(x).means.tolist(), at
+
+
 def test_one_wild_feature_decides_nothing_alone():
     model = LinearModel(2, 1)
     model.update_many([[0.0], [1.0], [2.0]], [0, 1, 0], [0.0, 0.5, 0.2])
