@@ -37,7 +37,7 @@ class TaughtModel:
         x: ArrayLike,
         action: int,
         reward: float,
-        weight: float = 1.0,  # noqa: ARG002 - part of the protocol
+        weight: float = 1.0,
         probability: float = 1.0,
     ) -> None:
         """Learn from one observation; see :class:`nba.bandits.ValueModel`."""
@@ -50,7 +50,7 @@ class TaughtModel:
         X: ArrayLike,
         actions: ArrayLike,
         rewards: ArrayLike,
-        weights: ArrayLike | None = None,  # noqa: ARG002 - part of the protocol
+        weights: ArrayLike | None = None,
         probabilities: ArrayLike | None = None,
     ) -> None:
         """Learn from observations in order; see :class:`nba.bandits.ValueModel`."""
