@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.bandits import tables
 from benchmarks.bandits.delay import second_half
-from benchmarks.bandits.ours import HYBRID, OURS, REWARDS, UNFORGETTING, Run, play
+from benchmarks.bandits.ours import HYBRID, OURS, UNFORGETTING, WATCHFUL, Run, play
 from benchmarks.bandits.peers import Job, peers
 from benchmarks.bandits.worlds import PLAIN, shifted
 from benchmarks.report import figure
@@ -24,9 +24,9 @@ _OURS = {
     "hybrid (default)": HYBRID,
     "hybrid, forgets nothing": UNFORGETTING,
     "linear Thompson": OURS["linear Thompson"],
-    "linear learner of rewards": REWARDS,
+    "linear Thompson, alarm": WATCHFUL,
 }
-_ALARMED = ("hybrid (default)", "linear learner of rewards")
+_ALARMED = ("hybrid (default)", "linear Thompson, alarm")
 
 
 def jobs(orders: int) -> dict[str, Job]:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bandits.peers import Job
-from benchmarks.bandits.taught import TaughtModel
 from nba.bandits import (
     UCB,
     BaggedModel,
@@ -74,9 +73,10 @@ class Setup:
 
 
 HYBRID = Setup()
-_REWARDS = BanditSettings(learner="linear", reward_cap=1.0, ridge=1.0)
-REWARDS = Setup(model=partial(TaughtModel, _REWARDS), explorer=Thompson())
-"""The service's linear learner of rewards."""
+WATCHFUL = Setup(
+    model=partial(LinearModel, forgetting=0.999, change_threshold=4.0), explorer=Thompson()
+)
+"""A linear model that forgets and looks out for change, as the service's does."""
 UNFORGETTING = Setup(settings=replace(ALONE, forgetting=1.0, change_threshold=None))
 OURS: Mapping[str, Setup] = {
     "hybrid (default)": HYBRID,
@@ -140,7 +140,7 @@ def play(
             )
     seconds = time.process_time() - started
     model = bandit.model
-    alarms = model.learner.alarms if isinstance(model, HybridModel | TaughtModel) else 0
+    alarms = model.learner.alarms if isinstance(model, HybridModel) else getattr(model, "alarms", 0)
     return Run(rewards, actions, probabilities, seconds, alarms)
 
 

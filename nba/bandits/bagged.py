@@ -73,9 +73,10 @@ class BaggedModel(ObservesEach):
         """Return what is expected of some actions; see :meth:`LinearModel.bind`."""
         return BoundBagged(tuple(member.bind(actions) for member in self.members))
 
-    def expected(self, x: FloatArray, action: int) -> float:
-        """Return what the members expect of one action on average, ``x`` checked before."""
-        return sum(member.expected(x, action) for member in self.members) / len(self.members)
+    @property
+    def alarms(self) -> int:
+        """How often the member that did so most noticed that rewards had changed."""
+        return max(member.alarms for member in self.members)
 
     def grow(self, action_features: ArrayLike) -> None:
         """Add actions to every member; see :meth:`LinearModel.grow`."""
@@ -91,11 +92,6 @@ class BaggedModel(ObservesEach):
         """Forget everything about some actions; see :meth:`LinearModel.reset`."""
         for member in self.members:
             member.reset(actions)
-
-    def widen(self, share: float) -> None:
-        """Give up in part what every member learned; see :meth:`LinearModel.widen`."""
-        for member in self.members:
-            member.widen(share)
 
     def inherit(self, action: int, kin: ArrayLike) -> None:
         """Start an action, in every member, where its kin have got to there."""

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_cover import BoundCover
 from nba.bandits.bound_linear import BoundLinear
+from nba.bandits.change import SHRUNK_TO
 from nba.bandits.cover import smallest_share
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations, as_rows
@@ -101,6 +102,11 @@ class CoverModel:
         return self.first.updates
 
     @property
+    def alarms(self) -> int:
+        """How often the first policy noticed that rewards had changed: then all give up."""
+        return self.first.alarms
+
+    @property
     def frame(self) -> Standardizer:
         """The frame of standardization, which all policies share."""
         return self.first.frame
@@ -128,10 +134,6 @@ class CoverModel:
         means[:, 0] += self.first.rate()
         return BoundCover(first, inverse, moments + (self.stack.prior * means)[:, None, :])
 
-    def expected(self, x: FloatArray, action: int) -> float:
-        """Return what the first policy expects of one action, ``x`` checked before."""
-        return self.first.expected(x, action)
-
     def grow(self, action_features: ArrayLike) -> None:
         """Add actions; see :meth:`LinearModel.grow`."""
         self.first.grow(action_features)
@@ -148,11 +150,6 @@ class CoverModel:
         rows = as_rows(actions, self.n_actions)
         self.stack.reset(rows)
         self.moments[rows] = 0.0
-
-    def widen(self, share: float) -> None:
-        """Give up in part what all policies learned; see :meth:`LinearModel.widen`."""
-        self.first.widen(share)
-        self.moments *= self.stack.shrink(share)[:, None, None]
 
     def inherit(self, action: int, kin: ArrayLike) -> None:
         """Start an action, in all policies, where the first policy has got to with its kin.
@@ -269,10 +266,13 @@ class CoverModel:
         self.stack.see(rows, inputs, weight, forgetting, self.updates)
         self.moments[rows] *= forgetting
         self.moments[rows] += weight * targets.T[:, :, None] * inputs
-        change = self.first.observe(x, int(rows[action]), reward, weight)
-        if change is not None:
-            self.stack.reframe(change)
-            self.moments[:] = self.moments @ change.T
+        alarms = self.alarms
+        moved = self.first.observe(x, int(rows[action]), reward, weight)
+        if moved is not None:
+            self.stack.reframe(moved)
+            self.moments[:] = self.moments @ moved.T
+        if self.alarms != alarms:
+            self.moments *= self.stack.shrink(SHRUNK_TO)[:, None, None]
 
     def _pay(self, members: FloatArray) -> FloatArray:
         """Return what each later policy is paid for each action left, ``(policies - 1, K)``."""

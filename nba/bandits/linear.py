@@ -7,20 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits import linear_state
 from nba.bandits.bound_linear import BoundLinear, Pooled, combined
+from nba.bandits.change import SHRUNK_TO
 from nba.bandits.linear_parameters import Sharing, require_parameters
 from nba.bandits.observations import as_action_features, as_rows
 from nba.bandits.observing import FloatArray, ObservesEach
-from nba.bandits.packing import fill, pack_state, unpack_state
 from nba.bandits.protocols import KIN_DOUBT, Estimate
+from nba.bandits.reward_change import RewardChangeDetector
 from nba.bandits.ridge import RidgeStack, lengthen, taken
 from nba.bandits.standardizing import Standardizer
-from nba.errors import CorruptRecordError, InputError
 
-FORMAT = 2
-"""Version of the bytes; raised with every change to their meaning."""
-
-_KIND = "linear"
 _ALL = slice(None)
 _GROWTH = 1.5
 """Standardization moves, and inverses are computed anew, each time updates grow by this."""
@@ -45,7 +42,9 @@ class LinearModel(ObservesEach):
     ``noise_variance`` as one of their noise (0.25 is the largest a reward in [0, 1] can have), and
     both are estimated from there on, the base rate unless ``rate_moves`` is false: then an action
     never seen stays at it. ``forgetting`` is what an action's observations keep of their weight
-    with each new one of it.
+    with each new one of it. Where rewards come to fit by ``change_threshold`` standard errors worse
+    than before, most of what was learned is given up (:class:`RewardChangeDetector`); ``None``
+    looks out for nothing.
 
     There may be no action yet: :meth:`grow` adds some, and :meth:`inherit` starts one where its kin
     have got to.
@@ -77,6 +76,7 @@ class LinearModel(ObservesEach):
         base_rate: float = 0.0,
         rate_moves: bool = True,
         noise_variance: float = 0.25,
+        change_threshold: float | None = None,
     ) -> None:
         described = np.zeros((max(n_actions, 0), 0)) if action_features is None else action_features
         features = np.asarray(described, dtype=np.float64)
@@ -95,7 +95,9 @@ class LinearModel(ObservesEach):
             forgetting=self.forgetting,
             base_rate=self.base_rate,
             noise_variance=self.noise_variance,
+            change_threshold=change_threshold,
         )
+        self.change: RewardChangeDetector | None = None
         self.updates = 0
         self.earned = np.zeros(2)  # sums of weights, and of weight times reward
         self.frame = Standardizer(n_features)
@@ -107,6 +109,7 @@ class LinearModel(ObservesEach):
         self.residuals = np.zeros(len(self.pooled.counts) if sharing == "shared" else 0)
         self.settle_at = 1
         self.grow(features)
+        self.watch(change_threshold)
 
     @property
     def n_actions(self) -> int:
@@ -117,6 +120,25 @@ class LinearModel(ObservesEach):
     def n_features(self) -> int:
         """How many features a situation has."""
         return self.frame.n_features
+
+    @property
+    def change_threshold(self) -> float | None:
+        """Standard errors beyond which a worse fit is a change; ``None`` looks out for none."""
+        return None if self.change is None else self.change.detector.threshold
+
+    @property
+    def alarms(self) -> int:
+        """How often it noticed that rewards had changed."""
+        return 0 if self.change is None else self.change.detector.alarms
+
+    def watch(self, change_threshold: float | None) -> None:
+        """Look out for change by another threshold from now on, or no more for ``None``."""
+        if change_threshold is None:
+            self.change = None
+        elif self.change is None:
+            self.change = RewardChangeDetector(self.n_actions, change_threshold)
+        else:
+            self.change.detector.threshold = change_threshold
 
     @property
     def action_features(self) -> FloatArray:
@@ -141,6 +163,8 @@ class LinearModel(ObservesEach):
         self.groups[n:, 0] = 1.0
         self.groups[n:, 1:] = added
         self.starts = lengthen(self.starts, self.n_actions)
+        if self.change is not None:
+            self.change.grow(self.n_actions)
         if self.sharing != "shared":
             self.own.grow(self.n_actions)
             self.residuals = lengthen(self.residuals, self.n_actions)
@@ -161,6 +185,8 @@ class LinearModel(ObservesEach):
         rate, and with ``shared`` nothing is forgotten.
         """
         rows = as_rows(actions, self.n_actions)
+        if self.change is not None:
+            self.change.reset(rows)
         if self.sharing != "shared":
             self.own.reset(rows)
             self.starts[rows] = 0.0
@@ -283,10 +309,21 @@ class LinearModel(ObservesEach):
     ) -> FloatArray | None:
         """Learn from one observation that was checked; return how the frame moved, if it did.
 
-        A missing feature counts as its mean so far.
+        A missing feature counts as its mean so far. Where the world is found to have changed, most
+        of what was learned is given up.
 
         That is the matrix ``(d, d)`` from inputs in the frame before to those in the frame now.
         """
+        changed = False
+        if self.change is not None:
+            error = reward - self.expected(x, action)
+            changed = self.change.observe(action, error, weight, self.forgetting)
+        moved = self._learn(x, action, reward, weight)
+        if changed:
+            self.widen(SHRUNK_TO)
+        return moved
+
+    def _learn(self, x: FloatArray, action: int, reward: float, weight: float) -> FloatArray | None:
         inputs = self.frame.inputs(x)
         self.frame.observe(x)
         self.earned += weight, weight * reward
@@ -341,44 +378,14 @@ class LinearModel(ObservesEach):
 
     def parameters(self) -> dict[str, Any]:
         """Return what the model was made with, by the constructor's names."""
-        return {
-            "n_actions": self.n_actions,
-            "n_features": self.n_features,
-            "sharing": self.sharing,
-            "action_features": self.action_features.tolist(),
-            "ridge": self.ridge,
-            "forgetting": self.forgetting,
-            "base_rate": self.base_rate,
-            "rate_moves": self.rate_moves,
-            "noise_variance": self.noise_variance,
-        }
-
-    def _arrays(self) -> dict[str, FloatArray]:
-        frame = self.frame
-        arrays: dict[str, FloatArray] = {"earned": self.earned, "residuals": self.residuals}
-        arrays |= {"groups": self.groups, "starts": self.starts}
-        arrays |= {"seen": frame.seen, "means": frame.means, "deviations": frame.squares}
-        arrays |= {"shift": frame.shift, "scale": frame.scale}
-        for name, stack in (("own", self.own), ("pooled", self.pooled)):
-            arrays |= {f"{name}_{part}": getattr(stack, part) for part in RidgeStack.PARTS}
-        return arrays
+        actions = {"n_actions": self.n_actions, "action_features": self.action_features.tolist()}
+        return linear_state.parameters_of(self) | actions
 
     def to_bytes(self) -> bytes:
         """Return the whole state; :meth:`from_bytes` gives back its equal, to the last bit."""
-        own = self.parameters() | {"updates": self.updates, "settle_at": self.settle_at}
-        del own["n_actions"], own["action_features"]
-        return pack_state(_KIND, FORMAT, own, self._arrays())
+        return linear_state.to_bytes(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LinearModel:
         """Read a state back; raises :class:`CorruptRecordError` where the bytes are none."""
-        parameters, arrays = unpack_state(data, _KIND, FORMAT)
-        try:
-            updates, settle_at = parameters.pop("updates"), parameters.pop("settle_at")
-            model = cls(0, **parameters)
-            model.grow(arrays["groups"][:, 1:])
-        except (KeyError, IndexError, TypeError, ValueError, InputError) as error:
-            raise CorruptRecordError(f"the {_KIND} state has wrong parameters: {error}") from error
-        fill(_KIND, arrays, model._arrays())
-        model.updates, model.settle_at = updates, settle_at
-        return model
+        return linear_state.from_bytes(data, cls)

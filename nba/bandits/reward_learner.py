@@ -12,18 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bagged import BaggedModel
 from nba.bandits.bound_rewards import BoundRewards
-from nba.bandits.change import SHRUNK_TO
 from nba.bandits.cover_model import CoverModel
 from nba.bandits.hybrid import CorrectionFitter
 from nba.bandits.learner import Resolved
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations
-from nba.bandits.reward_change import RewardChangeDetector
 from nba.bandits.settings import BanditSettings
 from nba.bandits.trees import CorrectionForest
 from nba.errors import ConflictError, CorruptRecordError, Fault, InputError
 
-FORMAT = 2
+FORMAT = 1
 """Version of the bytes; raised with every change to their meaning."""
 
 _BAKED = ("learner", "sharing", "ridge", "members", "reward_cap")
@@ -41,7 +39,6 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     actions: list[str]
     groups: list[str]
     counts: bytes
-    change: tuple[bytes, bytes, int, int]
     model: bytes
 
 
@@ -67,9 +64,9 @@ class RewardLearner:
     How sure it is of ``bagged`` corrections is the spread of its members, which is 0 where none has
     seen anything: those explore by votes. The others know the deviation of their prior.
 
-    Where rewards fit what was expected worse than before, most of what was learned is given up:
-    see :class:`RewardChangeDetector` and :meth:`LinearModel.widen`. It has neither forests nor a
-    memory. The same observations in the same order give the same bytes.
+    Where rewards fit what was expected worse than before, most of what was learned is given up; see
+    :class:`LinearModel`. It has neither forests nor a memory. The same observations in the same
+    order give the same bytes.
 
     Raises :class:`InputError` where the settings name another learner.
     """
@@ -83,7 +80,6 @@ class RewardLearner:
         self._slots: dict[str, int] = {}
         self._groups: dict[str, int] = {}
         self._counts: list[float] = []
-        self._change = RewardChangeDetector(settings.change_threshold, settings.forgetting)
         self._model = _model_of(settings)
 
     @property
@@ -94,7 +90,7 @@ class RewardLearner:
     @property
     def alarms(self) -> int:
         """How often it noticed that rewards had changed."""
-        return self._change.detector.alarms
+        return self._model.alarms
 
     @property
     def refits(self) -> int:
@@ -134,7 +130,6 @@ class RewardLearner:
         for action_id in actions:
             if self._slots.setdefault(action_id, len(self._slots)) == len(self._counts):
                 self._counts.append(0.0)
-        self._change.grow(len(self._slots))
         slots = [self._slots[action_id] for action_id in actions]
         self._model.describe(slots, described)
 
@@ -151,7 +146,6 @@ class RewardLearner:
         if unknown:
             self.ensure(dict.fromkeys(unknown, ()))
         slot = self._slots[resolved.action]
-        missed = residual - self._model.expected(z, slot)
         if isinstance(self._model, CoverModel):
             left = sorted((self._slots[name], worth) for name, worth in worths.items())
             rows = np.array([row for row, _ in left], dtype=np.intp)
@@ -163,8 +157,6 @@ class RewardLearner:
         else:
             self._model.observe(z, slot, residual, resolved.effect)
         self._counts[slot] = 1.0 + self._counts[slot] * self.settings.forgetting
-        if self._change.observe(slot, missed, resolved.effect):
-            self._model.widen(SHRUNK_TO)
 
     def _checked(self, resolved: Resolved) -> tuple[NDArray[np.float64], float]:
         """Return the situation, and the part of the reward that was not expected, by the cap.
@@ -227,7 +219,6 @@ class RewardLearner:
         """Forget everything about some actions; see :meth:`LinearModel.reset` for what stays."""
         slots = self._known(action_ids)
         self._model.reset(slots)
-        self._change.reset(slots)
         for slot in slots:
             self._counts[slot] = 0.0
 
@@ -255,7 +246,6 @@ class RewardLearner:
             actions=list(self._slots),
             groups=list(self._groups),
             counts=np.array(self._counts, dtype=_NUMBER).tobytes(),
-            change=self._change.to_state(),
             model=self._model.to_bytes(),
         )
         return msgspec.msgpack.encode(record)
@@ -287,7 +277,6 @@ class RewardLearner:
         ):
             raise CorruptRecordError("the parts of the bandit's state do not fit each other")
         learner._counts = np.frombuffer(record.counts, dtype=_NUMBER).tolist()
-        learner._change.restore(n, record.change)
         return learner
 
     def forests_to_bytes(self) -> bytes:
@@ -322,6 +311,7 @@ def _model_of(settings: BanditSettings) -> _Model:
         ridge=settings.ridge,
         forgetting=settings.forgetting,
         rate_moves=False,
+        change_threshold=settings.change_threshold,
     )
     if settings.learner == "bagged":
         return BaggedModel(linear, settings.members)
@@ -332,18 +322,21 @@ def _model_of(settings: BanditSettings) -> _Model:
 
 def _read_model(data: bytes, settings: BanditSettings) -> _Model:
     """Read a model, and let it go on under settings that may have changed."""
+    model: _Model
     if settings.learner == "bagged":
-        bagged = BaggedModel.from_bytes(data)
-        for member in bagged.members:
-            member.forgetting = settings.forgetting
-        return bagged
-    if settings.learner == "cover":
-        cover = CoverModel.from_bytes(data)
-        cover.first.forgetting, cover.psi = settings.forgetting, settings.psi
-        return cover
-    linear = LinearModel.from_bytes(data)
-    linear.forgetting = settings.forgetting
-    return linear
+        model = BaggedModel.from_bytes(data)
+        linear = model.members
+    elif settings.learner == "cover":
+        model = CoverModel.from_bytes(data)
+        model.psi = settings.psi
+        linear = (model.first,)
+    else:
+        model = LinearModel.from_bytes(data)
+        linear = (model,)
+    for each in linear:
+        each.forgetting = settings.forgetting
+        each.watch(settings.change_threshold)
+    return model
 
 
 def _require_fit(stored: BanditSettings, wanted: BanditSettings) -> None:
