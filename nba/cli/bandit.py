@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nba.bandits import CorrectionFitter
-    from nba.bandits.amounts import AmountMeans
     from nba.catalog.store import ControlStore
+    from nba.decision.learned import Learned
     from nba.decision.plan import Plan
     from nba.settings import Settings
     from nba.worker.relearning import Relearned
@@ -64,6 +64,7 @@ def fitter_if_installed() -> CorrectionFitter | None:
 
 def status(*, as_json: AsJson = False) -> None:
     """Show what the bandit has learned under the live plan, by action."""
+    from nba.decision.beside import goal_keys
     from nba.decision.learned import LearnedStates
     from nba.worker.pointing import state_key
 
@@ -89,9 +90,10 @@ def status(*, as_json: AsJson = False) -> None:
             for name in learned.contents.actions
         },
         "goals": {
-            name: {"observations": learned.goals.count(name)} for name in learned.goals.actions
+            name: {"observations": learned.goals.count(name)}
+            for name in goal_keys(plan.catalog.actions)
         },
-        "amounts": _amounts(plan, learned.amounts),
+        "amounts": _amounts(plan, learned),
     }
     if as_json:
         print_json(found)
@@ -114,14 +116,15 @@ def status(*, as_json: AsJson = False) -> None:
         _print_seen(kind.removesuffix("s"), found[kind])
 
 
-def _amounts(plan: Plan, learned: AmountMeans) -> dict[str, dict[str, float]]:
+def _amounts(plan: Plan, learned: Learned) -> dict[str, dict[str, float]]:
     """Return what desired outcomes of actions are believed to bring, where that is learned."""
     from nba.domain.catalog import ValueFrom
 
+    beside = plan.beside(learned)
     return {
         action.id: {
-            "observations": learned.count(action.id),
-            "value": learned.mean(action.id, action.value),
+            "observations": learned.amounts.count(action.id),
+            "value": beside.value(action),
         }
         for action in plan.catalog.actions
         if action.value_from is ValueFrom.OUTCOMES
