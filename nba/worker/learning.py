@@ -25,7 +25,7 @@ from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.positions import logits_at
 from nba.domain.catalog import Action, Autonomy
-from nba.domain.ids import ActionId, ContentId, PlacementId
+from nba.domain.ids import NO_ACTION, ActionId, ContentId, PlacementId
 from nba.worker.lessons import Lesson
 from nba.worker.pointing import state_key
 
@@ -85,6 +85,8 @@ class PlanLearner:
             expected = self.state.expected_logit(*about)
         alarms = self.state.alarms
         self.state.learn(resolved)
+        if lesson.action != NO_ACTION:
+            self.learned.ranks.note(slot.placement, lesson.rank)
         if self.state.alarms != alarms:
             self.learned.contents.widen(SHRUNK_TO)
             self.learned.goals.widen(SHRUNK_TO)

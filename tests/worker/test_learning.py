@@ -382,3 +382,22 @@ def test_goals_and_amounts_do_not_depend_on_when_an_action_was_published(tmp_pat
     )
     assert taken_over[0] > 0.1
     assert later.learned.amounts.mean("shirt", 8.0) > alone.learned.amounts.mean("shirt", 8.0) + 1.0
+
+
+def test_it_is_kept_with_which_position_effects_ranks_were_learned(tmp_path: Path) -> None:
+    """Not of first ranks, nor of saying nothing, which stands nowhere."""
+    old = Shop(write_project(tmp_path / "old"))
+    new = Shop(write_project(tmp_path / "new", **POSITIONS))
+    row = row_of(old.plan, {"age": 30.0})
+    first, second = lesson(row, "web.hero", "coat", 1.0), lesson(row, "web.hero", "no_action", 0.0)
+    learner = PlanLearner(old.plan)
+    learner.study([first, replace(first, rank=2), replace(second, rank=3)])
+    assert state_key(old.plan.source) == state_key(new.plan.source)
+    later = PlanLearner(new.plan, learner.learned)
+    later.study([replace(first, rank=2)])
+    (told,) = later.learned.ranks.outdated(new.plan.catalog.placements)
+    assert (told.placement, told.rank, told.choices, told.of) == ("web.hero", 2, 1, 2)
+    assert (told.learned_with, told.now) == (1.0, 0.5)
+    again = PlanLearner(new.plan)
+    again.study([first, replace(first, rank=2), replace(first, rank=2)])
+    assert again.learned.ranks.outdated(new.plan.catalog.placements) == []
