@@ -6,6 +6,7 @@ import heapq
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,10 @@ class Setup:
 
 
 HYBRID = Setup()
+WATCHFUL = Setup(
+    model=partial(LinearModel, forgetting=0.999, change_threshold=4.0), explorer=Thompson()
+)
+"""A linear model that forgets and looks out for change, as the service's does."""
 UNFORGETTING = Setup(settings=replace(ALONE, forgetting=1.0, change_threshold=None))
 OURS: Mapping[str, Setup] = {
     "hybrid (default)": HYBRID,
@@ -135,7 +140,7 @@ def play(
             )
     seconds = time.process_time() - started
     model = bandit.model
-    alarms = model.learner.alarms if isinstance(model, HybridModel) else 0
+    alarms = model.learner.alarms if isinstance(model, HybridModel) else getattr(model, "alarms", 0)
     return Run(rewards, actions, probabilities, seconds, alarms)
 
 

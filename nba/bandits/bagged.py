@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from nba.bandits.bound_linear import BoundLinear
 from nba.bandits.draw import uniform
-from nba.bandits.linear import FloatArray, LinearModel
-from nba.bandits.observations import as_observations, as_situation
+from nba.bandits.linear import LinearModel
+from nba.bandits.observations import as_situation
+from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.packing import pack_members, unpack_members
 from nba.bandits.protocols import Estimate
 from nba.errors import CorruptRecordError, Fault, InputError
@@ -20,7 +21,7 @@ _MOST_COPIES = 12
 """Copies of one observation beyond which a Poisson number of mean 1 goes once in 10¹⁰."""
 
 
-class BaggedModel:
+class BaggedModel(ObservesEach):
     """Members that differ by how often each observation counts for them: a Poisson number, mean 1.
 
     ``prototype`` is what every one of ``members`` starts as. Their mean is the estimate, their
@@ -72,6 +73,11 @@ class BaggedModel:
         """Return what is expected of some actions; see :meth:`LinearModel.bind`."""
         return BoundBagged(tuple(member.bind(actions) for member in self.members))
 
+    @property
+    def alarms(self) -> int:
+        """How often the member that did so most noticed that rewards had changed."""
+        return max(member.alarms for member in self.members)
+
     def grow(self, action_features: ArrayLike) -> None:
         """Add actions to every member; see :meth:`LinearModel.grow`."""
         for member in self.members:
@@ -91,36 +97,6 @@ class BaggedModel:
         """Start an action, in every member, where its kin have got to there."""
         for member in self.members:
             member.inherit(action, kin)
-
-    def update(
-        self,
-        x: ArrayLike,
-        action: int,
-        reward: float,
-        weight: float = 1.0,
-        probability: float = 1.0,
-    ) -> None:
-        """Learn from one observation; see :meth:`update_many`."""
-        situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight], [probability])
-
-    def update_many(
-        self,
-        X: ArrayLike,
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        weights: ArrayLike | None = None,
-        probabilities: ArrayLike | None = None,
-    ) -> None:
-        """Learn from observations in order; see :class:`ValueModel` for shapes and errors."""
-        sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted, _ = as_observations(
-            X, actions, rewards, weights, probabilities, **sizes
-        )
-        for x, action, reward, weight in zip(
-            features, chosen.tolist(), earned.tolist(), counted.tolist(), strict=True
-        ):
-            self.observe(x, action, reward, weight)
 
     def observe(self, x: FloatArray, action: int, reward: float, weight: float) -> None:
         """Learn from one observation that was checked."""
@@ -159,7 +135,7 @@ class BoundBagged:
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return the members' mean, their spread, and what each expects of the actions."""
-        situation = as_situation(x, len(self.members[0].frame.shift))
+        situation = as_situation(x, self.members[0].frame.n_features)
         each = np.array([member.means(situation) for member in self.members])
         return Estimate(each.mean(axis=0), each.std(axis=0), each)
 

@@ -50,7 +50,7 @@ class BoundLinear:
         ``x`` is ``(n_features,)``, NaN where missing. Raises :class:`nba.errors.InputError` for
         another shape, or naming each feature beyond 1e50.
         """
-        inputs = self.frame.bounded_inputs(as_situation(x, len(self.frame.shift)))
+        inputs = self.frame.bounded_inputs(as_situation(x, self.frame.n_features))
         means, spread, vectors = self._regressed(inputs)
         if self.pooled is not None:
             _add_pooled(self.pooled.inverse, self.pooled.groups, vectors, spread)

@@ -36,11 +36,7 @@ class BoundRewards:
                 Fault(f"/model_logits/{index}", f"found {logits[index]}", "a finite number")
                 for index in np.flatnonzero(~np.isfinite(logits))
             )
-        estimate = self.model.estimate(z)
-        deviations, members = estimate.deviations, estimate.members
+        added = self.model.estimate(z).each(lambda part: part * self.cap)
         return Correction(
-            logits,
-            rewards=estimate.means * self.cap,
-            deviations=None if deviations is None else deviations * self.cap,
-            members=None if members is None else members * self.cap,
+            logits, rewards=added.means, deviations=added.deviations, members=added.members
         )

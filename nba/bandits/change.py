@@ -16,9 +16,16 @@ RECENT, BEFORE = 100, 400
 THRESHOLD = 4.0
 """Standard errors that the recent misfit must exceed the one before by."""
 
+LEAST_EXCESS = 0.2
+"""What the recent misfit must exceed the one before by in any case: where errors hardly vary, as
+those of even chances, standard errors are too small to tell a change from a turn of choice."""
+
 MOST_ERROR = 10.0
 """A standardized squared error counts up to this: of errors that reach into the hundreds a few make
 the spread of the recent ones so large that even twenty of them in a row are no excess."""
+
+SHRUNK_TO = 0.3
+"""What is left of what was learned after an alarm; each model says how it takes that."""
 
 _LEAST_CHANCE = 1e-2
 
@@ -26,9 +33,9 @@ _LEAST_CHANCE = 1e-2
 class ChangeDetector:
     """Compares the mean squared error of the last 100 observations with that of 400 before.
 
-    Errors are divided by the variance that their own expectation implies, p (1 - p), so that their
-    mean is about 1 however rare rewards are, and rises where expectations fail. After an alarm
-    nothing is compared until as many observations have come again.
+    Errors are divided by the variance that is expected of them, so that their mean is about 1
+    however rare rewards are, and rises where expectations fail. After an alarm nothing is compared
+    until as many observations have come again.
     """
 
     __slots__ = ("alarms", "errors", "seen", "threshold")
@@ -47,10 +54,17 @@ class ChangeDetector:
         self.seen, self.alarms = seen, alarms
 
     def observe(self, probability: float, label: float) -> bool:
-        """Take note of one label and what was expected of it; return whether to raise the alarm."""
+        """Take note of one label and what was expected of it; return whether to raise the alarm.
+
+        The variance is what the expectation implies, p (1 - p).
+        """
         p = min(max(probability, _LEAST_CHANCE), 1.0 - _LEAST_CHANCE)
+        return self.note((label - p) ** 2 / (p * (1.0 - p)))
+
+    def note(self, error: float) -> bool:
+        """Take note of a squared error by its variance; return whether to raise the alarm."""
         size = len(self.errors)
-        self.errors[self.seen % size] = min((label - p) ** 2 / (p * (1.0 - p)), MOST_ERROR)
+        self.errors[self.seen % size] = min(error, MOST_ERROR)
         self.seen += 1
         if self.seen < size or _excess(self.errors, self.seen) <= self.threshold:
             return False
@@ -61,7 +75,10 @@ class ChangeDetector:
 
 @numba.njit(cache=True)
 def _excess(errors: NDArray[np.float64], seen: int) -> float:
-    """Return by how many standard errors the recent mean exceeds the one before (Welch 1947)."""
+    """Return by how many standard errors the recent mean exceeds the one before (Welch 1947).
+
+    An excess below the least is none.
+    """
     size = errors.shape[0]
     totals = np.zeros(2)
     squares = np.zeros(2)
@@ -73,4 +90,5 @@ def _excess(errors: NDArray[np.float64], seen: int) -> float:
     recent, before = totals[0] / RECENT, totals[1] / BEFORE
     spread = (squares[0] / RECENT - recent * recent) / RECENT
     spread += (squares[1] / BEFORE - before * before) / BEFORE
-    return (recent - before) / math.sqrt(spread) if spread > 0.0 else 0.0
+    excess = recent - before
+    return excess / math.sqrt(spread) if spread > 0.0 and excess >= LEAST_EXCESS else 0.0

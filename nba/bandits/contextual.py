@@ -108,12 +108,12 @@ class ContextualBandit:
         return result
 
     def _explored(self, estimate: Estimate, kept: NDArray[np.intp]) -> NDArray[np.float64]:
-        deviations, members = estimate.deviations, estimate.members
+        left = estimate.each(lambda part: part[..., kept])
         return self.explorer.probabilities(
-            estimate.means[kept],
+            left.means,
             updates=self.model.updates,
-            deviations=None if deviations is None else deviations[kept],
-            members=None if members is None else members[:, kept],
+            deviations=left.deviations,
+            members=left.members,
         )
 
     def _kept(self, available: ArrayLike | None) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_cover import BoundCover
 from nba.bandits.bound_linear import BoundLinear
+from nba.bandits.change import SHRUNK_TO
 from nba.bandits.cover import smallest_share
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations, as_rows
@@ -99,6 +100,11 @@ class CoverModel:
     def updates(self) -> int:
         """How many observations it has learned from."""
         return self.first.updates
+
+    @property
+    def alarms(self) -> int:
+        """How often the first policy noticed that rewards had changed: then all give up."""
+        return self.first.alarms
 
     @property
     def frame(self) -> Standardizer:
@@ -260,10 +266,13 @@ class CoverModel:
         self.stack.see(rows, inputs, weight, forgetting, self.updates)
         self.moments[rows] *= forgetting
         self.moments[rows] += weight * targets.T[:, :, None] * inputs
-        change = self.first.observe(x, int(rows[action]), reward, weight)
-        if change is not None:
-            self.stack.reframe(change)
-            self.moments[:] = self.moments @ change.T
+        alarms = self.alarms
+        moved = self.first.observe(x, int(rows[action]), reward, weight)
+        if moved is not None:
+            self.stack.reframe(moved)
+            self.moments[:] = self.moments @ moved.T
+        if self.alarms != alarms:
+            self.moments *= self.stack.shrink(SHRUNK_TO)[:, None, None]
 
     def _pay(self, members: FloatArray) -> FloatArray:
         """Return what each later policy is paid for each action left, ``(policies - 1, K)``."""

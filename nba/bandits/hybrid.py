@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_hybrid import BoundHybrid
-from nba.bandits.change import ChangeDetector
+from nba.bandits.change import SHRUNK_TO, ChangeDetector
 from nba.bandits.hybrid_record import FORMAT, HybridRecord, read_record
 from nba.bandits.learner import Resolved
 from nba.bandits.logistic import OnlineLogistic
@@ -42,9 +42,6 @@ from nba.errors import CorruptRecordError
 
 KEPT_AT_CHANGE = 100
 """Latest observations that are still believed after the world has changed."""
-
-SHRUNK_TO = 0.3
-"""What is left of a learned correction's mean then."""
 
 LEAST_REFIT = 60
 """Observations before the first refit, at the least."""

@@ -7,26 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits import linear_state
 from nba.bandits.bound_linear import BoundLinear, Pooled, combined
+from nba.bandits.change import SHRUNK_TO
 from nba.bandits.linear_parameters import Sharing, require_parameters
-from nba.bandits.observations import as_action_features, as_observations, as_rows
-from nba.bandits.packing import fill, pack_state, unpack_state
+from nba.bandits.observations import as_action_features, as_rows
+from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.protocols import KIN_DOUBT, Estimate
+from nba.bandits.reward_change import RewardChangeDetector
 from nba.bandits.ridge import RidgeStack, lengthen, taken
 from nba.bandits.standardizing import Standardizer
-from nba.errors import CorruptRecordError, InputError
 
-FloatArray = NDArray[np.float64]
-
-FORMAT = 2
-"""Version of the bytes; raised with every change to their meaning."""
-
-_KIND = "linear"
+_ALL = slice(None)
 _GROWTH = 1.5
 """Standardization moves, and inverses are computed anew, each time updates grow by this."""
 
 
-class LinearModel:
+class LinearModel(ObservesEach):
     """Predicts rewards linearly from standardized features, and how sure that is.
 
     ``sharing`` says whose parameters an action has:
@@ -45,7 +42,9 @@ class LinearModel:
     ``noise_variance`` as one of their noise (0.25 is the largest a reward in [0, 1] can have), and
     both are estimated from there on, the base rate unless ``rate_moves`` is false: then an action
     never seen stays at it. ``forgetting`` is what an action's observations keep of their weight
-    with each new one of it.
+    with each new one of it. Where rewards come to fit by ``change_threshold`` standard errors worse
+    than before, most of what was learned is given up (:class:`RewardChangeDetector`); ``None``
+    looks out for nothing.
 
     There may be no action yet: :meth:`grow` adds some, and :meth:`inherit` starts one where its kin
     have got to.
@@ -77,10 +76,10 @@ class LinearModel:
         base_rate: float = 0.0,
         rate_moves: bool = True,
         noise_variance: float = 0.25,
+        change_threshold: float | None = None,
     ) -> None:
         described = np.zeros((max(n_actions, 0), 0)) if action_features is None else action_features
         features = np.asarray(described, dtype=np.float64)
-        self.n_features = int(n_features)
         self.sharing: Sharing = sharing
         self.ridge = float(ridge)
         self.forgetting = float(forgetting)
@@ -89,14 +88,16 @@ class LinearModel:
         self.noise_variance = float(noise_variance)
         require_parameters(
             n_actions=int(n_actions),
-            n_features=self.n_features,
+            n_features=int(n_features),
             sharing=sharing,
             action_features=features,
             ridge=self.ridge,
             forgetting=self.forgetting,
             base_rate=self.base_rate,
             noise_variance=self.noise_variance,
+            change_threshold=change_threshold,
         )
+        self.change: RewardChangeDetector | None = None
         self.updates = 0
         self.earned = np.zeros(2)  # sums of weights, and of weight times reward
         self.frame = Standardizer(n_features)
@@ -108,11 +109,36 @@ class LinearModel:
         self.residuals = np.zeros(len(self.pooled.counts) if sharing == "shared" else 0)
         self.settle_at = 1
         self.grow(features)
+        self.watch(change_threshold)
 
     @property
     def n_actions(self) -> int:
         """How many actions there are."""
         return len(self.groups)
+
+    @property
+    def n_features(self) -> int:
+        """How many features a situation has."""
+        return self.frame.n_features
+
+    @property
+    def change_threshold(self) -> float | None:
+        """Standard errors beyond which a worse fit is a change; ``None`` looks out for none."""
+        return None if self.change is None else self.change.detector.threshold
+
+    @property
+    def alarms(self) -> int:
+        """How often it noticed that rewards had changed."""
+        return 0 if self.change is None else self.change.detector.alarms
+
+    def watch(self, change_threshold: float | None) -> None:
+        """Look out for change by another threshold from now on, or no more for ``None``."""
+        if change_threshold is None:
+            self.change = None
+        elif self.change is None:
+            self.change = RewardChangeDetector(self.n_actions, change_threshold)
+        else:
+            self.change.detector.threshold = change_threshold
 
     @property
     def action_features(self) -> FloatArray:
@@ -137,6 +163,8 @@ class LinearModel:
         self.groups[n:, 0] = 1.0
         self.groups[n:, 1:] = added
         self.starts = lengthen(self.starts, self.n_actions)
+        if self.change is not None:
+            self.change.grow(self.n_actions)
         if self.sharing != "shared":
             self.own.grow(self.n_actions)
             self.residuals = lengthen(self.residuals, self.n_actions)
@@ -157,10 +185,26 @@ class LinearModel:
         rate, and with ``shared`` nothing is forgotten.
         """
         rows = as_rows(actions, self.n_actions)
+        if self.change is not None:
+            self.change.reset(rows)
         if self.sharing != "shared":
             self.own.reset(rows)
             self.starts[rows] = 0.0
             self.residuals[rows] = 0.0
+
+    def widen(self, share: float) -> None:
+        """Give up what was learned in part, as when the world has changed.
+
+        What was learned of every action, and by all together, counts for no more than ``share``
+        times the prior afterwards, however much it was: deviations are wide again, and expectations
+        back near the prior's. Of the starts that actions have from their kin, and of the base rate
+        that was learned, as much is left. The scale of features stays.
+        """
+        self.own.shrink(share)
+        self.pooled.shrink(share)
+        self.starts *= share
+        self.earned *= share * self.ridge / (self.ridge + self.earned[0])
+        self._judge_all()
 
     def inherit(self, action: int, kin: ArrayLike) -> None:
         """Start an action where its ``kin`` ``(m,)`` have got to; nothing changes without any.
@@ -184,10 +228,15 @@ class LinearModel:
         """Return expected rewards and their standard deviations; see :class:`ValueModel`."""
         return self.view().estimate(x)
 
-    def view(self) -> BoundLinear:
-        """Return what is expected now of all actions, good until something is learned."""
-        own = self.own
-        return self._bound(self.frame, self.groups, self.starts, own.inverse, own.moments)
+    def view(self, rows: slice = _ALL) -> BoundLinear:
+        """Return what is expected now of all actions, or some, good until something is learned."""
+        groups, starts, own = self.groups[rows], self.starts[rows], self.own
+        pooled = None if self.sharing == "per_action" else self.pooled.inverse[0]
+        return self._bound(self.frame, groups, starts, own.inverse[rows], own.moments[rows], pooled)
+
+    def expected(self, x: FloatArray, action: int) -> float:
+        """Return what one action is expected to earn in a situation that was checked."""
+        return float(self.view(slice(action, action + 1)).means(x)[0])
 
     def bind(self, actions: ArrayLike) -> BoundLinear:
         """Return what is expected now of some actions ``(m,)``; later updates do not reach it.
@@ -200,11 +249,12 @@ class LinearModel:
         groups = taken(self.groups, rows, np.eye(1, self.groups.shape[1])[0])
         nothing = np.zeros_like(self.own.prior)
         starts = taken(self.starts, rows, nothing)
+        pooled = None if self.sharing == "per_action" else self.pooled.inverse[0].copy()
         if self.sharing == "shared":
-            return self._bound(frame, groups, starts, self.own.inverse, self.own.moments)
+            return self._bound(frame, groups, starts, self.own.inverse, self.own.moments, pooled)
         inverse = taken(self.own.inverse, rows, self.own.unseen)
         moments = taken(self.own.moments, rows, nothing)
-        return self._bound(frame, groups, starts, inverse, moments)
+        return self._bound(frame, groups, starts, inverse, moments, pooled)
 
     def _bound(
         self,
@@ -213,15 +263,15 @@ class LinearModel:
         starts: FloatArray,
         inverse: FloatArray,
         moments: FloatArray,
+        pooled: FloatArray | None,
     ) -> BoundLinear:
-        prior, pooled = self.own.prior, None
-        if self.sharing != "per_action":
-            pooled = Pooled(self.pooled.inverse[0].copy(), groups, prior)
+        prior = self.own.prior
+        shared = None if pooled is None else Pooled(pooled, groups, prior)
         means = self._prior_means_of(groups)
         if self.sharing == "shared":
-            return BoundLinear(frame, self.noise(), None, means, pooled)
+            return BoundLinear(frame, self.noise(), None, means, shared)
         totals = moments + prior * (means + starts)
-        return BoundLinear(frame, self.noise(), inverse, totals, pooled)
+        return BoundLinear(frame, self.noise(), inverse, totals, shared)
 
     def _prior_means(self, rows: NDArray[np.intp]) -> FloatArray:
         return self._prior_means_of(self.groups[rows])
@@ -254,46 +304,26 @@ class LinearModel:
         counts = self.own.counts if len(self.own.counts) else self.pooled.counts
         return float((self.noise_variance + self.residuals.sum()) / (1.0 + counts.sum()))
 
-    def update(
-        self,
-        x: ArrayLike,
-        action: int,
-        reward: float,
-        weight: float = 1.0,
-        probability: float = 1.0,
-    ) -> None:
-        """Learn from one observation; see :meth:`update_many`."""
-        situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight], [probability])
-
-    def update_many(
-        self,
-        X: ArrayLike,
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        weights: ArrayLike | None = None,
-        probabilities: ArrayLike | None = None,
-    ) -> None:
-        """Learn from observations in order; see :class:`ValueModel` for shapes and errors.
-
-        A missing feature counts as its mean so far. Rewards beyond ±1e6 are refused.
-        """
-        sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted, _ = as_observations(
-            X, actions, rewards, weights, probabilities, **sizes
-        )
-        for x, action, reward, weight in zip(
-            features, chosen.tolist(), earned.tolist(), counted.tolist(), strict=True
-        ):
-            self.observe(x, action, reward, weight)
-
     def observe(
         self, x: FloatArray, action: int, reward: float, weight: float
     ) -> FloatArray | None:
         """Learn from one observation that was checked; return how the frame moved, if it did.
 
+        A missing feature counts as its mean so far. Where the world is found to have changed, most
+        of what was learned is given up.
+
         That is the matrix ``(d, d)`` from inputs in the frame before to those in the frame now.
         """
+        changed = False
+        if self.change is not None:
+            error = reward - self.expected(x, action)
+            changed = self.change.observe(action, error, weight, self.forgetting)
+        moved = self._learn(x, action, reward, weight)
+        if changed:
+            self.widen(SHRUNK_TO)
+        return moved
+
+    def _learn(self, x: FloatArray, action: int, reward: float, weight: float) -> FloatArray | None:
         inputs = self.frame.inputs(x)
         self.frame.observe(x)
         self.earned += weight, weight * reward
@@ -332,6 +362,9 @@ class LinearModel:
         if self.starts.any():  # a product of that size keeps a thread of BLAS busy for long
             self.starts[:] = self.starts @ np.linalg.inv(change)
         self.pooled.reframe(np.kron(np.eye(self.groups.shape[1]), change).astype(np.float64))
+        self._judge_all()
+
+    def _judge_all(self) -> None:
         if self.sharing == "shared":
             self.residuals[0] = self.pooled.residual(0, self._pooled_prior())
         else:
@@ -345,44 +378,14 @@ class LinearModel:
 
     def parameters(self) -> dict[str, Any]:
         """Return what the model was made with, by the constructor's names."""
-        return {
-            "n_actions": self.n_actions,
-            "n_features": self.n_features,
-            "sharing": self.sharing,
-            "action_features": self.action_features.tolist(),
-            "ridge": self.ridge,
-            "forgetting": self.forgetting,
-            "base_rate": self.base_rate,
-            "rate_moves": self.rate_moves,
-            "noise_variance": self.noise_variance,
-        }
-
-    def _arrays(self) -> dict[str, FloatArray]:
-        frame = self.frame
-        arrays: dict[str, FloatArray] = {"earned": self.earned, "residuals": self.residuals}
-        arrays |= {"groups": self.groups, "starts": self.starts}
-        arrays |= {"seen": frame.seen, "means": frame.means, "deviations": frame.squares}
-        arrays |= {"shift": frame.shift, "scale": frame.scale}
-        for name, stack in (("own", self.own), ("pooled", self.pooled)):
-            arrays |= {f"{name}_{part}": getattr(stack, part) for part in RidgeStack.PARTS}
-        return arrays
+        actions = {"n_actions": self.n_actions, "action_features": self.action_features.tolist()}
+        return linear_state.parameters_of(self) | actions
 
     def to_bytes(self) -> bytes:
         """Return the whole state; :meth:`from_bytes` gives back its equal, to the last bit."""
-        own = self.parameters() | {"updates": self.updates, "settle_at": self.settle_at}
-        del own["n_actions"], own["action_features"]
-        return pack_state(_KIND, FORMAT, own, self._arrays())
+        return linear_state.to_bytes(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LinearModel:
         """Read a state back; raises :class:`CorruptRecordError` where the bytes are none."""
-        parameters, arrays = unpack_state(data, _KIND, FORMAT)
-        try:
-            updates, settle_at = parameters.pop("updates"), parameters.pop("settle_at")
-            model = cls(0, **parameters)
-            model.grow(arrays["groups"][:, 1:])
-        except (KeyError, IndexError, TypeError, ValueError, InputError) as error:
-            raise CorruptRecordError(f"the {_KIND} state has wrong parameters: {error}") from error
-        fill(_KIND, arrays, model._arrays())
-        model.updates, model.settle_at = updates, settle_at
-        return model
+        return linear_state.from_bytes(data, cls)

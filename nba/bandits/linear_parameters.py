@@ -23,6 +23,7 @@ def require_parameters(
     forgetting: float,
     base_rate: float,
     noise_variance: float,
+    change_threshold: float | None,
 ) -> None:
     """Raise :class:`InputError` naming every parameter that is out of range.
 
@@ -36,6 +37,7 @@ def require_parameters(
         "forgetting": (forgetting, 0.0 < forgetting <= 1.0),
         "base_rate": (base_rate, math.isfinite(base_rate)),
         "noise_variance": (noise_variance, 0.0 < noise_variance < math.inf),
+        "change_threshold": (change_threshold, change_threshold is None or change_threshold > 0.0),
     }
     faults = [
         Fault(f"/{name}", f"found {found}", "a value in range is expected")

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nba.bandits import kernels
-from nba.bandits.observations import as_observations, as_situation
+from nba.bandits.observations import as_situation
+from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.packing import fill, pack_state, unpack_state
 from nba.bandits.protocols import Estimate
 from nba.errors import CorruptRecordError, Fault, InputError
@@ -23,7 +24,7 @@ _BIAS_PRECISION = 1.0
 _SLOPE_PRECISION = 20.0
 
 
-class LogisticModel:
+class LogisticModel(ObservesEach):
     """Learns one logistic regression per action: rewards from 0 to 1, as chances of success.
 
     The arithmetic is that of :class:`nba.bandits.OnlineLogistic`: a Gaussian posterior by the
@@ -68,8 +69,6 @@ class LogisticModel:
         ]
         if faults:
             raise InputError(faults)
-        self.n_actions = int(n_actions)
-        self.n_features = int(n_features)
         self.base_rate = float(base_rate)
         self.precision = None if precision is None else float(precision)
         self.forgetting = float(forgetting)
@@ -87,6 +86,16 @@ class LogisticModel:
         self._correction = np.empty((d, n_actions))
         self._packed = np.empty((d * (d + 1) // 2, n_actions))
         self._bind(range(n_actions))
+
+    @property
+    def n_actions(self) -> int:
+        """How many actions there are."""
+        return len(self._counts)
+
+    @property
+    def n_features(self) -> int:
+        """How many features a situation has."""
+        return self._scaling.shape[1]
 
     def _bind(self, actions: range) -> None:
         """Lay actions along the last axis, as predicting wants them."""
@@ -117,60 +126,35 @@ class LogisticModel:
         weight, reward = self._earned.tolist()
         return math.log(reward / (weight - reward)) if 0.0 < reward < weight else 0.0
 
-    def update(
-        self,
-        x: ArrayLike,
-        action: int,
-        reward: float,
-        weight: float = 1.0,
-        probability: float = 1.0,
-    ) -> None:
-        """Learn from one observation; see :meth:`update_many`."""
-        situation = np.asarray(x, dtype=np.float64)
-        self.update_many(situation[None], [action], [reward], [weight], [probability])
-
-    def update_many(
-        self,
-        X: ArrayLike,
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        weights: ArrayLike | None = None,
-        probabilities: ArrayLike | None = None,
-    ) -> None:
-        """Learn from observations in order; see :class:`ValueModel` for shapes and errors.
-
-        Rewards are from 0 to 1; others are refused.
-        """
-        sizes = {"n_features": self.n_features, "n_actions": self.n_actions}
-        features, chosen, earned, counted, _ = as_observations(
-            X, actions, rewards, weights, probabilities, **sizes
-        )
-        wrong = np.flatnonzero((earned < 0.0) | (earned > 1.0))
+    def require_rewards(self, rewards: FloatArray) -> None:
+        """Raise :class:`InputError` naming each reward that is not from 0 to 1."""
+        wrong = np.flatnonzero((rewards < 0.0) | (rewards > 1.0))
         if len(wrong):
             raise InputError(
-                Fault(f"/rewards/{row}", f"found {earned[row]}", "a number from 0 to 1")
+                Fault(f"/rewards/{row}", f"found {rewards[row]}", "a number from 0 to 1")
                 for row in wrong
             )
-        for row, action in enumerate(chosen.tolist()):
-            here = slice(row, row + 1)
-            kernels.learn(
-                chosen[here],
-                np.array([self._base_logit()]),
-                features[here],
-                earned[here],
-                counted[here],
-                self.forgetting,
-                self._prior_variance,
-                self._scaling,
-                self._counts,
-                self._mean,
-                self._covariance,
-            )
-            self._earned += counted[row], counted[row] * earned[row]
-            self.updates += 1
-            self._bind(range(action, action + 1))
 
-    def _arrays(self) -> dict[str, NDArray[np.float64]]:
+    def observe(self, x: FloatArray, action: int, reward: float, weight: float) -> None:
+        """Learn from one observation that was checked."""
+        kernels.learn(
+            np.array([action]),
+            np.array([self._base_logit()]),
+            x[None],
+            np.array([reward]),
+            np.array([weight]),
+            self.forgetting,
+            self._prior_variance,
+            self._scaling,
+            self._counts,
+            self._mean,
+            self._covariance,
+        )
+        self._earned += weight, weight * reward
+        self.updates += 1
+        self._bind(range(action, action + 1))
+
+    def _arrays(self) -> dict[str, FloatArray]:
         return {
             "earned": self._earned,
             "scaling": self._scaling,

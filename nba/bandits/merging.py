@@ -15,9 +15,9 @@ def merge(first: LinearModel, second: LinearModel) -> LinearModel:
     Sums over observations are added, so the result is exact: it equals a model trained on the
     observations of both, in any order, once that is settled too (to 1e-9, from rounding alone).
 
-    Raises :class:`ConflictError` where their parameters differ, or they forget, or an action
-    started where its kin had got to: both depend on the order of the observations, which sums do
-    not tell.
+    Raises :class:`ConflictError` where their parameters differ, or they forget or look out for
+    change, or an action started where its kin had got to: all of that depends on the order of the
+    observations, which sums do not tell.
 
     >>> models = [LinearModel(2, 1) for _ in range(3)]
     >>> rows = [([0.0], 0, 0.2), ([1.0], 1, 0.9), ([2.0], 0, 0.1), ([3.0], 1, 0.8)]
@@ -35,6 +35,11 @@ def merge(first: LinearModel, second: LinearModel) -> LinearModel:
         raise ConflictError(
             f"the models forget by {first.forgetting}; only models that forget nothing can be "
             "merged exactly"
+        )
+    if first.change_threshold is not None:
+        raise ConflictError(
+            "the models look out for change, which depends on what came when; only models without "
+            "a change_threshold can be merged exactly"
         )
     if first.starts.any() or second.starts.any():
         raise ConflictError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,19 @@ class Estimate:
     means: NDArray[np.float64]
     deviations: NDArray[np.float64] | None = None
     members: NDArray[np.float64] | None = None
+
+    def each(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Estimate:
+        """Return what ``change`` makes of each part that there is; actions are along its last axis.
+
+        >>> Estimate(np.array([1.0, 2.0])).each(lambda part: part[..., [1]]).means.tolist()
+        [2.0]
+        """
+        deviations, members = self.deviations, self.members
+        return Estimate(
+            change(self.means),
+            None if deviations is None else change(deviations),
+            None if members is None else change(members),
+        )
 
 
 class Explorer(Protocol):

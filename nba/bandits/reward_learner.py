@@ -64,8 +64,9 @@ class RewardLearner:
     How sure it is of ``bagged`` corrections is the spread of its members, which is 0 where none has
     seen anything: those explore by votes. The others know the deviation of their prior.
 
-    It has neither forests nor a memory, and does not look out for change: ``forgetting`` is what
-    follows that. The same observations in the same order give the same bytes.
+    Where rewards fit what was expected worse than before, most of what was learned is given up; see
+    :class:`LinearModel`. It has neither forests nor a memory. The same observations in the same
+    order give the same bytes.
 
     Raises :class:`InputError` where the settings name another learner.
     """
@@ -88,8 +89,8 @@ class RewardLearner:
 
     @property
     def alarms(self) -> int:
-        """0: it does not look out for change."""
-        return 0
+        """How often it noticed that rewards had changed."""
+        return self._model.alarms
 
     @property
     def refits(self) -> int:
@@ -310,6 +311,7 @@ def _model_of(settings: BanditSettings) -> _Model:
         ridge=settings.ridge,
         forgetting=settings.forgetting,
         rate_moves=False,
+        change_threshold=settings.change_threshold,
     )
     if settings.learner == "bagged":
         return BaggedModel(linear, settings.members)
@@ -320,18 +322,21 @@ def _model_of(settings: BanditSettings) -> _Model:
 
 def _read_model(data: bytes, settings: BanditSettings) -> _Model:
     """Read a model, and let it go on under settings that may have changed."""
+    model: _Model
     if settings.learner == "bagged":
-        bagged = BaggedModel.from_bytes(data)
-        for member in bagged.members:
-            member.forgetting = settings.forgetting
-        return bagged
-    if settings.learner == "cover":
-        cover = CoverModel.from_bytes(data)
-        cover.first.forgetting, cover.psi = settings.forgetting, settings.psi
-        return cover
-    linear = LinearModel.from_bytes(data)
-    linear.forgetting = settings.forgetting
-    return linear
+        model = BaggedModel.from_bytes(data)
+        linear = model.members
+    elif settings.learner == "cover":
+        model = CoverModel.from_bytes(data)
+        model.psi = settings.psi
+        linear = (model.first,)
+    else:
+        model = LinearModel.from_bytes(data)
+        linear = (model,)
+    for each in linear:
+        each.forgetting = settings.forgetting
+        each.watch(settings.change_threshold)
+    return model
 
 
 def _require_fit(stored: BanditSettings, wanted: BanditSettings) -> None:

@@ -71,6 +71,22 @@ class RidgeStack:
             part[rows] = 0.0
         self.inverse[rows] = self.unseen
 
+    def shrink(self, most: float) -> FloatArray:
+        """Let no regression's observations count for more than ``most`` times its prior does.
+
+        Of ``m`` observations, with a prior precision of p on a weight, the share ``most`` · p /
+        (p + m) is kept; those shares ``(n,)`` are returned.
+        """
+        p = self.prior.mean()
+        shares: FloatArray = most * p / (p + self.counts)
+        gram, moments, squares, counts = self.statistics
+        gram *= shares[:, None]
+        moments *= shares[:, None]
+        squares *= shares
+        counts *= shares
+        self.solve()
+        return shares
+
     @property
     def statistics(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """All that was learned; the inverses follow from it by :meth:`solve`."""

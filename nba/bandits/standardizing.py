@@ -32,6 +32,11 @@ class Standardizer:
         self.scale = np.ones(k)
 
     @property
+    def n_features(self) -> int:
+        """How many features a situation has."""
+        return len(self.shift)
+
+    @property
     def moments(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """All that was seen; the frame follows from it by :meth:`move`."""
         return self.seen, self.means, self.squares

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import Explorer, project
+from nba.bandits import Estimate, Explorer, project
 from nba.domain.catalog import Action, Autonomy, Placement
 from nba.domain.customer import Scalar
 from nba.domain.ids import ActionId, CustomerId, PlacementId
@@ -74,22 +74,19 @@ class Arbitration:
     def probabilities(
         self,
         kept: NDArray[np.intp],
-        scores: FloatArray,
+        scores: Estimate,
         updates: int,
         bounds: Era,
-        deviations: FloatArray | None = None,
-        members: FloatArray | None = None,
     ) -> FloatArray:
-        """Return action probabilities over ``kept`` rows, given their scores, both ``(n_kept,)``.
+        """Return action probabilities over ``kept`` rows, both ``(n_kept,)``.
 
-        ``bounds`` says what each may at least and at most be; ``deviations`` ``(n_kept,)`` are the
-        scores' standard deviations in currency, ``members`` ``(m, n_kept)`` the scores that each
-        member of an ensemble gives; ``None`` where there are none.
+        ``scores`` are theirs alone, in currency; ``bounds`` says what each chance may at least and
+        at most be.
         """
         if len(kept) == 1:
             return np.ones(1)
         if self.autonomy is Autonomy.AUTONOMOUS:
-            return self._explored(kept, scores, updates, bounds, deviations, members)
+            return self._explored(kept, scores, updates, bounds)
         probabilities = np.zeros(len(kept))
         foremost = int(np.argmin(self.order[kept]))
         if self.autonomy is Autonomy.RULES:
@@ -98,31 +95,22 @@ class Arbitration:
         branches = self.branches[kept]
         competing = (branches == branches[foremost]) | (kept == 0)
         probabilities[competing] = self._explored(
-            kept[competing],
-            scores[competing],
-            updates,
-            bounds,
-            None if deviations is None else deviations[competing],
-            None if members is None else members[:, competing],
+            kept[competing], scores.each(lambda part: part[..., competing]), updates, bounds
         )
         return probabilities
 
     def _explored(
         self,
         kept: NDArray[np.intp],
-        scores: FloatArray,
+        scores: Estimate,
         updates: int,
         bounds: Era,
-        deviations: FloatArray | None,
-        members: FloatArray | None,
     ) -> FloatArray:
         if len(kept) == 1:
             return np.ones(1)
+        scaled = scores.each(lambda part: part / self.reward_scale)
         chances = self.explorer.probabilities(
-            scores / self.reward_scale,
-            updates=updates,
-            deviations=None if deviations is None else deviations / self.reward_scale,
-            members=None if members is None else members / self.reward_scale,
+            scaled.means, updates=updates, deviations=scaled.deviations, members=scaled.members
         )
         if not bounds.bounded:
             return chances

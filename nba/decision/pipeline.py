@@ -140,18 +140,10 @@ class _Answering:
     def _probabilities(
         self, slot: PlacementPlan, kept: NDArray[np.intp], scored: Scores
     ) -> NDArray[np.float64]:
-        scores = scored.scores[kept]
+        scores = scored.estimate.each(lambda part: part[..., kept])
         if self._arbiter is None:
             bounds = slot.guards.era(self._inputs.at_ms)
-            deviations, members = scored.deviations, scored.members
-            return slot.arbitration.probabilities(
-                kept,
-                scores,
-                self._plan.updates,
-                bounds,
-                None if deviations is None else deviations[kept],
-                None if members is None else members[:, kept],
-            )
+            return slot.arbitration.probabilities(kept, scores, self._plan.updates, bounds)
         return self._arbiter(
             ArbiterInput(
                 actions=tuple(slot.action_ids[row] for row in kept),
@@ -159,7 +151,7 @@ class _Answering:
                 customer_id=self._inputs.request.customer_id,
                 at_ms=self._inputs.at_ms,
                 context=self._inputs.request.context,
-                scores=scores,
+                scores=scores.means,
             )
         )
 

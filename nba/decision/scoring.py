@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import Correction
+from nba.bandits import Correction, Estimate
 from nba.decision.goals import GoalsExpected
 from nba.decision.kernels import expected_values
 from nba.decision.plan import PlacementPlan, Plan
@@ -38,6 +38,11 @@ class Scores:
     learned: FloatArray | None = None
     deviations: FloatArray | None = None
     members: FloatArray | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        """The scores, and how sure they are."""
+        return Estimate(self.scores, self.deviations, self.members)
 
 
 class RankScores:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, Learner, Resolved
-from nba.bandits.hybrid import SHRUNK_TO
+from nba.bandits.change import SHRUNK_TO
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.positions import logits_at

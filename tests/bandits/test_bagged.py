@@ -53,6 +53,18 @@ def test_the_estimate_is_the_members_mean_and_spread():
     assert np.array_equal(estimate.members, each)
 
 
+def test_each_member_looks_out_for_change_by_itself():
+    """Rewards turn at the 900th; the most that one member noticed is what is told."""
+    bagged = BaggedModel(LinearModel(2, 2, change_threshold=4.0), members=5)
+    X, actions, rewards = observations(2, 1_300, noise=0.1)
+    rewards[900:] *= -1.0
+    bagged.update_many(X[:900], actions[:900], rewards[:900])
+    assert bagged.alarms == 0
+    bagged.update_many(X[900:], actions[900:], rewards[900:])
+    assert [member.alarms for member in bagged.members] == [1] * 5
+    assert bagged.alarms == 1
+
+
 def test_members_come_to_agree():
     few, many = (BaggedModel(LinearModel(2, 2), members=20, seed=1) for _ in range(2))
     few.update_many(*observations(3, 20))

@@ -21,10 +21,11 @@ def drawn(seed, chances):
 
 
 def test_the_excess_is_that_of_welch():
-    errors = np.random.default_rng(3).exponential(size=RECENT + BEFORE)
-    seen = 1_234
-    in_order = np.roll(errors, -(seen % len(errors)))
+    in_order = np.random.default_rng(3).exponential(size=RECENT + BEFORE)
     before, recent = in_order[:BEFORE], in_order[BEFORE:]
+    recent += 0.5
+    seen = 1_234
+    errors = np.roll(in_order, seen % len(in_order))
     expected = (recent.mean() - before.mean()) / np.sqrt(
         recent.var() / RECENT + before.var() / BEFORE
     )
@@ -33,6 +34,13 @@ def test_the_excess_is_that_of_welch():
 
 def test_errors_that_do_not_vary_are_no_change():
     assert _excess(np.ones(RECENT + BEFORE), 500) == 0.0
+
+
+@pytest.mark.parametrize(("excess", "told"), [(0.19, False), (0.21, True)])
+def test_an_excess_below_a_fifth_is_none_however_little_errors_vary(excess, told):
+    errors = 1.0 + 1e-3 * np.sin(np.arange(RECENT + BEFORE))
+    errors[BEFORE:] += excess
+    assert (_excess(errors, RECENT + BEFORE) > 4.0) is told
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.2, 0.9])

@@ -105,6 +105,23 @@ def test_later_policies_are_ridge_regressions_of_the_doubly_robust_reward_and_th
         assert model.estimate(X[4]).members[1 + policy] == pytest.approx(expected, abs=1e-9)
 
 
+def test_when_the_first_policy_notices_a_change_the_others_give_up_as_it_does():
+    """What later ones were taught counts for at most .3 of the prior then, whatever it was."""
+    model = CoverModel(LinearModel(3, 2, change_threshold=4.0), policies=3)
+    X, actions, rewards, _, chances = observations(4, 1_400)
+    rewards[1_000:] *= -3.0
+    for row in range(1_400):
+        before = model.stack.counts.copy(), model.moments.copy()
+        model.update(X[row], actions[row], rewards[row], probability=chances[row])
+        if model.alarms:
+            break
+    assert 1_000 < row < 1_200
+    shares = 0.3 / (1.0 + before[0] + 1.0)
+    assert model.stack.counts == pytest.approx((before[0] + 1.0) * shares)
+    assert np.abs(model.moments).max() < 0.01 * np.abs(before[1]).max()
+    assert CoverModel.from_bytes(model.to_bytes()).to_bytes() == model.to_bytes()
+
+
 def test_what_no_policy_chooses_is_paid_psi_and_what_all_choose_next_to_nothing():
     model = CoverModel(LinearModel(2, 1), policies=3, psi=0.3)
     model.first.updates = 19_999

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nba.bandits import BanditSettings, HybridLearner, OnlineLogistic
-from nba.bandits.hybrid import KEPT_AT_CHANGE, LEAST_REFIT, LEAST_ROWS, SHRUNK_TO
+from nba.bandits.change import SHRUNK_TO
+from nba.bandits.hybrid import KEPT_AT_CHANGE, LEAST_REFIT, LEAST_ROWS
 from nba.bandits.trees import CorrectionForest
 from nba.errors import ConflictError, CorruptRecordError, InputError
 from nba.training.corrections import fit_correction

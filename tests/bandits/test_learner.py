@@ -352,3 +352,37 @@ def test_the_expected_logit_is_the_corrected_one(learner, sharing):
     z = np.array([40.0, 2.0])
     expected = made.bind(["gold"]).correct(np.array([0.3]), z).logits[0]
     assert made.expected_logit("gold", 0.3, z) == pytest.approx(expected, abs=1e-12)
+
+
+@every_kind
+def test_when_the_world_turns_it_says_so_and_follows_sooner(learner, sharing):
+    """What gold earned card earns from the 1,200th choice on."""
+    made = new(learner, sharing)
+    deaf = new(learner, sharing, change_threshold=None)
+    rng = np.random.default_rng(8)
+    raised = []
+    for turn in range(1_700):
+        action = ("gold", "card")[turn % 2]
+        pays = (action == "gold") == (turn < 1_200)
+        label = float(rng.random() < (0.9 if pays else 0.02))
+        z = rng.normal([40.0, 3.0], [12.0, 2.0])
+        row = Resolved(
+            action, -1.0, z, label, 30.0 * label, 8.0, 0.5, ("card", "gold"), np.zeros(2)
+        )
+        for each in (made, deaf):
+            teach(each, [row])
+        if made.alarms > len(raised):
+            raised.append(turn)
+            made = read_learner(made.to_bytes(), made.settings)
+    shared = sharing == "shared"  # gold and card are of one group: nothing tells them apart
+    assert (raised == []) if shared else (len(raised) == 1 and 1_200 < raised[0] < 1_400)
+    assert (made.alarms, deaf.alarms) == (len(raised), 0)
+    if not shared:
+        assert _gap(made, "card", "gold") > _gap(deaf, "card", "gold")
+
+
+def _gap(learner, better, worse):
+    """Return by how much one candidate is corrected above another."""
+    correction = learner.bind([better, worse]).correct(np.full(2, -1.0), np.array([40.0, 3.0]))
+    told = correction.logits if correction.rewards is None else correction.rewards
+    return float(told[0] - told[1])

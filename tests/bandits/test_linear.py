@@ -196,6 +196,97 @@ def test_forgetting_never_winds_up_where_nothing_is_observed(forgetting, seed):
     assert 0.0 <= quadratic <= 4.0 * ceiling
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_widened_it_is_unsure_again_and_near_its_prior(sharing):
+    X, actions, rewards = world(3, 2_000)
+    model, fresh = model_of(sharing, ridge=5.0), model_of(sharing, ridge=5.0)
+    model.update_many(X, actions, rewards)
+    x = X.mean(axis=0) + X.std(axis=0)
+    before = model.estimate(x)
+    model.widen(0.3)
+    after, prior = model.estimate(x), fresh.estimate(x)
+    assert (np.abs(after.means - model.rate()) < 0.6 * np.abs(before.means - model.rate())).all()
+    unsure = after.deviations / math.sqrt(model.noise())
+    assert (unsure > 5.0 * before.deviations / math.sqrt(model.noise())).all()
+    assert (unsure < prior.deviations / math.sqrt(fresh.noise())).all()
+    assert LinearModel.from_bytes(model.to_bytes()).to_bytes() == model.to_bytes()
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_widened_it_learns_the_opposite_sooner(sharing):
+    X, actions, rewards = world(4, 600)
+    kept, widened = (model_of(sharing) for _ in range(2))
+    for model in (kept, widened):
+        model.update_many(X[:500], actions[:500], rewards[:500])
+    widened.widen(0.3)
+    for model in (kept, widened):
+        model.update_many(X[500:], actions[500:], -rewards[500:])
+    errors = [
+        np.mean(
+            [np.abs(model.expected(x, 0) + reward) for x, reward in zip(X, rewards, strict=True)]
+        )
+        for model in (kept, widened)
+    ]
+    assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_what_is_expected_of_one_action_is_what_is_estimated_of_it(sharing):
+    X, actions, rewards = world(5, 60)
+    model = model_of(sharing)
+    model.update_many(X, actions, rewards)
+    for at, x in enumerate((X[0], X[1] * [1.0, math.nan, 1.0])):
+        expected = [model.expected(x, action) for action in range(3)]
+        assert expected == model.estimate(x).means.tolist(), at
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_a_change_is_noticed_and_through_bytes_at_the_same_observation(sharing):
+    X, actions, rewards = world(6, 1_600)
+    rewards[1_000:] *= -1.0
+    whole = model_of(sharing, change_threshold=4.0)
+    raised = []
+    for row in range(1_600):
+        whole.update(X[row], actions[row], rewards[row])
+        if whole.alarms > len(raised):
+            raised.append(row)
+    assert len(raised) == 1
+    assert 1_000 < raised[0] < 1_100
+    first = model_of(sharing, change_threshold=4.0)
+    first.update_many(X[:700], actions[:700], rewards[:700])
+    second = LinearModel.from_bytes(first.to_bytes())
+    second.update_many(X[700:], actions[700:], rewards[700:])
+    assert second.to_bytes() == whole.to_bytes()
+    deaf = model_of(sharing)
+    deaf.update_many(X, actions, rewards)
+    assert deaf.alarms == 0
+    assert deaf.change_threshold is None
+
+
+def test_what_is_looked_out_for_may_change_midway():
+    X, actions, rewards = world(7, 900)
+    model = model_of("per_action", change_threshold=4.0)
+    model.update_many(X[:600], actions[:600], rewards[:600])
+    compared = model.change.detector.seen
+    model.watch(9.0)
+    assert (model.change_threshold, model.change.detector.seen) == (9.0, compared)
+    model.watch(None)
+    assert model.change_threshold is None
+    assert LinearModel.from_bytes(model.to_bytes()).to_bytes() == model.to_bytes()
+    model.watch(4.0)
+    model.update_many(X[600:], actions[600:], rewards[600:])
+    assert (model.change.detector.seen, model.alarms) == (300, 0)
+
+
+def test_what_an_action_showed_before_it_was_reset_is_forgotten_too():
+    X, actions, rewards = world(8, 90)
+    model = model_of("per_action", change_threshold=4.0)
+    model.update_many(X, actions, rewards)
+    model.reset([1])
+    assert model.change.spread[1].tolist() == [0.0, 0.0]
+    assert model.change.spread[0, 0] == (actions == 0).sum()
+
+
 def test_one_wild_feature_decides_nothing_alone():
     model = LinearModel(2, 1)
     model.update_many([[0.0], [1.0], [2.0]], [0, 1, 0], [0.0, 0.5, 0.2])
@@ -309,6 +400,7 @@ def test_a_situation_of_another_shape_or_size_is_refused(x):
         ({"ridge": 0.0}, "^/ridge: found 0.0"),
         ({"forgetting": 1.1}, "^/forgetting: found 1.1"),
         ({"noise_variance": math.nan}, "^/noise_variance: found nan"),
+        ({"change_threshold": 0.0}, r"^/change_threshold: found 0\.0"),
         ({"base_rate": math.inf}, "^/base_rate: found inf"),
         ({"sharing": "shared"}, "^/action_features: there are none"),
         ({"sharing": "other"}, "^/sharing: found other"),

@@ -51,6 +51,11 @@ def test_models_of_different_kinds_are_refused():
         merge(model_of("per_action"), model_of("hybrid"))
 
 
+def test_models_that_look_out_for_change_are_refused():
+    with pytest.raises(ConflictError, match="look out for change"):
+        merge(model_of("hybrid", change_threshold=4.0), model_of("hybrid", change_threshold=4.0))
+
+
 def test_models_that_forget_are_refused():
     with pytest.raises(ConflictError, match=r"forget by 0\.9"):
         merge(model_of("hybrid", forgetting=0.9), model_of("hybrid", forgetting=0.9))

@@ -114,3 +114,16 @@ def test_rows_taken_are_copies_and_one_that_is_not_known_is_as_given():
     assert taken(np.zeros((0, 2)), np.array([-1]), np.ones(2)).tolist() == [[1.0, 1.0]]
     found[:] = 0.0
     assert array[2].tolist() == [4.0, 5.0]
+
+
+def test_what_is_shrunk_counts_for_no_more_than_a_share_of_the_prior():
+    """Nine observations beside a prior of 2 keep .5 · 2/11 each, one beside it .5 · 2/3."""
+    stack, scaled = RidgeStack(3, np.full(2, 2.0)), RidgeStack(3, np.full(2, 2.0))
+    for turn, x in enumerate(np.random.default_rng(4).normal(size=(10, 2))):
+        row = int(turn == 9)
+        stack.observe(row, x, 3.0, 1.0, 1.0, turn)
+        scaled.observe(row, x, 3.0, (1.0 / 3.0) if row else (1.0 / 11.0), 1.0, turn)
+    assert stack.shrink(0.5).tolist() == pytest.approx([1 / 11, 1 / 3, 0.5])
+    for name in RidgeStack.PARTS:
+        assert getattr(stack, name) == pytest.approx(getattr(scaled, name), abs=1e-12)
+    assert (stack.counts <= 0.5 * 2.0).all()

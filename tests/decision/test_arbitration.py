@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from shop import Shop, stump
 
-from nba.bandits import Correction, Thompson
+from nba.bandits import Correction, Estimate, Thompson
 from nba.decision.answer import encode_answer
 from nba.decision.arbitration import Arbitration
 from nba.decision.learned import Learned
@@ -56,16 +56,15 @@ def learned(shop):
 def test_scores_and_deviations_are_scaled_alike():
     """In units of 20 they are 0.5 and 0.25 with deviations 0.3 and 0.4, so Φ(0.25 / 0.5)."""
     kept = np.array([1, 2])
-    p = arbitration().probabilities(kept, np.array([10.0, 5.0]), 7, FREE, np.array([6.0, 8.0]))
+    scores = Estimate(np.array([10.0, 5.0]), np.array([6.0, 8.0]))
+    p = arbitration().probabilities(kept, scores, 7, FREE)
     assert p[0] == pytest.approx(0.5 * math.erfc(-0.5 / math.sqrt(2.0)), abs=1e-9)
 
 
 def test_where_branches_decide_deviations_are_those_of_the_branch():
     kept = np.array([0, 1, 2])
-    scores, deviations = np.array([0.0, 5.0, 90.0]), np.array([0.0, 6.0, 8.0])
-    found = arbitration(Autonomy.ASSISTED, (0, 1, 2)).probabilities(
-        kept, scores, 7, FREE, deviations
-    )
+    scores = Estimate(np.array([0.0, 5.0, 90.0]), np.array([0.0, 6.0, 8.0]))
+    found = arbitration(Autonomy.ASSISTED, (0, 1, 2)).probabilities(kept, scores, 7, FREE)
     assert found[2] == 0.0
     assert found[1] == pytest.approx(0.5 * math.erfc(-(5 / 6) / math.sqrt(2.0)), abs=1e-9)
 

@@ -173,7 +173,8 @@ def test_probabilities_at_a_rank_are_drawn_over_the_scores_there(make_shop, inpu
     np.testing.assert_array_equal(before.draws[0].probabilities, after.draws[0].probabilities)
     slot, draw = after.draws[1].slot, after.draws[1]
     weights = slot.guards.era(given_.at_ms).levers
-    scored = score(slot, seen.plan, given_.features, weights, rank=2).scores[draw.kept]
+    scored = score(slot, seen.plan, given_.features, weights, rank=2).estimate
+    scored = scored.each(lambda part: part[..., draw.kept])
     expected = slot.arbitration.probabilities(
         draw.kept, scored, seen.plan.updates, slot.guards.era(given_.at_ms)
     )

@@ -14,7 +14,7 @@ from shop import DAY_MS, KIN, NOW_MS, PRICED, Shop, ask, lesson, stump, write_pr
 from stumps import fit_stump
 
 from nba.bandits import OnlineLogistic
-from nba.bandits.hybrid import SHRUNK_TO
+from nba.bandits.change import SHRUNK_TO
 from nba.decision.learned import Origin, pack_learned
 from nba.decision.project import load_project
 from nba.worker import learning
