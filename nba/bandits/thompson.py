@@ -36,9 +36,10 @@ class Thompson:
     Scores are independent normal variables with the means given and ``deviation_scale`` times the
     deviations given. Instead of drawing them, the chance is integrated over the value x of the
     highest score: P(i) = ∫ φᵢ(x) ∏ Φⱼ(x) dx, j ≠ i, by Gauss-Legendre rules on panels that follow
-    the narrowest score still in the running. The absolute error is at most 1e-6 for up to 10,000 candidates
-    (measured below 1e-8); time is linear in them. A score without deviation is where it is: it is
-    the highest with the chance that all others fall below it, and equals among them share.
+    the narrowest score still in the running. The absolute error is at most 1e-6 for up to 10,000
+    candidates (measured below 1e-8); time is linear in them. A score without deviation is where it
+    is: it is the highest with the chance that all others fall below it, and equals among them
+    share.
 
     Chances counted from draws are of no use in a log: a rare candidate that was not drawn would be
     given 0. Thompson, *Biometrika* 25 (1933); for linear models Agrawal and Goyal, ICML 2013
