@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -138,6 +138,11 @@ class Action:
             if name == dimension:
                 return "/".join(path.split("/")[:depth])
         return None
+
+    def top_terms(self, dimensions: Iterable[str]) -> list[str]:
+        """Return its top terms in those of the dimensions it has any in, each once, sorted."""
+        cut = {name: self.term_in(name, depth=1) for name in dimensions}
+        return sorted(f"{name}:{top}" for name, top in cut.items() if top is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,12 +124,7 @@ class PlanLearner:
 
     def _groups(self, action: Action) -> list[str]:
         """Return the top terms of an action by which learners may share what they know."""
-        found = {
-            f"{dimension}:{action.term_in(dimension, depth=1)}"
-            for dimension in self.plan.source.bandit.dimensions
-            if action.term_in(dimension, depth=1) is not None
-        }
-        return sorted(found)
+        return action.top_terms(self.plan.source.bandit.dimensions)
 
     def _start_contents(self) -> int:
         """Register what is new; what its kin have learned counts when it is decided."""

@@ -38,6 +38,16 @@ def test_an_actions_term_is_cut_to_the_depth_asked_for():
     assert not action.has_term("product:credit/car")
 
 
+def test_an_actions_top_terms_are_those_of_the_dimensions_asked_for():
+    terms = (Term("product:credit/card"), Term("journey:spring"), Term("campaign:mail/b"))
+    action = Action(id=ActionId("a"), name="a", terms=terms)
+    assert action.top_terms(["product", "channel", "campaign"]) == [
+        "campaign:mail",
+        "product:credit",
+    ]
+    assert action.top_terms([]) == []
+
+
 def test_a_former_term_is_known_by_its_present_name_and_is_no_term_itself():
     renamed = {"loan": "credit", "old": "loan", "a": "b", "b": "a"}
     taxonomy = Taxonomy({"product": Dimension({"credit": "Credit"}, renamed=renamed)})
