@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +26,7 @@ from nba.cli.valuing import (
     asked_models,
     contents_by_id,
     print_change_sets,
+    service_bandit,
     simulate_change_sets,
 )
 from nba.errors import Fault, InputError, NotFoundError
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from nba.training.train import TrainResult
 
 Dataset = Annotated[str, typer.Option(help="Which log to read; what the service wrote is `live`.")]
+
+_FITS = 24
+"""Characters of a policy's name up to which it stands in a table as it was said."""
 
 
 def register(app: typer.Typer) -> None:
@@ -169,9 +173,10 @@ def evaluate(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another policy to value: greedy, epsilon_greedy=0.1, squarecb, softmax, uniform, "
-            "no_action, always:ACTION, model:NAME@VERSION, lever:TERM_OR_ACTION=2.0, "
-            "changeset:ID. Repeatable."
+            help="Another policy to value: any explorer, as epsilon_greedy=0.1 or "
+            "ucb,learner=linear,reward_cap=100,features=age+orders with settings of "
+            "models/bandit.yaml; bandit for those of the project; no_action, always:ACTION, "
+            "model:NAME@VERSION, lever:TERM_OR_ACTION=2.0, changeset:ID. Repeatable."
         ),
     ] = None,
     contents_of: Annotated[
@@ -189,14 +194,16 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Say what policies would have earned on a log: IPS, SNIPS and DR, with 95 % intervals."""
-    from nba.training.asked import parse_policy
+    from nba.training.asked import names_service, parse_policy
     from nba.training.contents import evaluate_contents
     from nba.training.dataset import resolved_choices
     from nba.training.encoding import recorded_inputs
     from nba.training.evaluation import evaluate
 
     settings = load_settings(project_dir=project)
-    every = [parse_policy(said) for said in policy or ()]
+    wanted = policy or ()
+    service = service_bandit(settings) if names_service(wanted) else None
+    every = [parse_policy(said, service) for said in wanted]
     asked = [one for one in every if one.kind != "changeset"]
     if metric not in {None, "label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
@@ -259,11 +266,12 @@ def evaluate(
 
 
 def _open(settings: Settings, dataset: str) -> DecisionLog:
-    """Open a dataset of the log; where it has others and not this one, name them."""
+    """Open a dataset of the log; where it is not there, name those that are, and how to make it."""
     there = datasets(settings)
-    if there and dataset not in there:
-        found = f"found {dataset!r}"
-        raise InputError([Fault("--dataset", found, f"a dataset of the log: {', '.join(there)}")])
+    if dataset not in (there or (LIVE,)):
+        known = f"a dataset of the log: {', '.join(there)}" if there else "the log is empty"
+        made = f"`nba import FILE --mapping MAPPING` makes one of a table (say, {dataset})"
+        raise InputError([Fault("--dataset", f"found {dataset!r}", f"{known}; {made}")])
     return open_log(settings, dataset)
 
 
@@ -276,15 +284,28 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     for heading in ("policy", "IPS", "SNIPS", "DR", "effective sample", "verdict"):
         is_words = heading in {"policy", "verdict"}
         table.add_column(heading, justify="left" if is_words else "right", overflow="fold")
-    for row in evaluation.policies:
+    labels = _short([row.policy for row in evaluation.policies])
+    for label, row in zip(labels, evaluation.policies, strict=True):
         figures = ["-"] * 3 if row.refused else [_figure(e) for e in (row.ips, row.snips, row.dr)]
         verdict = "; ".join(row.refused) if row.refused else row.verdict
-        table.add_row(row.policy, *figures, f"{row.effective_sample_size:,.0f}", verdict)
+        table.add_row(label, *figures, f"{row.effective_sample_size:,.0f}", verdict)
     console.print(table)
-    for row in evaluation.policies:
-        console.print(f"  {row.policy}: {row.description}", style="dim")
+    for label, row in zip(labels, evaluation.policies, strict=True):
+        said = row.policy if label == row.policy else f"{label} is {row.policy}"
+        console.print(f"  {said}: {row.description}", style="dim")
     for note in evaluation.notes:
         console.print(note, style="dim")
+
+
+def _short(policies: Sequence[str]) -> list[str]:
+    """Return names that fit a table: of those with long settings the beginning, and a number."""
+    short: list[str] = []
+    for said in policies:
+        first, more, _ = said.partition(",")
+        kind = f"{first},..." if more and len(said) > _FITS else said
+        same = sum(one == kind or one.startswith(f"{kind} ") for one in short)
+        short.append(f"{kind} ({same + 1})" if same else kind)
+    return short
 
 
 def _figure(estimate: Estimate) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from nba.bootstrap import LIVE, open_registry, with_running_store
 from nba.cli.control import NOBODY, changing, simulated
 from nba.cli.output import console
-from nba.errors import Fault, InputError
+from nba.errors import DefinitionError, Fault, InputError
 
 if TYPE_CHECKING:
+    from nba.bandits import BanditSettings
     from nba.control.simulation import SimulationReport
     from nba.domain.catalog import Action, Catalog, Content
     from nba.models.propensity import PropensityModel
@@ -40,6 +41,21 @@ def asked_models(settings: Settings, asked: Sequence[AskedPolicy]) -> Mapping[st
             raise InputError([Fault("--policy", found, expected)])
         models[one.said] = registry.load(one.name, str(version))
     return models
+
+
+def service_bandit(settings: Settings) -> BanditSettings:
+    """Return what the project's ``models/bandit.yaml`` says, the defaults where there is none.
+
+    Raises :class:`DefinitionError` with all that is wrong in it.
+    """
+    from nba.bandits import load_bandit
+
+    root = settings.project_dir.resolve()
+    faults: list[Fault] = []
+    found = load_bandit(root / "models", root=root, faults=faults)
+    if faults:
+        raise DefinitionError(faults)
+    return found
 
 
 def actions_by_id(settings: Settings) -> Mapping[str, Action]:

@@ -1,27 +1,27 @@
 """Policies somebody asks about by name: "what would this have earned?".
 
-Each is said in a few words (``softmax=0.2``, ``always:shoes``, ``lever:product:credit=2``), and
-turns what is known of all candidates into the probabilities with which it would choose.
+Each is said in a few words: ``softmax=0.2``, ``always:shoes``, ``lever:product:credit=2``,
+``ucb,learner=linear,reward_cap=100``. What they would choose is in :mod:`nba.training.choosing`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from nba.bandits import BanditSettings, Explorer, build_explorer
+from nba.bandits import BanditSettings
 from nba.domain.ids import NO_ACTION
 from nba.domain.taxonomy import is_within
 from nba.errors import Fault, InputError
-from nba.training.candidates import CandidateTable
+from nba.policies.suggestions import nearest
 
-Kind = Literal["explorer", "always", "model", "lever", "changeset"]
+Kind = Literal["explorer", "learner", "always", "model", "lever", "changeset"]
 
 FORMS = (
     "greedy",
@@ -29,6 +29,13 @@ FORMS = (
     "squarecb[=GAMMA]",
     "softmax[=TEMPERATURE]",
     "uniform",
+    "ucb[=ALPHA]",
+    "regcb[=MELLOWNESS]",
+    "thompson[=DEVIATION_SCALE]",
+    "votes[=EPSILON]",
+    "cover[=UNIFORM]",
+    "bandit",
+    "any of these and ,SETTING=VALUE,...",
     "no_action",
     "always:ACTION",
     "model:NAME[@VERSION]",
@@ -37,7 +44,9 @@ FORMS = (
 )
 """All that may be asked about."""
 
-_SETTINGS = {"epsilon_greedy": "epsilon", "squarecb": "gamma", "softmax": "temperature"}
+PLACE = "--policy"
+BANDIT = "bandit"
+
 _EXPLORES = {
     "greedy": "highest propensity x value - cost",
     "uniform": "any candidate alike",
@@ -45,7 +54,24 @@ _EXPLORES = {
     "squarecb": "explores by gaps in propensity x value - cost, having learned from this many",
     "softmax": "explores by softmax of propensity x value - cost",
 }
-_PLACE = "--policy"
+"""Explorers that need no learner, and what they do around the learned policy."""
+
+_CONSTANTS = {
+    "epsilon_greedy": "epsilon",
+    "squarecb": "gamma",
+    "softmax": "temperature",
+    "ucb": "alpha",
+    "regcb": "mellowness",
+    "thompson": "deviation_scale",
+    "votes": "epsilon",
+    "cover": "uniform",
+}
+"""What the number behind an explorer is."""
+
+_OF_NO_EFFECT = frozenset({"snapshot_seconds", "content_floor"})
+_SETTINGS = {one.name for one in fields(BanditSettings)} - _OF_NO_EFFECT
+_LISTS = frozenset({"features", "dimensions"})
+_VALIDATE = TypeAdapter(BanditSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +81,17 @@ class AskedPolicy:
     ``said`` is the words; ``name`` what they name: an explorer, an action, a model, a term or a
     change set. The last is not decided from the candidates that a log has, but replayed
     (``nba changes simulate``).
-    ``version`` is a model's, empty for the one that is live; ``number`` an explorer's setting or a
-    lever's factor.
+    ``version`` is a model's, empty for the one that is live; ``factor`` a lever's. ``bandit`` has
+    the settings of an explorer, and where the kind is ``learner`` those of the learner whose scores
+    it explores by.
     """
 
     said: str
     kind: Kind
     name: str
     version: str = ""
-    number: float | None = None
+    factor: float = 1.0
+    bandit: BanditSettings = field(default_factory=BanditSettings)
 
     @property
     def description(self) -> str:
@@ -75,18 +103,25 @@ class AskedPolicy:
                 version = f" version {self.version}" if self.version else ""
                 return f"highest propensity x value - cost by {self.name}{version}"
             case "lever":
-                return f"highest propensity x value x {self.number:g} where {self.name} - cost"
+                return f"highest propensity x value x {self.factor:g} where {self.name} - cost"
+            case "learner":
+                seen = ", ".join(self.bandit.features) or "the action alone"
+                return (
+                    f"{self.name} around what a {self.bandit.learner} learner of {seen} has "
+                    "learned from the other customers"
+                )
             case _:
                 return _EXPLORES[self.name]
 
 
-def parse_policy(said: str) -> AskedPolicy:
-    """Read what a policy is called.
+def parse_policy(said: str, service: BanditSettings | None = None) -> AskedPolicy:
+    """Read what a policy is called; ``service`` are the settings that ``bandit`` stands for.
 
-    Raises :class:`InputError` for words that are none of :data:`FORMS`, naming them all.
+    Raises :class:`InputError` for words that are none of :data:`FORMS`, naming them all, and for
+    settings that are none of ``models/bandit.yaml``, out of range, or do not go together.
 
-    >>> parse_policy("epsilon_greedy=0.1").number
-    0.1
+    >>> parse_policy("ucb=0.5,learner=linear,reward_cap=100").bandit.learner
+    'linear'
     >>> parse_policy("lever:product:credit=2").name
     'product:credit'
     """
@@ -100,79 +135,19 @@ def parse_policy(said: str) -> AskedPolicy:
         if name:
             return AskedPolicy(said=said, kind="model", name=name, version=version)
     if kind == "lever" and rest:
-        selected, _, factor = rest.rpartition("=")
-        number = _number(said, factor)
-        if not selected or number < 0.0:
-            raise _refused(said, "lever:TERM_OR_ACTION=FACTOR with a factor of 0 or more")
-        return AskedPolicy(said=said, kind="lever", name=selected, number=number)
+        selected, _, number = rest.rpartition("=")
+        factor = _number(said, number)
+        if not selected or factor < 0.0:
+            raise refused(said, "lever:TERM_OR_ACTION=FACTOR with a factor of 0 or more")
+        return AskedPolicy(said=said, kind="lever", name=selected, factor=factor)
     if kind == "changeset" and rest:
         return AskedPolicy(said=said, kind="changeset", name=rest)
-    name, given, setting = said.partition("=")
-    if name not in {"greedy", "uniform", *_SETTINGS} or (given and name not in _SETTINGS):
-        raise _refused(said, f"one of {', '.join(FORMS)}")
-    number_given = _number(said, setting) if given else None
-    asked = AskedPolicy(said=said, kind="explorer", name=name, number=number_given)
-    explorer_of(asked)
-    return asked
+    return _explorer(said, service or BanditSettings())
 
 
-def explorer_of(asked: AskedPolicy) -> Explorer:
-    """Return the explorer asked for; :class:`InputError` where its setting is out of range."""
-    given = {} if asked.number is None else {_SETTINGS[asked.name]: asked.number}
-    try:
-        return build_explorer(BanditSettings(explorer=asked.name, **given))  # type: ignore[arg-type]
-    except InputError as error:
-        raise InputError(
-            Fault(_PLACE, f"{asked.said!r}: {fault.found}", fault.expected)
-            for fault in error.faults
-        ) from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What a policy may know of all candidates (n,), NaN where a candidate was never chosen.
-
-    ``propensities`` are those of the learned policy, ``of_models`` those of each model asked about
-    by what was said; ``terms`` are those of each action. ``goals`` is what their goals are expected
-    to bring, in currency, whoever ranks them.
-    """
-
-    table: CandidateTable
-    propensities: NDArray[np.float64]
-    of_models: Mapping[str, NDArray[np.float64]]
-    terms: Mapping[str, Sequence[str]]
-    goals: NDArray[np.float64] | float = 0.0
-
-    def expected(
-        self, propensities: NDArray[np.float64], factors: NDArray[np.float64] | float = 1.0
-    ) -> NDArray[np.float64]:
-        """Return (propensity x value + goals) x factor - cost of all candidates."""
-        values = np.append(self.table.options["value"].to_numpy(), np.nan)[self.table.option]
-        costs = np.append(self.table.options["cost"].to_numpy(), np.nan)[self.table.option]
-        worth: NDArray[np.float64] = (propensities * values + self.goals) * factors - costs
-        return worth
-
-
-def probabilities_of(asked: AskedPolicy, known: Known) -> NDArray[np.float64]:
-    """Return how probable a policy makes every candidate, ``(n,)``, summing to 1 by choice.
-
-    Raises what :func:`selected` does, and :class:`InputError` for a change set.
-    """
-    if asked.kind == "changeset":
-        raise _refused(asked.said, "a change set is replayed, not decided from a log's candidates")
-    table = known.table
-    chosen = selected(asked, table.actions, known.terms)
-    match asked.kind:
-        case "always":
-            return table.constant(np.full(table.choices.height, int(chosen.argmax())))
-        case "model":
-            return table.greedy(known.expected(known.of_models[asked.said]))
-        case "lever":
-            factors = np.where(chosen[table.action], asked.number or 0.0, 1.0)
-            return table.greedy(known.expected(known.propensities, factors))
-        case _:
-            scores = known.expected(known.propensities)
-            return _explored(table, scores, explorer_of(asked))
+def names_service(said: Sequence[str]) -> bool:
+    """Whether any of some words begins with the settings that the service has."""
+    return any(one.split(",")[0] == BANDIT for one in said)
 
 
 def selected(
@@ -191,27 +166,73 @@ def selected(
         named |= np.array(below)
     if asked.kind in {"always", "lever"} and not named.any():
         or_term = f", or a term of theirs: {', '.join(carried)}" if carried else ""
-        raise _refused(asked.said, f"an action of the log: {', '.join(actions)}{or_term}")
+        raise refused(asked.said, f"an action of the log: {', '.join(actions)}{or_term}")
     return named
 
 
-def _explored(
-    table: CandidateTable, scores: NDArray[np.float64], explorer: Explorer
-) -> NDArray[np.float64]:
-    """Return an explorer's probabilities, its scores in units of the largest value of an action."""
-    largest = float(np.abs(table.options["value"].to_numpy()).max())
-    scaled = scores / largest if largest > 0.0 else scores
-    shares = table.uniform()
-    is_known = np.isfinite(scaled)
-    for begin, end in pairwise(table.start.tolist()):
-        some = is_known[begin:end]
-        if some.any():
-            part = np.zeros(end - begin)
-            part[some] = explorer.probabilities(
-                scaled[begin:end][some], updates=table.choices.height
+def refused(said: str, expected: str) -> InputError:
+    """Return the error that says what was expected in place of a policy's words."""
+    return InputError([Fault(PLACE, f"found {said!r}", expected)])
+
+
+def _explorer(said: str, service: BanditSettings) -> AskedPolicy:
+    """Read an explorer, or the service's own, with the settings behind it."""
+    first, *others = said.split(",")
+    name, given, number = first.partition("=")
+    constant = _CONSTANTS.get(name)
+    if name not in {BANDIT, *_EXPLORES, *_CONSTANTS} or (given and constant is None):
+        raise refused(said, f"one of {', '.join(FORMS)}")
+    changes: dict[str, Any] = {} if name == BANDIT else {"explorer": name}
+    if given and constant is not None:
+        changes[constant] = _number(said, number)
+    faults = list(_read_settings(said, others, changes))
+    if faults:
+        raise InputError(faults)
+    start = service if name == BANDIT else BanditSettings()
+    settings = _settings(said, start, changes)
+    alone = not others and name in _EXPLORES
+    return AskedPolicy(
+        said=said,
+        kind="explorer" if alone else "learner",
+        name=settings.explorer,
+        bandit=settings,
+    )
+
+
+def _read_settings(said: str, parts: Sequence[str], changes: dict[str, Any]) -> Iterator[Fault]:
+    """Add what is said of settings to ``changes``; yield what cannot be read."""
+    for part in parts:
+        key, given, value = part.partition("=")
+        if not given:
+            yield Fault(PLACE, f"{said!r}: found {part!r}", "SETTING=VALUE is expected")
+        elif key not in _SETTINGS:
+            yield Fault(PLACE, f"{said!r}: there is no setting {key!r}", nearest(key, _SETTINGS))
+        elif key in changes:
+            yield Fault(PLACE, f"{said!r}: {key} is given twice", "give it once")
+        elif key in _LISTS:
+            changes[key] = tuple(value.split("+")) if value else ()
+        else:
+            changes[key] = None if value == "null" else value
+
+
+def _settings(said: str, start: BanditSettings, changes: Mapping[str, Any]) -> BanditSettings:
+    try:
+        return _VALIDATE.validate_python(asdict(start) | dict(changes))
+    except ValidationError as error:
+        wrong = [
+            Fault(
+                PLACE,
+                f"{said!r}: {'.'.join(map(str, detail['loc']))}: found {detail['input']!r}",
+                detail["msg"],
             )
-            shares[begin:end] = part
-    return shares
+            for detail in error.errors(include_url=False)
+        ]
+        raise InputError(wrong) from error
+    except InputError as error:
+        raise InputError(
+            Fault(PLACE, f"{said!r}: {fault.place[1:]}: {fault.found}", fault.expected)
+            for fault in error.faults
+        ) from error
 
 
 def _number(said: str, text: str) -> float:
@@ -220,9 +241,5 @@ def _number(said: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise _refused(said, f"a number after '='; one of {', '.join(FORMS)}")
+        raise refused(said, f"a number after '='; one of {', '.join(FORMS)}")
     return number
-
-
-def _refused(said: str, expected: str) -> InputError:
-    return InputError([Fault(_PLACE, f"found {said!r}", expected)])

@@ -56,6 +56,10 @@ class CandidateTable:
     actions: tuple[str, ...]
     crosses: Mapping[str, NDArray[np.float64]]
 
+    def of_options(self, column: str) -> NDArray[np.float64]:
+        """Return a number of its option for each candidate, (n,), NaN where it has none."""
+        return np.append(self.options[column].to_numpy(), np.nan)[self.option]
+
     def totals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum values of candidates (n,) by choice, (n_choices,)."""
         sums: NDArray[np.float64] = np.add.reduceat(values, self.start[:-1])
@@ -77,6 +81,10 @@ class CandidateTable:
         has_wanted = self.totals(wanted)[self.choice] > 0.0
         has_nothing = self.totals(nothing)[self.choice] > 0.0
         return np.where(has_wanted, wanted, np.where(has_nothing, nothing, self.uniform()))
+
+    def always(self, name: str) -> NDArray[np.float64]:
+        """Probabilities of always taking an action of the log, as :meth:`constant`, (n,)."""
+        return self.constant(np.full(self.choices.height, self.actions.index(name)))
 
     def greedy(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of taking the highest score (n,), alike among equals; NaN is not taken."""

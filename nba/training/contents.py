@@ -38,6 +38,7 @@ from nba.domain.catalog import Content
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError, Fault, InputError
 from nba.measurement.settling import KEY
+from nba.policies.suggestions import nearest
 from nba.training.asked import AskedPolicy
 from nba.training.candidates import list_candidates
 from nba.training.crossfit import REGULARIZED, Learner, deal, predict_candidates
@@ -47,12 +48,12 @@ from nba.training.evaluation import (
     EVERYWHERE,
     FOLDS,
     Evaluation,
-    Metric,
     evaluable,
     evaluate,
 )
 from nba.training.fit import codes_of
 from nba.training.judging import IF_ESTIMATED, REFUSED, Jury, PolicyValue
+from nba.training.notes import Metric
 from nba.training.progress import Progress, silent
 
 BEST_CONTENT = "best constant content"
@@ -80,9 +81,10 @@ def evaluate_contents(
     ``policies`` may be explorers and ``always:VARIANT``. The other parameters are those of
     :func:`nba.training.evaluation.evaluate`, and ``no_action`` is in the table too.
 
-    Raises :class:`InputError` for a policy of another kind or of a variant that the log does not
-    have, and :class:`EvaluationRefusedError` where the log shows fewer than two variants of the
-    action, or a choice without the chance its variant was drawn with.
+    Raises :class:`InputError` for an action that no choice of the log took, for a policy of another
+    kind or of a variant that the log does not have, and :class:`EvaluationRefusedError` where the
+    log shows fewer than two variants of the action, or a choice without the chance its variant was
+    drawn with.
     """
     chosen = evaluable(rows)
     shown = as_choices(chosen, action, contents or {})
@@ -114,8 +116,13 @@ def as_choices(chosen: pl.DataFrame, action: str, contents: Mapping[str, Content
 
     ``action`` is then the variant, ``probability`` the chance of it, ``candidates`` the variants
     that could have been shown, and ``a_content`` tells a model which it was. Choices without
-    another are left out. Raises :class:`EvaluationRefusedError` where none had one.
+    another are left out. Raises :class:`InputError` where no choice took the action, naming those
+    that were, and :class:`EvaluationRefusedError` where none had another content.
     """
+    taken = chosen["action"].unique()
+    if action not in taken:
+        expected = f"an action that choices of the log took; {nearest(action, taken)}"
+        raise InputError([Fault("--contents-of", f"found {action!r}", expected)])
     locales = {name: content.locale for name, content in contents.items()}
     of_action = chosen.filter(_showed(action)).with_columns(
         pl.col("content").replace_strict(locales, default="").alias("_locale")
@@ -132,10 +139,15 @@ def as_choices(chosen: pl.DataFrame, action: str, contents: Mapping[str, Content
         drawn = chosen.filter(pl.col("content_probability") < _CERTAIN)
         known = drawn["action"].unique().sort().to_list()
         listed = f". The log has choices among contents of {', '.join(known)}" if known else ""
+        count = chosen.filter(pl.col("action") == action).height
+        found = f"the log does not say what any of {count:,} choices of {action!r} showed"
+        if names:
+            found = (
+                f"in none of {rows.height:,} choices could {action!r} have shown another content "
+                f"than it did ({', '.join(sorted(set(names.values())))})"
+            )
         raise EvaluationRefusedError(
-            f"in none of {rows.height:,} choices could {action!r} have shown another content than "
-            f"it did ({', '.join(sorted(set(names.values()))) or 'it showed none'}); two variants "
-            f"in one placement and locale are needed{listed}"
+            f"{found}; two variants in one placement and locale are needed{listed}"
         )
     return several
 
@@ -189,7 +201,7 @@ def _possible(rows: pl.DataFrame) -> pl.Series:
 def _refuse_other(asked: AskedPolicy, action: str, variants: Sequence[str]) -> None:
     expected = ""
     if asked.kind not in _KINDS:
-        expected = "among contents: an explorer, or always:VARIANT"
+        expected = "among contents: an explorer that needs no learner, or always:VARIANT"
     elif asked.kind == "always" and asked.name not in variants:
         expected = f"a variant of {action} in the log: {', '.join(variants)}"
     if expected:

@@ -12,10 +12,9 @@ earlier one was not ``no_action``, and in the holdout there was nothing to choos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -28,11 +27,12 @@ from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import SHADOW
 from nba.models.propensity import ModelInput, PropensityModel
-from nba.training.asked import AskedPolicy, Known, probabilities_of, selected
+from nba.training import notes
+from nba.training.asked import AskedPolicy, selected
 from nba.training.candidates import CandidateTable, list_candidates
+from nba.training.choosing import Known, probabilities_of
 from nba.training.crossfit import (
     REGULARIZED,
-    SMALL,
     CandidateFeatures,
     Folds,
     Learner,
@@ -45,11 +45,12 @@ from nba.training.encoding import recorded_inputs
 from nba.training.fit import codes_of
 from nba.training.goals import goal_worths, rewarded_beyond_labels
 from nba.training.judging import Jury, PolicyValue
+from nba.training.lessons import Lessons, refuse_unlearnable
+from nba.training.notes import Metric
 from nba.training.progress import Progress, silent
 from nba.training.propensities import HOW, logged_probabilities
 from nba.training.soundness import lopsided, miscalibrated, refuse_draws, refuse_unreadable
-
-Metric = Literal["label", "reward"]
+from nba.training.teaching import teach_asked
 
 NothingSaid = Callable[[Jury, Target], PolicyValue]
 """Values ``no_action``, given the jury and the best constant policy."""
@@ -127,12 +128,13 @@ def evaluate(
         refuse_draws(table)
     catalog = actions or {}
     terms = {name: action.terms for name, action in catalog.items()}
+    recorded = recorded_inputs(chosen) if inputs is None else inputs
     for one in policies:
         selected(one, table.actions, terms)
+    refuse_unlearnable(policies, recorded, table.actions, catalog)
     beyond = rewarded_beyond_labels(table, catalog)
     metric = metric or ("reward" if beyond else "label")
     folds = deal(chosen, FOLDS)
-    recorded = recorded_inputs(chosen) if inputs is None else inputs
     probabilities = chosen["probability"].to_numpy()
     if estimate_probabilities:
         progress("estimating action probabilities", 0.0)
@@ -142,7 +144,7 @@ def evaluate(
         rewards=chosen[metric].to_numpy(),
         probabilities=probabilities,
         clusters=codes_of(chosen["customer_id"]),
-        estimated=estimate_probabilities or _has_estimates(chosen),
+        estimated=estimate_probabilities or notes.has_estimates(chosen),
     )
     learner = Learner(
         inputs=recorded,
@@ -163,12 +165,23 @@ def evaluate(
         )
     jury = Jury(table, data, np.where(np.isnan(q), data.rewards.mean(), q), thresholds, seed)
     of_models = {said: _propensities(one, table) for said, one in asked_models.items()}
+    goals = goal_worths(table, catalog, folds, learner, progress=progress)
+    lessons = Lessons(
+        table=table,
+        folds=folds,
+        recorded=recorded,
+        probabilities=data.probabilities,
+        propensities=None if model is None else propensity,
+        goals=goals,
+        actions=catalog,
+    )
     known = Known(
         table=table,
         propensities=propensity,
         of_models=of_models,
         terms=terms,
-        goals=goal_worths(table, catalog, folds, learner, progress=progress),
+        goals=goals,
+        taught=teach_asked(policies, lessons, progress=progress),
     )
     asked = [(one, probabilities_of(one, known)) for one in policies]
     progress("comparing policies", 0.0)
@@ -183,8 +196,9 @@ def evaluate(
         reward_model=_reward_model(table, folds),
         policies=found,
         notes=(
-            *_notes(chosen, model, folds),
-            *_notes_on_rewards(table, catalog, metric, beyond=beyond),
+            *notes.on_log(chosen, model, folds),
+            *notes.on_rewards(table, catalog, metric, beyond=beyond),
+            *notes.on_learners(policies, known.taught, metric, model),
             *([HOW] if estimate_probabilities else miscalibrated(table, data)),
             *lopsided(chosen, data.rewards),
         ),
@@ -217,10 +231,6 @@ def evaluable(rows: pl.DataFrame, models: Sequence[PropensityModel] = ()) -> pl.
     return chosen
 
 
-def _has_estimates(chosen: pl.DataFrame) -> bool:
-    return bool(chosen["source"].str.ends_with(":estimated").any())
-
-
 def _propensities(model: PropensityModel, table: CandidateTable) -> NDArray[np.float64]:
     propensities = np.full(len(table.choice), np.nan)
     features = CandidateFeatures(model.inputs, table)
@@ -248,22 +258,35 @@ def _policies(
         jury.value(LOGGING, "what happened", jury.logging(), best),
         jury.value(BEST_CONSTANT, described, best, None),
     ]
-    if nothing is not None:
-        found.append(nothing(jury, best))
-    constants: list[str] = [NO_ACTION] if NO_ACTION in table.actions else []
-    if every_constant:
-        constants += [name for name in table.actions if name != NO_ACTION]
+    found.append(_nothing(jury, best) if nothing is None else nothing(jury, best))
+    constants = [name for name in table.actions if name != NO_ACTION] if every_constant else []
     for name in constants:
-        every = np.full(len(jury.data), table.actions.index(name))
-        label = name if name == NO_ACTION else f"always {name}"
-        said = "says nothing" if name == NO_ACTION else EVERYWHERE
-        found.append(jury.value(label, said, jury.target(table.constant(every)), best))
+        always = jury.target(table.always(name))
+        found.append(jury.value(f"always {name}", EVERYWHERE, always, best))
     found.append(jury.value(RANDOM, "any candidate alike", jury.target(table.uniform()), best))
     greedy = jury.target(table.greedy(known.expected(known.propensities)))
     found.append(jury.value(LEARNED, "highest propensity x value - cost", greedy, best))
     for one, shares in asked:
         found.append(jury.value(one.said, one.description, jury.target(shares), best))
     return tuple(found)
+
+
+def _nothing(jury: Jury, best: Target) -> PolicyValue:
+    """Value saying nothing; where no choice could have, say so in its place."""
+    table = jury.table
+    if NO_ACTION not in table.actions:
+        return jury.without_value(
+            NO_ACTION,
+            "says nothing",
+            f"{NO_ACTION} was a candidate in none of {len(jury.data):,} choices, so the log does "
+            "not tell what saying nothing brings; log choices in which nothing was said with some "
+            "known chance",
+        )
+    possible = table.totals((table.action == table.actions.index(NO_ACTION)).astype(np.float64))
+    without = int(np.count_nonzero(possible == 0.0))
+    elsewhere = f"; in {without:,} of {len(possible):,} choices, where it could not, any candidate"
+    said = "says nothing" + elsewhere * bool(without)
+    return jury.value(NO_ACTION, said, jury.target(table.always(NO_ACTION)), best)
 
 
 def _best_constants(jury: Jury, folds: Folds) -> NDArray[np.intp]:
@@ -293,35 +316,3 @@ def _best_constants(jury: Jury, folds: Folds) -> NDArray[np.intp]:
 def _reward_model(table: CandidateTable, folds: Folds) -> str:
     kind = "means by action" if is_small(table) else "LightGBM"
     return f"{kind}, {folds.count}-fold by customer"
-
-
-def _notes(chosen: pl.DataFrame, model: PropensityModel | None, folds: Folds) -> list[str]:
-    notes = []
-    if model is None:
-        notes.append(f"the learned policy is fitted in {folds.count} folds, none on its own rows")
-    else:
-        notes.append(f"the learned policy is {model.name} version {model.version}, on later rows")
-    if chosen.height < SMALL:
-        notes.append(
-            f"{chosen.height:,} choices are too few to learn who needs what ({SMALL:,} are "
-            "needed): reward model and learned policy know only the actions' means"
-        )
-    if _has_estimates(chosen):
-        notes.append("action probabilities were estimated from frequencies: right only if random")
-    return notes
-
-
-def _notes_on_rewards(
-    table: CandidateTable, catalog: Mapping[str, Action], metric: Metric, *, beyond: bool
-) -> Iterator[str]:
-    """Yield what is to be known where labels are not all that counts."""
-    priced = [name for name in table.actions if name in catalog and catalog[name].goals]
-    if priced:
-        yield (
-            f"propensity x value includes the goals of {', '.join(priced)}, at the catalog's prices"
-        )
-    if beyond and metric == "label":
-        yield (
-            "labels say nothing of goals and amounts, by which candidates are ranked: value them "
-            "by rewards"
-        )

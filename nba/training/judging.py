@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ class PolicyValue:
 
     ``refused`` gives the reasons not to believe it, each with what would be enough; then there is
     no verdict and no estimate is to be quoted. ``versus_best_constant`` is by DR, and ``None`` for
-    the best constant action itself.
+    the best constant action itself, and where there is nothing to compare.
     """
 
     policy: str
@@ -95,4 +96,32 @@ class Jury:
             versus_best_constant=versus,
             verdict=REFUSED if finding.refused else said + IF_ESTIMATED * bool(finding.caveats),
             refused=finding.reasons,
+        )
+
+    def without_value(self, name: str, description: str, reason: str) -> PolicyValue:
+        """Return the row of a policy that the log says nothing of at all, and why."""
+        by = [
+            Estimate(
+                name=one.name,
+                value=math.nan,
+                standard_error=math.nan,
+                low=math.nan,
+                high=math.nan,
+                effective_sample_size=0.0,
+                max_weight=0.0,
+                n=len(self.data),
+                probabilities_estimated=self.data.estimated,
+            )
+            for one in (IPS(), SNIPS(), DR())
+        ]
+        return PolicyValue(
+            policy=name,
+            description=description,
+            ips=by[0],
+            snips=by[1],
+            dr=by[2],
+            effective_sample_size=0.0,
+            versus_best_constant=None,
+            verdict=REFUSED,
+            refused=(reason,),
         )

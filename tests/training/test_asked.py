@@ -1,71 +1,14 @@
-"""Policies asked about by name: read, refused with what is possible, and made into chances."""
+"""Policies asked about by name: read, and refused with what is possible."""
 
-import numpy as np
+import re
+
 import pytest
 
+from nba.bandits import BanditSettings
 from nba.errors import InputError
-from nba.training.asked import FORMS, Known, parse_policy, probabilities_of
-from nba.training.candidates import list_candidates
+from nba.training.asked import FORMS, names_service, parse_policy
 from nba.training.dataset import resolved_choices
-from nba.training.evaluation import LEARNED, RANDOM, evaluate
-from nba.training.fit import fit_model
-
-ACTIONS = ["no_action", "boots", "hat"]
-TERMS = {"boots": ("product:shoes/boots", "journey:spring"), "hat": ("product:hats",)}
-
-
-@pytest.fixture(scope="module")
-def known(decision, resolution, log_of):
-    """Two choices of three candidates; boots are worth 4, a hat 2, and cost 1."""
-    worth = {"no_action": (0.0, 0.0), "boots": (4.0, 1.0), "hat": (2.0, 1.0)}
-    chosen = [
-        decision(n, action=a, candidates=ACTIONS, value=worth[a][0], cost=worth[a][1])
-        for n, a in enumerate(ACTIONS)
-    ]
-    rows = resolved_choices(log_of(chosen, [resolution(n) for n in range(3)]))
-    propensities = np.tile([0.1, 0.5, 0.9], 3)
-    model = np.tile([0.1, 0.9, 0.2], 3)
-    return Known(
-        table=list_candidates(rows),
-        propensities=propensities,
-        of_models={"model:other@2": model},
-        terms=TERMS,
-    )
-
-
-def chances(said, known):
-    found = probabilities_of(parse_policy(said), known)
-    assert known.table.totals(found) == pytest.approx(np.ones(3))
-    return found[:3].tolist()
-
-
-# Expected values are 0, .5 · 4 - 1 = 1 and .9 · 2 - 1 = .8.
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ("greedy", [0, 1, 0]),
-        ("uniform", [1 / 3] * 3),
-        ("epsilon_greedy=0.3", [0.1, 0.8, 0.1]),
-        ("always:hat", [0, 0, 1]),
-        ("no_action", [1, 0, 0]),
-        ("model:other@2", [0, 1, 0]),
-        ("lever:hat=2", [0, 0, 1]),
-        ("lever:product:hats=1.2", [0, 0, 1]),
-        ("lever:journey:spring=0.9", [0, 1 / 2, 1 / 2]),
-        ("lever:product:shoes=0", [0, 0, 1]),
-    ],
-)
-def test_each_kind_by_hand(known, said, expected):
-    assert chances(said, known) == pytest.approx(expected)
-
-
-def test_softmax_and_squarecb_are_the_service_s_own_in_units_of_the_largest_value(known):
-    weights = np.exp(np.array([0.0, 0.25, 0.2]) / 0.5)
-    assert chances("softmax=0.5", known) == pytest.approx(weights / weights.sum())
-    gamma = 10 * np.sqrt(3 + 1)  # three choices known
-    others = 1 / (3 + gamma * 0.25), 1 / (3 + gamma * 0.05)
-    expected = [others[0], 1 - sum(others), others[1]]
-    assert chances("squarecb=10", known) == pytest.approx(expected)
+from nba.training.evaluation import evaluate
 
 
 @pytest.mark.parametrize(
@@ -81,6 +24,10 @@ def test_softmax_and_squarecb_are_the_service_s_own_in_units_of_the_largest_valu
         "lever:hat",
         "changeset:",
         "x:y",
+        "uniform=1",
+        "bandit=1",
+        "luck,alpha=1",
+        "ucb=far",
     ],
 )
 def test_words_that_are_no_policy_are_refused_with_all_that_are(said):
@@ -92,8 +39,8 @@ def test_words_that_are_no_policy_are_refused_with_all_that_are(said):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("epsilon_greedy=2", r"'epsilon_greedy=2': found 2\.0; a number from 0 to 1"),
-        ("softmax=-1", r"'softmax=-1': found -1\.0; a number above 0"),
+        ("epsilon_greedy=2", r"'epsilon_greedy=2': epsilon: found 2\.0; a number from 0 to 1"),
+        ("softmax=-1", r"'softmax=-1': temperature: found -1\.0; a number above 0"),
         ("lever:hat=-1", "a factor of 0 or more"),
     ],
 )
@@ -102,13 +49,97 @@ def test_what_is_out_of_range_or_elsewhere_is_said(said, message):
         parse_policy(said)
 
 
-def test_what_the_log_does_not_have_is_refused_with_what_it_has(known):
-    with pytest.raises(InputError, match="'always:sock'; an action of the log: boots, hat, no_act"):
-        chances("always:sock", known)
-    with pytest.raises(InputError, match="a change set is replayed, not decided from a log"):
-        chances("changeset:adults-first", known)
-    with pytest.raises(InputError, match="or a term of theirs: journey:spring, product:hats"):
-        chances("lever:product:socks=2", known)
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("ucb", {"explorer": "ucb"}),
+        ("ucb=0.5", {"explorer": "ucb", "alpha": 0.5}),
+        ("regcb=2,elimination=true", {"explorer": "regcb", "mellowness": 2.0, "elimination": True}),
+        ("thompson=3", {"explorer": "thompson", "deviation_scale": 3.0}),
+        ("squarecb,doubt=0.5", {"explorer": "squarecb", "doubt": 0.5}),
+        (
+            "votes=0.1,learner=bagged,reward_cap=9,members=3,features=age+region",
+            {
+                "explorer": "votes",
+                "epsilon": 0.1,
+                "learner": "bagged",
+                "reward_cap": 9.0,
+                "members": 3,
+                "features": ("age", "region"),
+            },
+        ),
+        (
+            "cover=1,learner=cover,reward_cap=9,psi=0.2",
+            {
+                "explorer": "cover",
+                "uniform": 1.0,
+                "learner": "cover",
+                "reward_cap": 9.0,
+                "psi": 0.2,
+            },
+        ),
+        ("greedy,change_threshold=null", {"explorer": "greedy", "change_threshold": None}),
+    ],
+)
+def test_what_is_not_said_of_an_explorer_and_its_learner_is_the_default(said, expected):
+    asked = parse_policy(said)
+    assert asked.kind == "learner"
+    assert asked.name == expected["explorer"]
+    assert asked.bandit == BanditSettings(**expected)
+
+
+@pytest.mark.parametrize("said", ["greedy", "epsilon_greedy=0.2", "squarecb", "softmax", "uniform"])
+def test_explorers_that_need_no_learner_have_one_only_where_settings_are_said(said):
+    assert parse_policy(said).kind == "explorer"
+    assert parse_policy(f"{said},learner=logistic").kind == "learner"
+
+
+def test_bandit_begins_with_what_the_service_has():
+    service = BanditSettings(explorer="ucb", alpha=0.7, features=("age", "region"), ridge=9.0)
+    assert parse_policy("bandit", service).bandit == service
+    assert parse_policy("bandit", service).name == "ucb"
+    changed = parse_policy("bandit,explorer=greedy,features=", service).bandit
+    assert changed == BanditSettings(explorer="greedy", alpha=0.7, features=(), ridge=9.0)
+    assert parse_policy("ucb", service).bandit == BanditSettings(explorer="ucb")
+    assert names_service(["greedy", "bandit,alpha=1"])
+    assert not names_service(["greedy", "ucb,learner=linear,reward_cap=1", "always:bandit"])
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("votes", "explorer: found votes with learner logistic; it counts votes; set learner to"),
+        ("cover,learner=bagged,reward_cap=1", "found cover with learner bagged; it counts votes"),
+        ("ucb,learner=linear", "reward_cap: none is given, and the learner is linear; the amount"),
+        ("ucb,sharing=hybrid", "sharing: found hybrid with learner logistic; the logistic learner"),
+        ("ucb,alhpa=1", "there is no setting 'alhpa'; did you mean alpha"),
+        ("ucb,content_floor=0.1", "there is no setting 'content_floor'; "),
+        ("ucb=1,alpha=2", "alpha is given twice; give it once"),
+        ("ucb,explorer=greedy", "explorer is given twice"),
+        ("ucb,alpha", "found 'alpha'; SETTING=VALUE is expected"),
+        ("ucb,", "found ''; SETTING=VALUE is expected"),
+        ("ucb,learner=magic", "learner: found 'magic'; Input should be 'logistic', 'linear'"),
+        ("ucb,members=many", "members: found 'many'; Input should be a valid integer"),
+        ("ucb,members=0", "members: found 0; a number from 1 to 64"),
+        ("ucb,ridge=nan", "ridge: found nan; a number above 0"),
+        ("thompson=0", "deviation_scale: found 0.0; a number above 0"),
+        ("ucb,features=age+age", "features/1: 'age' is named twice"),
+    ],
+)
+def test_settings_that_are_wrong_are_named_with_what_would_be_right(said, message):
+    with pytest.raises(InputError, match=re.escape(f"--policy: '{said}': ")) as refused:
+        parse_policy(said)
+    assert message in str(refused.value)
+
+
+def test_every_fault_of_the_settings_is_named():
+    with pytest.raises(InputError) as refused:
+        parse_policy("ucb=-1,ridge=-2,psi=3")
+    assert [fault.found.split(": ")[1] for fault in refused.value.faults] == [
+        "alpha",
+        "ridge",
+        "psi",
+    ]
 
 
 def test_a_name_that_is_nowhere_is_refused_before_anything_is_fitted(learnable):
@@ -120,26 +151,3 @@ def test_a_name_that_is_nowhere_is_refused_before_anything_is_fitted(learnable):
             progress=lambda stage, _: stages.append(stage),
         )
     assert stages == []
-
-
-def test_policies_asked_about_are_rows_after_the_mandatory_ones(learnable):
-    said = ["greedy", "uniform", "epsilon_greedy=0.5", "lever:shoes=0"]
-    found = evaluate(resolved_choices(learnable), policies=[parse_policy(one) for one in said])
-    assert [entry.policy for entry in found.policies][-4:] == said
-    by_name = {entry.policy: entry for entry in found.policies}
-    assert by_name["greedy"].dr == by_name[LEARNED].dr
-    assert by_name["uniform"].dr == by_name[RANDOM].dr
-    # Greedy brings .5 and uniform .7 / 3, half of each their mean; hats alone .3.
-    for name, truth in (("epsilon_greedy=0.5", 0.367), ("lever:shoes=0", 0.3)):
-        assert abs(by_name[name].dr.value - truth) < 4 * by_name[name].dr.standard_error
-
-
-def test_a_model_asked_about_is_judged_on_what_it_has_not_seen(learnable, spec):
-    rows = resolved_choices(learnable)
-    model = fit_model(spec, rows.head(2_000)).model
-    asked = parse_policy("model:conversion@1")
-    found = evaluate(rows, policies=[asked], models={asked.said: model})
-    assert found.rows == 3_000 - 1_600
-    assert found.policies[-1].policy == asked.said
-    assert found.policies[-1].description.endswith("by conversion version 1")
-    assert found.policies[-1].verdict == "better"

@@ -252,11 +252,15 @@ def test_too_few_choices_are_refused_row_by_row(rows):
 def test_an_action_of_one_content_leaves_nothing_to_choose(rows):
     one = rows.filter(pl.col("content").is_null() | (pl.col("content") == "shoes.calm"))
     count = (one["action"] == "shoes").sum()
+    silent = (rows["action"] == "no_action").sum()
     match = rf"none of {count:,} choices could 'shoes' .* \(shoes\.calm\); two variants in one"
     with pytest.raises(EvaluationRefusedError, match=match):
         evaluate_contents(one, "shoes")
-    with pytest.raises(EvaluationRefusedError, match=r"\(it showed none\).* contents of shoes$"):
-        evaluate_contents(rows, "hats")
+    with pytest.raises(
+        EvaluationRefusedError,
+        match=rf"what any of {silent:,} choices of 'no_action' showed.* contents of shoes$",
+    ):
+        evaluate_contents(rows, "no_action")
     certain = rows.with_columns(pl.lit(1.0).alias("content_probability"))
     with pytest.raises(EvaluationRefusedError, match=r"\(shoes\.bold, shoes\.calm\); two"):
         evaluate_contents(certain, "shoes")
@@ -265,11 +269,31 @@ def test_an_action_of_one_content_leaves_nothing_to_choose(rows):
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("lever:shoes=2", "among contents: an explorer, or always:VARIANT"),
-        ("model:conversion", "among contents: an explorer, or always:VARIANT"),
+        ("ucb", "among contents: an explorer that needs no learner, or always:VARIANT"),
+        ("lever:shoes=2", "among contents: an explorer that needs no learner, or always:VARIANT"),
+        (
+            "model:conversion",
+            "among contents: an explorer that needs no learner, or always:VARIANT",
+        ),
         ("always:shoes", "a variant of shoes in the log: shoes.bold, shoes.calm"),
     ],
 )
 def test_a_policy_that_chooses_no_content_is_refused(rows, said, expected):
     with pytest.raises(InputError, match=expected):
         evaluate_contents(rows, "shoes", policies=[parse_policy(said)])
+
+
+def test_an_action_that_no_choice_took_is_refused_with_those_that_were(rows):
+    with pytest.raises(
+        InputError, match=r"--contents-of: found 'nix'; .*; known: no_action, shoes$"
+    ):
+        evaluate_contents(rows, "nix")
+    with pytest.raises(InputError, match=r"found 'shoe'; .*; did you mean shoes\?$"):
+        evaluate_contents(rows, "shoe")
+
+
+def test_where_no_choice_said_nothing_its_row_says_so(rows):
+    spoke = rows.filter(pl.col("action") == "shoes")
+    nothing = policy(evaluate_contents(spoke, "shoes"), "no_action")
+    assert nothing.verdict == "refused"
+    assert "never takes a logged action" in " ".join(nothing.refused)

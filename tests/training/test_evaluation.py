@@ -1,5 +1,7 @@
 """The table of policies, against a world whose truth is known."""
 
+import math
+
 import numpy as np
 import polars as pl
 import pytest
@@ -297,6 +299,44 @@ def test_probabilities_of_a_single_customer_cannot_be_estimated_and_it_says_so(r
 def test_one_choice_is_refused_in_every_row(rows):
     found = evaluate(rows.head(1))
     assert [entry.verdict for entry in found.policies] == ["refused"] * len(found.policies)
+
+
+def test_where_nothing_could_have_been_said_its_row_says_why_it_has_no_value(rows):
+    """Hats and shoes alone: the other four of the five rows are there and valued."""
+    spoke = rows.filter(pl.col("action") != "no_action").with_columns(
+        pl.lit(["hats", "shoes"], pl.List(pl.String)).alias("candidates"),
+        pl.lit([0.5, 0.5], pl.List(pl.Float32)).alias("probabilities"),
+        pl.lit(0.5).alias("probability"),
+    )
+    found = evaluate(spoke)
+    names = [LOGGING, BEST_CONSTANT, "no_action", RANDOM, LEARNED]
+    assert [entry.policy for entry in found.policies] == names
+    nothing = policy(found, "no_action")
+    assert nothing.verdict == "refused"
+    (reason,) = nothing.refused
+    assert reason.startswith(f"no_action was a candidate in none of {spoke.height:,} choices")
+    assert math.isnan(nothing.dr.value)
+    assert nothing.versus_best_constant is None
+    assert not any(policy(found, name).refused for name in names if name != "no_action")
+
+
+def test_where_nothing_could_not_be_said_in_some_choices_its_row_says_what_it_does_there(rows):
+    few = pl.int_range(pl.len()) % 10 == 0
+    spoke = rows.filter(~(few & (pl.col("action") == "no_action"))).with_columns(
+        pl.lit(None, pl.List(pl.Float32)).alias("probabilities")
+    )
+    without = spoke.with_columns(
+        pl.when((pl.int_range(pl.len()) % 10 == 0) & (pl.col("action") != "no_action"))
+        .then(pl.lit(["hats", "shoes"], pl.List(pl.String)))
+        .otherwise("candidates")
+        .alias("candidates")
+    )
+    count = without.filter(pl.col("candidates").list.len() == 2).height
+    said = policy(evaluate(without), "no_action").description
+    assert said == (
+        f"says nothing; in {count:,} of {without.height:,} choices, where it could not, any "
+        "candidate"
+    )
 
 
 def test_an_action_that_was_a_candidate_and_never_chosen_is_refused_by_name(rows):

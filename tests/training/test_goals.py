@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from nba.domain.catalog import Action, Goal, ValueFrom
 from nba.domain.ids import ActionId
-from nba.training.asked import Known, parse_policy, probabilities_of
+from nba.training.asked import parse_policy
 from nba.training.candidates import list_candidates
+from nba.training.choosing import Known, probabilities_of
 from nba.training.crossfit import REGULARIZED, Learner, deal
 from nba.training.dataset import resolved_choices
 from nba.training.encoding import recorded_inputs
