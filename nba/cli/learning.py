@@ -26,6 +26,7 @@ from nba.cli.valuing import (
     asked_models,
     contents_by_id,
     print_change_sets,
+    require_recorded,
     service_bandit,
     simulate_change_sets,
 )
@@ -227,6 +228,7 @@ def evaluate(
         else:
             _print_evaluation(among_contents)
         return
+    require_recorded(every, dataset)
     log = _open(settings, dataset)
     rows = resolved_choices(log)
     inputs = recorded_inputs(rows)
@@ -238,7 +240,7 @@ def evaluate(
     asked = [
         replace(one, version=named[one.said].version) if one.said in named else one for one in asked
     ]
-    changes = simulate_change_sets(settings, every, dataset)
+    changes = simulate_change_sets(settings, every)
     seeing = [*([] if loaded is None else [loaded]), *named.values()]
     if seeing:
         # What the models were allowed to see is opened for them, and for nothing else.
@@ -287,12 +289,13 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     labels = _short([row.policy for row in evaluation.policies])
     for label, row in zip(labels, evaluation.policies, strict=True):
         figures = ["-"] * 3 if row.refused else [_figure(e) for e in (row.ips, row.snips, row.dr)]
-        verdict = "; ".join(row.refused) if row.refused else row.verdict
-        table.add_row(label, *figures, f"{row.effective_sample_size:,.0f}", verdict)
+        table.add_row(label, *figures, f"{row.effective_sample_size:,.0f}", row.verdict)
     console.print(table)
     for label, row in zip(labels, evaluation.policies, strict=True):
         said = row.policy if label == row.policy else f"{label} is {row.policy}"
         console.print(f"  {said}: {row.description}", style="dim")
+        for reason in row.refused:
+            console.print(f"    refused: {reason}", style="dim")
     for note in evaluation.notes:
         console.print(note, style="dim")
 

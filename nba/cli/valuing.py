@@ -78,21 +78,24 @@ def _catalog(settings: Settings) -> Catalog | None:
     return load_catalog(folder, root=root, faults=[]) if folder.is_dir() else None
 
 
+def require_recorded(asked: Sequence[AskedPolicy], dataset: str) -> None:
+    """Raise :class:`InputError` for a change set where decisions of a dataset were not recorded."""
+    for one in asked:
+        if one.kind == "changeset" and dataset != LIVE:
+            found = f"found {one.said!r} with dataset {dataset!r}"
+            expected = f"decisions are recorded, and can be decided again, in {LIVE!r} only"
+            raise InputError([Fault("--policy", found, expected)])
+
+
 def simulate_change_sets(
-    settings: Settings, asked: Sequence[AskedPolicy], dataset: str
+    settings: Settings, asked: Sequence[AskedPolicy]
 ) -> Mapping[str, SimulationReport]:
     """Replay recorded decisions under each change set asked about, by what was said.
 
-    Raises :class:`InputError` where the dataset is one whose decisions were not recorded, and
-    :class:`nba.errors.NotFoundError` for a change set that is not there.
+    Raises :class:`nba.errors.NotFoundError` for a change set that is not there.
     """
-    named = [one for one in asked if one.kind == "changeset"]
-    if named and dataset != LIVE:
-        found = f"found {named[0].said!r} with dataset {dataset!r}"
-        expected = f"decisions are recorded, and can be decided again, in {LIVE!r} only"
-        raise InputError([Fault("--policy", found, expected)])
     reports = {}
-    for one in named:
+    for one in (one for one in asked if one.kind == "changeset"):
         with changing(settings) as service:
             service.get(one.name)
         running = with_running_store(settings)

@@ -117,7 +117,15 @@ def test_a_dataset_that_is_not_there_is_refused_with_those_that_are(
     ran = nba(command, "--dataset", "tinny", "--project", ROOT)
     assert (ran.status, ran.out) == (1, "")
     assert "--dataset: found 'tinny'" in ran.err
-    assert "a dataset of the log: tiny" in ran.err
+    assert "a dataset of the log: tiny; `nba import FILE --mapping MAPPING` makes one" in ran.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_in_a_project_without_any_log_it_is_said_how_one_comes_in(nba: Run, command: str) -> None:
+    ran = nba(command, "--dataset", "hillstrom", "--project", ROOT)
+    assert (ran.status, ran.out) == (1, "")
+    assert "--dataset: found 'hillstrom'" in ran.err
+    assert "the log is empty; `nba import FILE --mapping MAPPING` makes one of a table" in ran.err
 
 
 def test_a_policy_that_is_none_is_refused_with_all_that_are(nba: Run) -> None:
@@ -125,6 +133,93 @@ def test_a_policy_that_is_none_is_refused_with_all_that_are(nba: Run) -> None:
     assert (ran.status, ran.out) == (1, "")
     assert "--policy: found 'luck'" in ran.err
     assert "lever:TERM_OR_ACTION=FACTOR" in ran.err
+
+
+LEARNING = MAPPING.replace(
+    "  outcomes:", "  features:\n    - {name: age, column: age, type: number}\n  outcomes:"
+)
+"""The same with an age; who is old visits when mailed, who is young when not."""
+
+
+@pytest.fixture
+def learned(nba: Run, tmp_path: Path, table: Path) -> None:
+    rows = [
+        f"mail,{n % 2},{20 + 40 * (n % 2)}\nnone,{1 - n % 2},{20 + 40 * (n % 2)}"
+        for n in range(500)
+    ]
+    table.write_text("\n".join(["segment,visit,age", *rows]) + "\n")
+    assert nba("import", table, "--mapping", mapping(tmp_path, LEARNING)).status == 0
+
+
+@pytest.mark.usefixtures("learned")
+def test_explorers_with_learners_are_rows_like_others(nba: Run) -> None:
+    """Among 1,000 choices half come to a visit; by age all of a policy's would."""
+    linear = "votes=0,learner=bagged,reward_cap=1,ridge=1,features=age,members=4"
+    said = ["ucb=0.1,features=age,ridge=1", linear, "thompson"]
+    asked = [word for one in said for word in ("--policy", one)]
+    ran = nba("evaluate", "--dataset", "tiny", *asked, "--json")
+    assert ran.status == 0, ran.err
+    found = {row["policy"]: row for row in ran.json["policies"]}
+    assert list(found)[-3:] == said
+    assert found["logging policy"]["dr"]["value"] == 0.5
+    for one in said[:2]:
+        # Some hundred lessons go by before the learner knows; nothing costs, so all are valued.
+        assert found[one]["snips"]["value"] > 0.9
+        assert found[one]["verdict"] == "better"
+    assert found["thompson"]["snips"]["value"] == pytest.approx(0.5, abs=0.1)
+    shown = nba("evaluate", "--dataset", "tiny", "--policy", said[0], "--policy", linear).out
+    assert "votes=0,..." in shown
+    assert "votes=0,... is votes=0,learner=bagged" in " ".join(shown.split())
+
+
+@pytest.mark.usefixtures("learned")
+def test_bandit_is_what_the_project_s_settings_say(nba: Run, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    file = tmp_path / "models" / "bandit.yaml"
+    file.write_text("bandit: {explorer: ucb, alpha: 0.1, features: [age]}\n")
+    asked = ("evaluate", "--dataset", "tiny", "--json", "--project", tmp_path)
+    ran = nba(*asked, "--policy", "bandit", "--policy", "ucb=0.1,features=age")
+    assert ran.status == 0, ran.err
+    own, said = ran.json["policies"][-2:]
+    assert own["dr"] == said["dr"]
+    assert own["description"].startswith("ucb around what a logistic learner of age")
+    file.write_text("bandit: {explorer: luck}\n")
+    assert nba(*asked, "--policy", "ucb").status == 0
+    ran = nba(*asked, "--policy", "bandit")
+    assert ran.status == 1
+    assert "models/bandit.yaml:1" in ran.err
+
+
+@pytest.mark.usefixtures("learned")
+def test_a_feature_that_the_log_does_not_have_is_refused_with_those_it_has(nba: Run) -> None:
+    ran = nba("evaluate", "--dataset", "tiny", "--policy", "ucb,features=height")
+    assert (ran.status, ran.out) == (1, "")
+    assert "the log has no feature 'height' of the situation" in ran.err
+    assert "known: age" in ran.err
+
+
+def test_where_a_log_has_no_no_action_its_row_says_why_it_has_no_value(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    rows = ["mail,1", "none,0", "mail,0", "none,1"] * 150
+    table.write_text("\n".join(["segment,visit", *rows]) + "\n")
+    text = MAPPING.replace("none: no_action", "none: other").replace(
+        "constant: 1/2", "estimated: true"
+    )
+    nba("import", table, "--mapping", mapping(tmp_path, text))
+    ran = nba("evaluate", "--dataset", "tiny")
+    assert ran.status == 0, ran.err
+    said = " ".join(ran.out.split())
+    assert "refused: no_action was a candidate in none of 600 choices" in said
+    found = nba("evaluate", "--dataset", "tiny", "--json").json["policies"]
+    assert [row["policy"] for row in found] == [
+        "logging policy",
+        "best constant action",
+        "no_action",
+        "random",
+        "learned policy",
+    ]
+    assert [row["dr"]["value"] is None for row in found] == [False, False, True, False, False]
 
 
 def test_a_model_that_is_nowhere_is_refused_with_how_to_make_one(nba: Run) -> None:
@@ -238,7 +333,7 @@ def test_the_contents_of_an_action_are_valued_by_their_own_chances(nba: Run) -> 
     assert "best constant content" in nba(*asked, "shoes").out
     ran = nba(*asked, "hats")
     assert (ran.status, ran.out) == (1, "")
-    assert "in none of 0 choices could 'hats' have shown another content" in ran.err
-    assert "The log has choices among contents of shoes" in ran.err
+    assert "--contents-of: found 'hats'" in ran.err
+    assert "an action that choices of the log took; known: shoes" in ran.err
     ran = nba(*asked, "shoes", "--model", "conversion/1")
     assert "models know nothing of contents" in ran.err
