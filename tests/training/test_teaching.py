@@ -1,12 +1,16 @@
 """Learners of the service, taught on other customers: beside a plain one, choice by choice."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shop import KIN, Shop, lesson, write_project
 
 from nba.bandits import BanditSettings, Resolved, build_learner
+from nba.decision.scoring import score
 from nba.domain.catalog import Action, Goal, ValueFrom
 from nba.domain.ids import ActionId, Term
 from nba.training.asked import parse_policy
@@ -18,6 +22,8 @@ from nba.training.encoding import recorded_inputs
 from nba.training.evaluation import BEST_CONSTANT, evaluate
 from nba.training.lessons import Lessons
 from nba.training.teaching import teach, teach_asked
+from nba.worker.learning import PlanLearner
+from nba.worker.lessons import row_of
 
 ACTIONS = ("no_action", "hats", "shoes")
 VALUES = {"no_action": 0.0, "hats": 4.0, "shoes": 10.0}
@@ -219,6 +225,77 @@ def test_what_came_of_a_customer_changes_nothing_of_what_is_expected_of_it(rows,
     assert not np.allclose(
         first.estimate.means[~same], second.estimate.means[~same], rtol=0, equal_nan=True
     )
+
+
+@pytest.mark.parametrize(
+    ("bandit", "priced"),
+    [
+        (["explorer: ucb"], {}),
+        (["explorer: thompson", "learner: linear"], KIN),
+        (["explorer: ucb", "learner: linear", "sharing: hybrid", "dimensions: [product]"], KIN),
+        (["explorer: votes", "learner: bagged", "members: 3"], KIN),
+        (["explorer: cover", "learner: cover", "members: 3", "psi: 0.2"], KIN),
+    ],
+)
+def test_a_plan_that_learned_the_same_gives_the_same_scores(
+    tmp_path, decision, resolution, log_of, bandit, priced
+):
+    """What the worker teaches and what the service decides by, without what guardrails weigh."""
+    text = "\n  ".join([*bandit, "reward_cap: 40"])
+    changed = {**priced, "models/bandit": ("explorer: squarecb", text)}
+    plan = Shop(write_project(tmp_path, **changed)).plan
+    slot = plan.placements["web.hero"]
+    catalog = {action.id: action for action in plan.catalog.actions}
+    rng = np.random.default_rng(4)
+    decisions, resolutions, told = [], [], []
+    for number in range(300):
+        left = sorted(set(slot.action_ids) - {slot.action_ids[1 + number % 4]} | {"no_action"})
+        name = left[int(rng.integers(len(left)))]
+        seen = {"age": float(rng.integers(18, 80)), "orders_30d": float(rng.poisson(2))}
+        label = float(rng.random() < (0.6 if seen["age"] > 50 else 0.2))
+        reward = label * catalog[name].value * float(rng.exponential()) - float(rng.random() < 0.1)
+        decisions.append(
+            decision(
+                number,
+                action=name,
+                value=catalog[name].value,
+                cost=catalog[name].cost,
+                probability=1 / len(left),
+                candidates=left,
+                probabilities=[1 / len(left)] * len(left),
+                a_action_id=name,
+                **{f"f_{feature}": value for feature, value in seen.items()},
+            )
+        )
+        resolutions.append(resolution(number, "rewarded", label, reward, hours=5_000))
+        told.append(
+            replace(
+                lesson(row_of(plan, seen), "web.hero", name, label),
+                reward=reward,
+                probability=1 / len(left),
+                candidates=tuple(left),
+            )
+        )
+    choices = resolved_choices(log_of(decisions, resolutions))
+    lessons = lessons_of(choices, actions=catalog)
+    taught = teach(plan.source.bandit, lessons)
+    for fold in range(3):
+        others = [one for one, of in zip(told, lessons.folds.of, strict=True) if of != fold]
+        learner = PlanLearner(plan, fitter=fit_correction)
+        assert learner.study(others) == len(others)
+        learned = plan.with_learner(learner.learned, 1)
+        for number in np.flatnonzero(lessons.folds.of == fold).tolist():
+            slot = learned.placements["web.hero"]
+            scores = score(slot, learned, told[number].row, np.ones(len(slot.actions)))
+            begin, end = lessons.table.start[number : number + 2]
+            rows = [slot.action_ids.index(name) for name in choices["candidates"][number]]
+            found = taught.estimate
+            assert found.means[begin:end] == pytest.approx(scores.scores[rows])
+            if scores.deviations is not None:
+                assert found.deviations[begin:end] == pytest.approx(scores.deviations[rows])
+            if scores.members is not None:
+                assert found.members[:, begin:end] == pytest.approx(scores.members[:, rows])
+        assert (taught.updates[lessons.folds.of == fold] == learned.updates).all()
 
 
 def test_policies_that_explore_otherwise_share_a_learner(rows):
