@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.terms import Terms, mean_terms
+from nba.bandits.ope.terms import UNSEEN_BIAS, Terms, mean_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,6 @@ class ClippedIPS:
 
     def terms(self, data: LoggedData, target: Target) -> Terms:
         """Return the sums the estimate is made of."""
-        return mean_terms(np.minimum(importance_weights(data, target), self.clip) * data.rewards)
+        weights = importance_weights(data, target)
+        said = (UNSEEN_BIAS,) if (weights > self.clip).any() else ()
+        return mean_terms(np.minimum(weights, self.clip) * data.rewards, *said)

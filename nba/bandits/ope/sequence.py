@@ -62,7 +62,8 @@ class ConfidenceSequence:
 
         A customer counts with all rows from where the first one came in.
         """
-        sums, rows = self._customers(bounded_values(terms, self.low, self.high), clusters)
+        values = bounded_values(terms.of_interval, self.low, self.high)
+        sums, rows = self._customers(values, clusters)
         counts = np.asarray(after, dtype=np.int64)
         if len(counts) and not 1 <= counts.min() <= counts.max() <= len(sums):
             found = f"found {counts.min()} to {counts.max()}"

@@ -3,7 +3,27 @@
 import numpy as np
 import pytest
 
-from nba.bandits.ope import DR, IPS, Bootstrap, LoggedData, Target, action_means, deal_folds
+from nba.bandits.ope import (
+    DM,
+    DR,
+    IPS,
+    SNDR,
+    SNIPS,
+    Bootstrap,
+    ClippedIPS,
+    DRos,
+    LoggedData,
+    SwitchDR,
+    Target,
+    action_means,
+    choose_estimator,
+    deal_folds,
+    diagnose,
+    evaluate,
+    tuned_clipped_ips,
+    tuned_dr_os,
+    tuned_switch_dr,
+)
 from nba.bandits.ope.bootstrap import cluster_sums, resample, spread
 
 LOGGING = np.array([[0.75, 0.1, 0.1, 0.05], [0.05, 0.15, 0.2, 0.6]])
@@ -65,3 +85,32 @@ def test_studentized_intervals_hold_the_truth_oftener_where_tails_are_heavy(
     studentized, plain = share_held(estimator, tail)
     assert least <= studentized <= 0.98
     assert studentized >= plain + gained
+
+
+class ChosenAmongAll:
+    """What the data choose among estimators of all kinds."""
+
+    name = "chosen among all"
+
+    def terms(self, data, target):
+        """Return those of the estimator chosen."""
+        kinds = [IPS(), ClippedIPS(3.0), SNIPS(), DR(), SNDR(), SwitchDR(3.0), DRos(), DM()]
+        return choose_estimator(kinds, data, target).estimator.terms(data, target)
+
+
+CHOSEN = [tuned_clipped_ips(), tuned_switch_dr(), tuned_dr_os(), ChosenAmongAll()]
+
+
+@pytest.mark.parametrize("estimator", CHOSEN, ids=lambda each: each.name)
+def test_what_the_data_chose_has_an_interval_that_holds_the_truth(estimator):
+    """Of 200 logs; without the reference 32 to 92 % of the intervals would, by estimator."""
+    rng = np.random.default_rng(6)
+    held, effective = 0, []
+    for seed in range(200):
+        data, target = draw(rng)
+        effective.append(diagnose(data, target).effective_sample_size)
+        found = evaluate(estimator, data, target, seed=seed)
+        held += found.low <= TRUTH <= found.high
+    assert min(effective) > 180
+    assert np.mean(effective) == pytest.approx(230, abs=1)
+    assert 0.93 <= held / 200 <= 0.98
