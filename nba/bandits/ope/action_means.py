@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits.ope.data import LoggedData, refuse_rows
+from nba.bandits.ope.arrays import refuse_rows
+from nba.bandits.ope.data import LoggedData
 
 PRIOR_ROWS = 100.0
 """How many rows at the mean of all each action is given before its own."""

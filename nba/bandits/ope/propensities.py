@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.ope.arrays import as_rows
 from nba.bandits.ope.cross_fit import Regressor
-from nba.bandits.ope.data import as_rows
 from nba.errors import Fault, InputError
 
 

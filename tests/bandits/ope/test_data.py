@@ -110,7 +110,15 @@ def test_a_target_that_ignores_the_situation_has_one_row():
     [
         ([[0.2, 0.3, 0.47]], None, "/target/distribution/0: 1 of 1 rows are wrong.*sum to 1"),
         ([[0.5, 0.5]], None, "found actions 0 to 2; 0 to 1 are expected"),
-        ([[-0.5, 0.5, 1.0]], None, "/target/probabilities/0: 1 of 3 rows.*holds -0.5"),
+        ([[-0.5, 0.5, 1.0]], None, "/target/distribution/0/0: 1 are wrong, the first is -0.5"),
+        (
+            [[0.2, 0.3, 0.5], [1.2, 0.3, -0.5], [-0.1, 1.1, 0.0]],
+            None,
+            "/target/distribution/1/2: 2 are wrong, the first is -0.5; a number from 0 to 1",
+        ),
+        ([[math.nan, 0.5, 0.5]], None, "/target/distribution/0/0: 1 are wrong, the first is nan"),
+        ([["all", "or", "none"]], None, "/target/distribution: found <U4; numbers are expected"),
+        ([[0.5, 0.5], [1.0]], None, "/target/distribution: they cannot be read"),
         ([0.2, 0.3, 0.5], None, r"/target/distribution: found shape \(3,\)"),
         ([[0.2, 0.3, 0.5]], [[1.0, 2.0]], "/target/q: found 2 actions; 3 are expected"),
         ([[0.2, 0.3, 0.5]], [[1.0, 2.0, math.nan]], "/target/q_logged/1: 1 of 3 rows are wrong"),
@@ -119,6 +127,26 @@ def test_a_target_that_ignores_the_situation_has_one_row():
 def test_a_distribution_that_is_none_is_refused(distribution, q, message):
     with pytest.raises(InputError, match=message):
         Target.from_distribution(ACTIONS, distribution, q)
+
+
+def test_a_target_is_built_from_lists_as_a_log_is():
+    found = Target.from_distribution(ACTIONS.tolist(), [[0.2, 0.3, 0.5]])
+    assert found.probabilities.tolist() == [0.2, 0.5, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        ([0.0, 1.7, 2.0], "/actions: found float64; integers from 0"),
+        (["a", "b"], "/actions: found <U1; integers from 0"),
+        ([0, -1, 2], "/actions/1: 1 of 3 rows are wrong, the first holds -1.0"),
+        ([], r"/actions: found shape \(0,\); one axis with at least one row"),
+        ([[0, 1]], r"/actions: found shape \(1, 2\); one axis"),
+    ],
+)
+def test_actions_that_are_none_are_refused(actions, message):
+    with pytest.raises(InputError, match=message):
+        Target.from_distribution(actions, [[0.2, 0.3, 0.5]])
 
 
 def test_half_a_reward_model_is_refused():
