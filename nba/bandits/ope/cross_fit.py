@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.ope.arrays import as_clusters, as_folds, as_rows, as_table, refuse_rows
+from nba.bandits.ope.arrays import as_actions, as_clusters, as_folds, as_rows, as_table, refuse_rows
 from nba.bandits.ope.data import LoggedData
 from nba.errors import Fault, InputError
 
@@ -97,8 +97,7 @@ def cross_fit(
     situation = as_table("/situations", situations, n)
     described = np.eye(n_actions) if action_features is None else action_features
     actions = as_table("/action_features", described, n_actions)
-    values = data.actions.astype(np.float64)
-    refuse_rows("/actions", values, data.actions < n_actions, f"below {n_actions} is expected")
+    as_actions(data.actions, n_actions)
     fold = as_folds(folds, n)
     position = np.zeros(n) if positions is None else as_rows("/positions", positions, n)
     weight = None if weights is None else as_rows("/weights", weights, n)
