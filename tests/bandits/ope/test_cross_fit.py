@@ -43,6 +43,13 @@ def test_folds_keep_customers_whole_and_are_alike_in_size(customers, count, seed
     assert sizes.max() - sizes.min() <= 1
 
 
+def test_a_row_without_a_customer_is_in_no_fold():
+    with pytest.raises(InputError, match="/clusters/1: 1 of 3 rows have none"):
+        deal_folds(3, ["a", None, "b"], count=2)
+    with pytest.raises(InputError, match=r"/clusters: found shape \(2,\); \(3,\) is expected"):
+        deal_folds(3, ["a", "b"], count=2)
+
+
 def test_each_row_is_asked_of_a_model_that_saw_the_other_folds_only():
     data = log(1, 12)
     folds = deal_folds(12, count=3, seed=4)

@@ -61,6 +61,11 @@ def test_a_log_with_probabilities_of_zero_is_refused_as_a_whole(datasets):
         (ACTIONS, [0.0, math.nan, math.inf], None, "/rewards/1: 2 of 3 rows are wrong.*holds nan"),
         (ACTIONS, [0.0, 1e31, 1.0], None, "/rewards/1: 1 of 3 rows are wrong.*within ±1e30"),
         (ACTIONS, [0.0], None, r"/rewards: found shape \(1,\); \(3,\) is expected"),
+        (ACTIONS, ["no", "yes", "no"], None, "/rewards: found <U3; numbers are expected"),
+        (ACTIONS, REWARDS, ["a", None, None], "/clusters/1: 2 of 3 rows have none; every row need"),
+        (ACTIONS, REWARDS, [7, None, 8], "/clusters/1: 1 of 3 rows have none"),
+        (ACTIONS, REWARDS, [math.nan] * 3, "/clusters/0: 3 of 3 rows have none"),
+        (ACTIONS, REWARDS, np.array(["a", 1, 2], dtype=object), "/clusters: they cannot be told"),
         (ACTIONS, REWARDS, ["a"], r"/clusters: found shape \(1,\); \(3,\) is expected"),
     ],
 )
