@@ -202,7 +202,11 @@ class Lessons:
             # The ledger first: what leaves it meanwhile is in the log by then.
             entries, settled = await _entries(records.ledger, after)
             found = await self.of_entries(entries, records)
-            limits = limits or dict.fromkeys(range(records.ledger.partitions), settled)
+            known_to = taught or {}  # which is later where the store's clock went back meanwhile
+            limits = limits or {
+                partition: max(settled, known_to.get(partition, START), key=ordinal)
+                for partition in range(records.ledger.partitions)
+            }
         begun = origin or Origin(born=max(map(ordinal, limits.values()), default=0))
         least = NOWHERE if taught is None else min(map(ordinal, taught.values()), default=NOWHERE)
         first = begun.position if after is None else max(begun.position, least)
