@@ -261,7 +261,7 @@ def test_bad_observations_are_refused_before_anything_is_learned():
 def test_parameters_out_of_range_and_bytes_that_are_none_are_refused():
     with pytest.raises(InputError, match=r"^/policies: found 0; .*\n?.*/psi: found -1"):
         CoverModel(LinearModel(2, 1), policies=0, psi=-1.0)
-    with pytest.raises(InputError, match=r"^/uniform: found 1.5; from 0 to 1"):
+    with pytest.raises(InputError, match=r"^/uniform: found 1.5; a number from 0 to 1"):
         Cover(1.5)
     with pytest.raises(CorruptRecordError, match="state cannot be read"):
         CoverModel.from_bytes(b"\x80")

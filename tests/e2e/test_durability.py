@@ -229,7 +229,7 @@ def models_of(tree, decision_ids):
 def register_model(tree) -> None:
     """Register a small propensity model of the reference project's ``conversion``."""
     script = Path(__file__).with_name("register_model.py")
-    subprocess.run([sys.executable, str(script)], env=tree.environment, check=True, timeout=90)
+    subprocess.run([sys.executable, str(script)], env=tree.environment, check=True, timeout=300)
 
 
 def promote_model(tree) -> None:
