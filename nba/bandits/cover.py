@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import require, require_updates, share
 from nba.bandits.votes import Votes
-from nba.errors import Fault, InputError
 
 _VOTES = Votes()
 
@@ -35,8 +35,8 @@ class Cover:
 
     Agarwal, Hsu, Kale, Langford, Li and Schapire, *Taming the monster*, ICML 2014
     (arXiv:1402.0555), as made practical in Bietti, Agarwal and Langford, *A contextual bandit
-    bake-off*, JMLR 22:133 (2021), algorithm 5. Raises :class:`InputError` where ``uniform`` is not
-    from 0 to 1.
+    bake-off*, JMLR 22:133 (2021), algorithm 5. Raises :class:`nba.errors.InputError` where
+    ``uniform`` is not from 0 to 1.
 
     >>> import numpy as np
     >>> members = np.array([[0.1, 0.3], [0.2, 0.1], [0.0, 0.4], [0.0, 0.2]])
@@ -49,8 +49,7 @@ class Cover:
     uniform: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.uniform <= 1.0:
-            raise InputError([Fault("/uniform", f"found {self.uniform}", "from 0 to 1")])
+        require(share("uniform", self.uniform))
 
     def probabilities(
         self,
@@ -65,6 +64,7 @@ class Cover:
         ``members`` ``(m, n) float64`` are the scores that each policy chooses by; see
         :meth:`nba.bandits.Votes.probabilities` for their errors.
         """
+        require_updates(updates)
         shares = _VOTES.probabilities(scores, updates=updates, members=members)
         least = self.uniform * smallest_share(len(shares), updates)
         return (1.0 - len(shares) * least) * shares + least

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import require, share
 from nba.bandits.scores import as_scores, best_of
 
 
@@ -15,7 +16,8 @@ from nba.bandits.scores import as_scores, best_of
 class EpsilonGreedy:
     """Spread ``epsilon`` over all candidates equally and give the rest to the best. Exact.
 
-    Candidates that tie for best share equally.
+    Candidates that tie for best share equally. Raises :class:`nba.errors.InputError` where
+    ``epsilon`` is not from 0 to 1.
 
     >>> import numpy as np
     >>> EpsilonGreedy(epsilon=0.1).probabilities(np.array([0.2, 0.4]), updates=0).tolist()
@@ -25,6 +27,9 @@ class EpsilonGreedy:
     uses_deviations: ClassVar[bool] = False
 
     epsilon: float = 0.05
+
+    def __post_init__(self) -> None:
+        require(share("epsilon", self.epsilon))
 
     def probabilities(
         self,

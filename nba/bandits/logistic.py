@@ -183,12 +183,15 @@ class OnlineLogistic:
         )
         return found
 
+    def knows(self, action_id: str) -> bool:
+        """Whether an action is registered."""
+        return action_id in self._slots
+
     def start(self, action_id: str, kin: Sequence[str]) -> bool:
         """Register an action where its kin have got to; ``False`` where it is known already.
 
-        Its mean starts at theirs, each moved back to the prior's the less was seen of it, by
-        n / (n + 50); its covariance is the prior's, since it may well be different. Kin that are
-        not known do not count.
+        Its mean starts as far from the prior's as :meth:`inherited` says; its covariance is the
+        prior's, since it may well be different.
         """
         if action_id in self._slots:
             return False
@@ -197,14 +200,26 @@ class OnlineLogistic:
         return True
 
     def inherit(self, action_id: str, kin: Sequence[str]) -> None:
-        """Move a known action's mean to where its kin have got to; see :meth:`start`."""
+        """Move a known action's mean to where its kin have got to, where any are known."""
+        if any(name in self._slots for name in kin):
+            mean = self.inherited(kin)
+            mean[1] += 1.0
+            self._mean[self._slots[action_id]] = mean
+
+    def inherited(self, kin: Sequence[str]) -> NDArray[np.float64]:
+        """Return how far from the prior's a mean starts that has such kin, ``(2 + k,)``.
+
+        That is the mean of theirs, each moved back to the prior's the less was seen of it, by
+        n / (n + 50). Kin that are not known do not count; without any it is 0.
+        """
         known = [name for name in kin if name in self._slots]
         if not known:
-            return
+            return np.zeros_like(self._prior_variance)
         seen = np.array([self.count(name) for name in known])
-        mean = (self.learned(known) * (seen / (seen + KIN_DOUBT))[:, None]).mean(axis=0)
-        mean[1] += 1.0
-        self._mean[self._slots[action_id]] = mean
+        mean: NDArray[np.float64] = (
+            self.learned(known) * (seen / (seen + KIN_DOUBT))[:, None]
+        ).mean(axis=0)
+        return mean
 
     def forget(self, action_ids: Iterable[str]) -> None:
         """Put known actions back to the prior."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import not_negative, require, require_updates
 from nba.bandits.scores import as_deviations, as_scores, best_of, moved
 
 
@@ -24,7 +25,8 @@ class RegCB:
     linear regressor whose excess squared loss is at most mellowness · log(n t) noise variances.
     Foster, Agarwal, Dudík, Luo and Schapire, *Practical contextual bandits with regression
     oracles*, ICML 2018 (arXiv:1803.01088), with the schedule of Bietti, Agarwal and Langford, *A
-    contextual bandit bake-off*, JMLR 22:133 (2021).
+    contextual bandit bake-off*, JMLR 22:133 (2021). Raises :class:`nba.errors.InputError` where
+    ``mellowness`` is negative.
 
     >>> import numpy as np
     >>> scores, deviations = np.array([0.5, 0.4, 0.1]), np.array([0.1, 0.1, 0.1])
@@ -40,6 +42,9 @@ class RegCB:
     mellowness: float = 0.1
     elimination: bool = False
 
+    def __post_init__(self) -> None:
+        require(not_negative("mellowness", self.mellowness))
+
     def probabilities(
         self,
         scores: NDArray[np.float64],
@@ -51,6 +56,7 @@ class RegCB:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)
         best_of(scores)
+        require_updates(updates)
         n = len(scores)
         radius = math.sqrt(self.mellowness * math.log(n * (updates + 1)))
         spread = as_deviations(deviations, n)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from nba import documents
+from nba.bandits.constants import positive, share
 from nba.errors import DefinitionError, Fault, InputError
 
 BANDIT_FILE = "bandit.yaml"
@@ -123,12 +123,11 @@ class BanditSettings:
             "ridge",
         ):
             value = getattr(self, name)
-            if value is not None and not (value > 0.0 and math.isfinite(value)):
-                yield Fault(f"/{name}", f"found {value}", "a number above 0 is expected")
+            if value is not None and (fault := positive(name, value)):
+                yield fault
         for name in ("gamma_exponent", "doubt", "epsilon", "content_floor", "psi", "uniform"):
-            value = getattr(self, name)
-            if not 0.0 <= value <= 1.0:
-                yield Fault(f"/{name}", f"found {value}", "a number from 0 to 1 is expected")
+            if fault := share(name, getattr(self, name)):
+                yield fault
         yield from self._bound_faults()
         yield from self._learner_faults()
         for index, feature in enumerate(self.features):
@@ -161,7 +160,13 @@ class BanditSettings:
             found = f"none is given, and the learner is {self.learner}"
             expected = "the amount in currency at which a reward is cut off is expected"
             yield Fault("/reward_cap", found, expected)
-        if self.learner != "logistic" and self.sharing == "shared" and not self.dimensions:
+        if self.learner == "logistic" and self.sharing != "per_action":
+            expected = "the logistic learner shares no weights; set learner to linear, say"
+            yield Fault("/sharing", f"found {self.sharing} with learner logistic", expected)
+        elif self.sharing == "per_action" and self.dimensions:
+            expected = "nothing is shared by them; set sharing to hybrid or shared"
+            yield Fault("/dimensions", "some are named, and sharing is per_action", expected)
+        elif self.sharing == "shared" and not self.dimensions:
             expected = "what is shared tells actions apart by their terms alone; name dimensions"
             yield Fault("/dimensions", "none is named", expected)
 

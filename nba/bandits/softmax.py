@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import positive, require
 from nba.bandits.scores import as_scores, best_of
 
 
@@ -16,7 +17,7 @@ class Softmax:
     """Make probabilities proportional to exp(score / temperature). Exact.
 
     ``temperature`` is in the scores' unit: a candidate that far below another is e times less
-    likely.
+    likely. Raises :class:`nba.errors.InputError` where it is not above 0.
 
     >>> import numpy as np
     >>> Softmax(temperature=0.1).probabilities(np.array([0.3, 0.2]), updates=0).round(4).tolist()
@@ -26,6 +27,9 @@ class Softmax:
     uses_deviations: ClassVar[bool] = False
 
     temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        require(positive("temperature", self.temperature))
 
     def probabilities(
         self,

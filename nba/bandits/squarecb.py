@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import not_negative, require, require_updates, share
 from nba.bandits.scores import as_deviations, as_scores, best_of
 
 
@@ -15,9 +16,9 @@ from nba.bandits.scores import as_deviations, as_scores, best_of
 class SquareCB:
     """Give each candidate 1 / (n + gamma_t · gap) and the best one the rest. Exact, linear.
 
-    ``gap`` is how far a candidate's score lies below the best, ``gamma_t = gamma · t ** exponent``
-    and ``t`` is 1 more than the number of updates, so exploration narrows as the scores earn trust.
-    Candidates that tie for best share the rest equally.
+    ``gap`` is how far a candidate's score lies below the best, ``gamma_t = gamma · t **
+    gamma_exponent`` and ``t`` is 1 more than the number of updates, so exploration narrows as the
+    scores earn trust. Candidates that tie for best share the rest equally.
 
     A gap counts as far as it stands out from how unsure the candidate's score is: it is multiplied
     by gap² / (gap² + u²), where u is ``doubt`` deviations of the score; so a least-squares estimate
@@ -27,7 +28,8 @@ class SquareCB:
     as in the paper.
 
     Foster and Rakhlin, *Beyond UCB: optimal and efficient contextual bandits with regression
-    oracles*, ICML 2020 (arXiv:2002.04926), after Abe and Long, ICML 1999.
+    oracles*, ICML 2020 (arXiv:2002.04926), after Abe and Long, ICML 1999. Raises
+    :class:`nba.errors.InputError` where ``gamma`` is negative or another constant not from 0 to 1.
 
     >>> import numpy as np
     >>> scores = np.array([0.5, 0.3, 0.1])
@@ -39,8 +41,15 @@ class SquareCB:
     """
 
     gamma: float = 300.0
-    exponent: float = 0.5
+    gamma_exponent: float = 0.5
     doubt: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(
+            not_negative("gamma", self.gamma),
+            share("gamma_exponent", self.gamma_exponent),
+            share("doubt", self.doubt),
+        )
 
     @property
     def uses_deviations(self) -> bool:
@@ -57,9 +66,10 @@ class SquareCB:
     ) -> NDArray[np.float64]:
         """Return the probability of every candidate; see :class:`nba.bandits.Explorer`."""
         scores = as_scores(scores)
+        require_updates(updates)
         best, ties = best_of(scores)
         unsure = as_deviations(deviations if self.doubt else None, len(scores))
-        gamma = self.gamma * (updates + 1) ** self.exponent
+        gamma = self.gamma * (updates + 1) ** self.gamma_exponent
         result = np.empty_like(scores)
         _weigh(scores, unsure, best, ties, gamma, self.doubt, result)
         return result

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import not_negative, require
 from nba.bandits.scores import as_deviations, as_scores, best_of
 
 _REACH = 7.0
@@ -32,16 +33,17 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 class Thompson:
     """Give each candidate the chance that its score, drawn anew, is the highest of all.
 
-    Scores are independent normal variables with the means given and ``scale`` times the deviations
-    given. Instead of drawing them, the chance is integrated over the value x of the highest score:
-    P(i) = ∫ φᵢ(x) ∏ Φⱼ(x) dx, j ≠ i, by Gauss-Legendre rules on panels that follow the narrowest
-    score still in the running. The absolute error is at most 1e-6 for up to 10,000 candidates
-    (measured below 1e-8); time is linear in them. A score without deviation is where it is: it is
-    the highest with the chance that all others fall below it, and equals among them share.
+    Scores are independent normal variables with the means given and ``deviation_scale`` times the
+    deviations given. Instead of drawing them, the chance is integrated over the value x of the
+    highest score: P(i) = ∫ φᵢ(x) ∏ Φⱼ(x) dx, j ≠ i, by Gauss-Legendre rules on panels that follow
+    the narrowest score still in the running. The absolute error is at most 1e-6 for up to 10,000
+    candidates (measured below 1e-8); time is linear in them. A score without deviation is where it
+    is: it is the highest with the chance that all others fall below it, and equals among them
+    share.
 
     Chances counted from draws are of no use in a log: a rare candidate that was not drawn would be
     given 0. Thompson, *Biometrika* 25 (1933); for linear models Agrawal and Goyal, ICML 2013
-    (arXiv:1209.3352).
+    (arXiv:1209.3352). Raises :class:`nba.errors.InputError` where ``deviation_scale`` is negative.
 
     >>> import numpy as np
     >>> deviations = np.array([1.0, 0.0, 1.0])
@@ -52,7 +54,10 @@ class Thompson:
 
     uses_deviations: ClassVar[bool] = True
 
-    scale: float = 1.0
+    deviation_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(not_negative("deviation_scale", self.deviation_scale))
 
     def probabilities(
         self,
@@ -69,7 +74,7 @@ class Thompson:
         largest = max(np.abs(scores).max(), spread.max())
         if largest > _LARGEST:
             scores, spread = scores / largest, spread / largest
-        spread = self.scale * spread
+        spread = self.deviation_scale * spread
         result = np.zeros(len(scores))
         _chances(scores, spread, _NODES, _WEIGHTS, result)
         return result

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import not_negative, require
 from nba.bandits.scores import as_deviations, as_scores, best_of, moved
 
 
@@ -18,7 +19,8 @@ class UCB:
     With a :class:`nba.bandits.LinearModel` this is LinUCB: Li, Chu, Langford and Schapire, *A
     contextual-bandit approach to personalized news article recommendation*, WWW 2010
     (arXiv:1003.0146), algorithms 1 and 2. It draws nothing, so its logs alone cannot evaluate
-    another policy; a floor makes up for that.
+    another policy; a floor makes up for that. Raises :class:`nba.errors.InputError` where ``alpha``
+    is negative.
 
     >>> import numpy as np
     >>> deviations = np.array([0.3, 0.0])
@@ -29,6 +31,9 @@ class UCB:
     uses_deviations: ClassVar[bool] = True
 
     alpha: float = 0.25
+
+    def __post_init__(self) -> None:
+        require(not_negative("alpha", self.alpha))
 
     def probabilities(
         self,

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.constants import require, share
 from nba.bandits.scores import as_scores, best_of
 from nba.errors import Fault, InputError
 
@@ -21,7 +22,8 @@ class Votes:
     ``epsilon`` of it spread over all candidates equally. With the members of a
     :class:`nba.bandits.BaggedModel` this is bootstrap Thompson sampling: Eckles and Kaptein,
     *Thompson sampling with the online bootstrap*, 2014 (arXiv:1410.4009); "bag" in Bietti, Agarwal
-    and Langford, JMLR 22:133 (2021). Without members the scores are the only vote.
+    and Langford, JMLR 22:133 (2021). Without members the scores are the only vote. Raises
+    :class:`InputError` where ``epsilon`` is not from 0 to 1.
 
     >>> import numpy as np
     >>> members = np.array([[0.1, 0.3], [0.2, 0.1], [0.0, 0.4], [0.2, 0.2]])
@@ -32,6 +34,9 @@ class Votes:
     uses_deviations: ClassVar[bool] = False
 
     epsilon: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(share("epsilon", self.epsilon))
 
     def probabilities(
         self,

@@ -28,11 +28,11 @@ from nba.cli.stores import control_of_command
 from nba.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nba.bandits import CorrectionFitter
-    from nba.bandits.amounts import AmountMeans
     from nba.catalog.store import ControlStore
+    from nba.decision.learned import Learned
     from nba.decision.plan import Plan
     from nba.settings import Settings
     from nba.worker.relearning import Relearned
@@ -64,6 +64,7 @@ def fitter_if_installed() -> CorrectionFitter | None:
 
 def status(*, as_json: AsJson = False) -> None:
     """Show what the bandit has learned under the live plan, by action."""
+    from nba.decision.beside import goal_keys
     from nba.decision.learned import LearnedStates
     from nba.worker.pointing import state_key
 
@@ -89,9 +90,11 @@ def status(*, as_json: AsJson = False) -> None:
             for name in learned.contents.actions
         },
         "goals": {
-            name: {"observations": learned.goals.count(name)} for name in learned.goals.actions
+            name: {"observations": learned.goals.count(name)}
+            for name in goal_keys(plan.catalog.actions)
         },
-        "amounts": _amounts(plan, learned.amounts),
+        "amounts": _amounts(plan, learned),
+        "outdated_ranks": [asdict(one) for one in learned.ranks.outdated(plan.catalog.placements)],
     }
     if as_json:
         print_json(found)
@@ -112,16 +115,18 @@ def status(*, as_json: AsJson = False) -> None:
         console.print(f"and {len(seen) - _SHOWN} more; --json shows all")
     for kind in ("contents", "goals", "amounts"):
         _print_seen(kind.removesuffix("s"), found[kind])
+    _print_outdated(found["outdated_ranks"])
 
 
-def _amounts(plan: Plan, learned: AmountMeans) -> dict[str, dict[str, float]]:
+def _amounts(plan: Plan, learned: Learned) -> dict[str, dict[str, float]]:
     """Return what desired outcomes of actions are believed to bring, where that is learned."""
     from nba.domain.catalog import ValueFrom
 
+    beside = plan.beside(learned)
     return {
         action.id: {
-            "observations": learned.count(action.id),
-            "value": learned.mean(action.id, action.value),
+            "observations": learned.amounts.count(action.id),
+            "value": beside.value(action),
         }
         for action in plan.catalog.actions
         if action.value_from is ValueFrom.OUTCOMES
@@ -141,6 +146,21 @@ def _print_seen(kind: str, found: Mapping[str, Mapping[str, float]]) -> None:
     for name, about in seen[:_SHOWN]:
         table.add_row(name, *[f"{about[column]:,.2f}" for column in columns])
     console.print(table)
+
+
+def _print_outdated(ranks: Sequence[Mapping[str, Any]]) -> None:
+    """Print which ranks were learned with other position effects than the live ones, if any."""
+    for one in ranks:
+        console.print(
+            f"{one['placement']}, rank {one['rank']}: {one['choices']:,} of {one['of']:,} choices "
+            f"were learned with a position effect of {one['learned_with']:g}; it is "
+            f"{one['now']:g} now"
+        )
+    if ranks:
+        console.print(
+            "`nba bandit rebuild` learns them again with the effects that are live; leave them "
+            "where ranks were looked at differently then"
+        )
 
 
 def rebuild(*, as_json: AsJson = False) -> None:

@@ -22,11 +22,11 @@ from nba.bootstrap import (
 from nba.cli.output import AsJson, StageBar, console, print_json, progress_bar
 from nba.cli.projects import ProjectDir
 from nba.cli.valuing import (
+    actions_by_id,
     asked_models,
     contents_by_id,
     print_change_sets,
     simulate_change_sets,
-    terms_of_actions,
 )
 from nba.errors import Fault, InputError, NotFoundError
 
@@ -156,7 +156,13 @@ def _numbers(metrics: object) -> Mapping[str, float]:
 
 def evaluate(
     dataset: Dataset = LIVE,
-    metric: Annotated[str, typer.Option(help="`label` (did it happen) or `reward`.")] = "label",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="`label` (did it happen) or `reward`; by default rewards where actions have goals "
+            "or learned values."
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="NAME/VERSION of a registered model to value.")
     ] = None,
@@ -192,7 +198,7 @@ def evaluate(
     settings = load_settings(project_dir=project)
     every = [parse_policy(said) for said in policy or ()]
     asked = [one for one in every if one.kind != "changeset"]
-    if metric not in {"label", "reward"}:
+    if metric not in {None, "label", "reward"}:
         raise InputError([Fault("--metric", f"found {metric!r}", "label or reward")])
     if contents_of is not None:
         if model is not None:
@@ -203,7 +209,7 @@ def evaluate(
             among_contents = evaluate_contents(
                 rows,
                 contents_of,
-                metric=metric,  # type: ignore[arg-type]  # checked above
+                metric=metric or "label",  # type: ignore[arg-type]  # checked above
                 contents=contents_by_id(settings),
                 policies=every,
                 estimate_probabilities=estimate_probabilities,
@@ -239,7 +245,7 @@ def evaluate(
             inputs=inputs,
             policies=asked,
             models=named,
-            terms=terms_of_actions(settings) if any(one.kind == "lever" for one in asked) else {},
+            actions=actions_by_id(settings),
             estimate_probabilities=estimate_probabilities,
             every_constant=every_constant,
             progress=StageBar(bar),

@@ -13,7 +13,7 @@ from nba.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from nba.control.simulation import SimulationReport
-    from nba.domain.catalog import Catalog, Content
+    from nba.domain.catalog import Action, Catalog, Content
     from nba.models.propensity import PropensityModel
     from nba.settings import Settings
     from nba.training.asked import AskedPolicy
@@ -42,10 +42,10 @@ def asked_models(settings: Settings, asked: Sequence[AskedPolicy]) -> Mapping[st
     return models
 
 
-def terms_of_actions(settings: Settings) -> Mapping[str, Sequence[str]]:
-    """Return the terms of each action in the project's catalog; none where there is no catalog."""
+def actions_by_id(settings: Settings) -> Mapping[str, Action]:
+    """Return the actions of the project's catalog; none where there is no catalog."""
     catalog = _catalog(settings)
-    return {} if catalog is None else {action.id: action.terms for action in catalog.actions}
+    return {} if catalog is None else {action.id: action for action in catalog.actions}
 
 
 def contents_by_id(settings: Settings) -> Mapping[str, Content]:

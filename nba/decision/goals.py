@@ -8,24 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nba.bandits import BoundLogistic, OnlineLogistic
+from nba.bandits import BoundLogistic
+from nba.decision.beside import LearnedBeside, goal_keys
 from nba.decision.kernels import goal_values
 from nba.decision.positions import looked_at
 from nba.domain.catalog import Action
-from nba.domain.ids import ActionId
 from nba.errors import InputError
 
 FloatArray = NDArray[np.float64]
-
-
-def goal_key(action: ActionId, kind: str) -> str:
-    """Return the name under which it is learned how often a goal is met."""
-    return f"{action}:{kind}"
-
-
-def goal_keys(actions: Sequence[Action]) -> list[str]:
-    """Return the names of all goals of actions, in their order."""
-    return [goal_key(action.id, kind) for action in actions for kind in action.goals]
 
 
 def prior_logit(base_rate: float) -> float:
@@ -102,12 +92,12 @@ class PlacementGoals:
         found = goal_values(logits, certain, self.values, self.rows, self.count)
         return replace(GoalsExpected(*found), sound=False)
 
-    def taught(self, learned: OnlineLogistic) -> PlacementGoals:
+    def taught(self, learner: BoundLogistic) -> PlacementGoals:
         """Return the same by another state of what was learned."""
-        return replace(self, learner=learned.bind(self.keys))
+        return replace(self, learner=learner)
 
 
-def compile_goals(actions: Sequence[Action], learned: OnlineLogistic) -> PlacementGoals | None:
+def compile_goals(actions: Sequence[Action], beside: LearnedBeside) -> PlacementGoals | None:
     """Return the goals of a placement's candidates; ``None`` where none of them has any."""
     found = [
         (row, kind, goal)
@@ -116,13 +106,12 @@ def compile_goals(actions: Sequence[Action], learned: OnlineLogistic) -> Placeme
     ]
     if not found:
         return None
-    keys = goal_keys(actions)
     return PlacementGoals(
         count=len(actions),
-        keys=tuple(keys),
+        keys=tuple(goal_keys(actions)),
         kinds=tuple(kind for _, kind, _ in found),
         rows=np.array([row for row, _, _ in found], dtype=np.intp),
         values=np.array([goal.value for _, _, goal in found]),
         prior_logits=np.array([prior_logit(goal.base_rate) for _, _, goal in found]),
-        learner=learned.bind(keys),
+        learner=beside.bind_goals(actions),
     )

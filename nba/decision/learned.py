@@ -12,7 +12,7 @@ are few, so they are in every snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,6 +26,7 @@ from nba.bandits import (
 )
 from nba.bandits.amounts import AmountMeans
 from nba.catalog.store import ControlStore, Snapshot
+from nba.decision.learned_ranks import LearnedRanks, RankCount
 from nba.domain.clock import Clock
 from nba.errors import ConflictError, CorruptRecordError, NotFoundError
 from nba.ledger.positions import NOWHERE
@@ -55,7 +56,8 @@ EVERYTHING = Origin()
 class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     """A snapshot; ``forests`` is the number of the one that holds them, 0 where there are none.
 
-    ``contents``, ``goals`` and ``amounts`` are empty in snapshots made before they were learned.
+    ``contents``, ``goals``, ``amounts`` and ``ranks`` are empty in snapshots made before they were
+    learned.
     """
 
     format: int
@@ -65,6 +67,7 @@ class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     origin: Origin = EVERYTHING
     goals: bytes = b""
     amounts: bytes = b""
+    ranks: list[RankCount] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class Learned:
 
     The input of ``contents`` is their action's own learned logit, so one that nobody has seen
     corrects nothing. That of ``goals``, which are known by :func:`~nba.decision.goals.goal_key`, is
-    the logit of their base rate. ``amounts`` are what desired outcomes bring.
+    the logit of their base rate. ``amounts`` are what desired outcomes bring. ``ranks`` says with
+    which position effects all that was learned.
     """
 
     actions: Learner
@@ -81,6 +85,7 @@ class Learned:
     goals: OnlineLogistic
     amounts: AmountMeans
     origin: Origin = EVERYTHING
+    ranks: LearnedRanks = field(default_factory=LearnedRanks)
 
     @classmethod
     def nothing(
@@ -157,7 +162,7 @@ def forests_key(key: str) -> str:
 def pack_learned(learned: Learned, forests: int) -> bytes:
     """Return a snapshot's bytes; ``forests`` is the number of the one that holds its forests."""
     state = learned.actions.to_bytes(forests=False, memory=False)
-    beside = learned.goals.to_bytes(), learned.amounts.to_bytes()
+    beside = learned.goals.to_bytes(), learned.amounts.to_bytes(), learned.ranks.counts
     contents = learned.contents.to_bytes()
     return msgspec.msgpack.encode(
         _Packed(FORMAT, forests, state, contents, learned.origin, *beside)
@@ -203,7 +208,8 @@ class LearnedStates:
         amounts = AmountMeans(forgetting=learner.settings.forgetting)
         if packed.amounts:
             amounts = AmountMeans.from_bytes(packed.amounts, forgetting=learner.settings.forgetting)
-        return Learned(learner, contents, goals, amounts, packed.origin), packed.forests
+        known = contents, goals, amounts, packed.origin, LearnedRanks(packed.ranks)
+        return Learned(learner, *known), packed.forests
 
     def _give_forests(self, learner: Learner, number: int) -> None:
         last = self._last

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits import BanditSettings, BoundLearner, build_explorer
-from nba.bandits.amounts import AmountMeans
 from nba.decision.arbitration import Arbitration, compile_arbitration
 from nba.decision.artifact import PlanSource
+from nba.decision.beside import LearnedBeside
 from nba.decision.content_arbitration import ContentArbitration, compile_content_arbitration
 from nba.decision.content_pools import ContentPools, PooledContents
 from nba.decision.contents import PlacementContents, compile_contents
 from nba.decision.goals import PlacementGoals, compile_goals
 from nba.decision.learned import Learned
-from nba.domain.catalog import Action, Catalog, Placement, ValueFrom
+from nba.domain.catalog import Action, Catalog, Placement
 from nba.domain.ids import NO_ACTION, ActionId, PlacementId, PlanVersion, hash32
+from nba.domain.kinship import Kinship
 from nba.domain.policy import Policy
 from nba.expressions import Schema
 from nba.features import CandidateTable, FeatureSet
@@ -78,13 +79,15 @@ class PlacementPlan:
         guards = self.contents.guards
         return (self.guards,) if guards is None else (self.guards, guards)
 
-    def taught(self, learned: Learned, pooled: PooledContents) -> PlacementPlan:
+    def taught(
+        self, learned: Learned, pooled: PooledContents, beside: LearnedBeside
+    ) -> PlacementPlan:
         """Return the same with another state of what was learned, contents pooled."""
-        chooses = self.content_arbitration
+        chooses, goals = self.content_arbitration, self.goals
         return replace(
             self,
-            values=_values(self.actions, learned.amounts),
-            goals=None if self.goals is None else self.goals.taught(learned.goals),
+            values=_values(self.actions, beside),
+            goals=None if goals is None else goals.taught(beside.bind_goals(self.actions)),
             learner=learned.actions.bind(self.action_ids),
             content_arbitration=None if chooses is None else chooses.taught(pooled),
         )
@@ -126,7 +129,8 @@ class Plan:
 
     ``noted`` is what policies look for in the contact history besides contacts. ``written`` is what
     profiles are written with where that is more than what decisions read:
-    while another layout is on its way in. ``pools`` says which contents are kin.
+    while another layout is on its way in. ``pools`` says which contents are kin, ``kinship`` which
+    actions.
     """
 
     digest: str
@@ -135,6 +139,7 @@ class Plan:
     placements: Mapping[PlacementId, PlacementPlan]
     bandit_columns: NDArray[np.intp]
     pools: ContentPools
+    kinship: Kinship
     updates: int
     history_seconds: int
     noted: Noted
@@ -169,10 +174,14 @@ class Plan:
         """Return the situation features the online learner looks at, ``(k,)``."""
         return row[self.bandit_columns].astype(np.float64)
 
+    def beside(self, learned: Learned) -> LearnedBeside:
+        """Return what a state knows beside desired outcomes of this plan's actions, now."""
+        return LearnedBeside(self.catalog, self.kinship, learned)
+
     def with_learner(self, learned: Learned, snapshot: int) -> Plan:
         """Return the same plan with another snapshot of the bandit's state."""
-        pooled = self.pools.pooled(learned.contents)
-        placements = {name: slot.taught(learned, pooled) for name, slot in self.placements.items()}
+        given = learned, self.pools.pooled(learned.contents), self.beside(learned)
+        placements = {name: slot.taught(*given) for name, slot in self.placements.items()}
         return replace(self, placements=placements, updates=learned.updates, snapshot=snapshot)
 
 
@@ -191,9 +200,10 @@ def compile_plan(
         terms=source.catalog.taxonomy.terms(),
     )
     pools = ContentPools(source.catalog.contents)
-    pooled = pools.pooled(learned.contents)
+    kinship = Kinship(source.catalog.actions)
+    given = learned, pools.pooled(learned.contents), LearnedBeside(source.catalog, kinship, learned)
     placements = {
-        placement.id: _compile_placement(source, placement, schema, learned, pooled)
+        placement.id: _compile_placement(source, placement, schema, *given)
         for placement in source.catalog.placements
     }
     stacks = [stack for slot in placements.values() for stack in slot.stacks]
@@ -205,6 +215,7 @@ def compile_plan(
         placements=placements,
         bandit_columns=np.array([names.index(n) for n in source.bandit.features], dtype=np.intp),
         pools=pools,
+        kinship=kinship,
         updates=learned.updates,
         history_seconds=max(*windows, source.features.contact_seconds, 0),
         noted=Noted.by(source.policies),
@@ -223,6 +234,7 @@ def _compile_placement(
     candidates: Schema,
     learned: Learned,
     pooled: PooledContents,
+    beside: LearnedBeside,
 ) -> PlacementPlan:
     catalog = source.catalog
     here = [content for content in catalog.contents if placement.id in content.placements]
@@ -254,8 +266,8 @@ def _compile_placement(
         models=_bind_models(source, placement, actions, table),
         prior_logits=np.log(base_rates / (1.0 - base_rates)),
         declared=np.array([action.value for action in actions]),
-        values=_values(actions, learned.amounts),
-        goals=compile_goals(actions, learned.goals),
+        values=_values(actions, beside),
+        goals=compile_goals(actions, beside),
         weights=np.where(np.arange(len(actions)) == 0, 1.0, placement.context_weight),
         costs=np.array([action.cost for action in actions]),
         contents=contents,
@@ -271,16 +283,9 @@ def _compile_placement(
     )
 
 
-def _values(actions: tuple[Action, ...], amounts: AmountMeans) -> NDArray[np.float64]:
+def _values(actions: tuple[Action, ...], beside: LearnedBeside) -> NDArray[np.float64]:
     """Return what the desired outcome of each action is believed to bring, in currency."""
-    return np.array(
-        [
-            amounts.mean(action.id, action.value)
-            if action.value_from is ValueFrom.OUTCOMES
-            else action.value
-            for action in actions
-        ]
-    )
+    return np.array([beside.value(action) for action in actions])
 
 
 def _arbitration(

@@ -9,6 +9,8 @@ from nba.domain.outcome import ResolutionKind
 KEY = ("decision_id", "choice")
 """Columns that name a choice."""
 
+_GOALS = ("goals", "missed")
+
 
 def settled(resolutions: pl.LazyFrame) -> pl.LazyFrame:
     """Return the final ``label`` and ``reward`` of every choice that resolved.
@@ -27,3 +29,13 @@ def settled(resolutions: pl.LazyFrame) -> pl.LazyFrame:
         .filter("resolved")
         .drop("resolved")
     )
+
+
+def settled_goals(resolutions: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the kinds of ``goals`` that every choice met in the end, and those it ``missed``.
+
+    A goal that came after the resolution had waited for it in vain is met, and not missed.
+    """
+    kinds = [pl.col(name).explode().drop_nulls().unique(maintain_order=True) for name in _GOALS]
+    found = resolutions.group_by(KEY).agg(kinds)
+    return found.with_columns(pl.col("missed").list.set_difference("goals"))

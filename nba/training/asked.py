@@ -133,21 +133,23 @@ class Known:
     """What a policy may know of all candidates (n,), NaN where a candidate was never chosen.
 
     ``propensities`` are those of the learned policy, ``of_models`` those of each model asked about
-    by what was said; ``terms`` are those of each action.
+    by what was said; ``terms`` are those of each action. ``goals`` is what their goals are expected
+    to bring, in currency, whoever ranks them.
     """
 
     table: CandidateTable
     propensities: NDArray[np.float64]
     of_models: Mapping[str, NDArray[np.float64]]
     terms: Mapping[str, Sequence[str]]
+    goals: NDArray[np.float64] | float = 0.0
 
     def expected(
         self, propensities: NDArray[np.float64], factors: NDArray[np.float64] | float = 1.0
     ) -> NDArray[np.float64]:
-        """Return propensity x value x factor - cost of all candidates."""
+        """Return (propensity x value + goals) x factor - cost of all candidates."""
         values = np.append(self.table.options["value"].to_numpy(), np.nan)[self.table.option]
         costs = np.append(self.table.options["cost"].to_numpy(), np.nan)[self.table.option]
-        worth: NDArray[np.float64] = propensities * values * factors - costs
+        worth: NDArray[np.float64] = (propensities * values + self.goals) * factors - costs
         return worth
 
 

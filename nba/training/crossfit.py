@@ -70,23 +70,25 @@ def predict_candidates(
     folds: Folds,
     learner: Learner,
     *,
+    among: NDArray[np.bool_] | None = None,
     progress: Progress = silent,
     stage: str = "fitting",
 ) -> NDArray[np.float64]:
     """Return what every candidate (n,) would bring, NaN where it was never chosen.
 
-    NaN too where all other folds are empty, so that there is nothing to learn from.
+    NaN too where the other folds have nothing to learn from.
 
     ``targets`` (n_choices,) is what the choices brought: 0 and 1 are learned as a chance, anything
-    else as a mean.
+    else as a mean. ``among`` (n_choices,) says of which choices that is known; all if not given.
     """
-    if is_small(table):
-        return _action_means(table, targets, folds)
+    usable = np.ones(len(targets), dtype=np.bool_) if among is None else among
+    if np.count_nonzero(usable) < SMALL:
+        return _action_means(table, targets, folds, usable)
     predicted = np.full(len(table.choice), np.nan)
     features = CandidateFeatures(learner.inputs, table)
     for fold in range(folds.count):
         progress(stage, fold / folds.count)
-        known = folds.of != fold
+        known = usable & (folds.of != fold)
         if not known.any():
             continue
         booster = _fit(features.of_chosen[known], targets[known], learner)
@@ -165,14 +167,19 @@ def _fit(matrix: NDArray[np.float64], targets: NDArray[np.float64], learner: Lea
 
 
 def _action_means(
-    table: CandidateTable, targets: NDArray[np.float64], folds: Folds
+    table: CandidateTable,
+    targets: NDArray[np.float64],
+    folds: Folds,
+    usable: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Mean of each action over the other folds, drawn towards that of all by 100 rows."""
     predicted = np.full(len(table.choice), np.nan)
     taken = table.action[table.logged]
     for fold in range(folds.count):
-        known = folds.of != fold
-        overall = float(targets[known].mean()) if known.any() else 0.0
+        known = usable & (folds.of != fold)
+        if not known.any():
+            continue
+        overall = float(targets[known].mean())
         count = np.bincount(taken[known], minlength=len(table.actions))
         total = np.bincount(taken[known], weights=targets[known], minlength=len(table.actions))
         means = (total + _PRIOR_ROWS * overall) / (count + _PRIOR_ROWS)

@@ -18,7 +18,7 @@ from nba.domain.ids import uniform_hash
 from nba.errors import EvaluationRefusedError
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.sealing import SEALED_COLUMN
-from nba.measurement.settling import KEY, settled
+from nba.measurement.settling import KEY, settled, settled_goals
 
 _ORDER_SALT = "training-order"
 
@@ -33,9 +33,9 @@ def resolved_choices(
     """Return one row a resolved choice, oldest first, with ``label`` and ``reward``.
 
     All columns of ``decisions`` are kept as recorded. Label and reward are those that the choice
-    settled at (:func:`nba.measurement.settling.settled`). Fallback answers are left out: nothing
-    was scored. Choices of the same moment come in a pseudo-random order that is always the same,
-    so that a table with one date for all rows still splits fairly.
+    settled at, and so are ``goals`` and ``missed`` (:mod:`nba.measurement.settling`). Fallback
+    answers are left out: nothing was scored. Choices of the same moment come in a pseudo-random
+    order that is always the same, so that a table with one date for all rows still splits fairly.
 
     ``since`` (inclusive) and ``until`` (exclusive) bound the time of the decision. Of features that
     are sealed, those named in ``sensitive`` are opened; the others are left out.
@@ -45,7 +45,8 @@ def resolved_choices(
         decisions = decisions.filter(pl.col("at") >= since)
     if until is not None:
         decisions = decisions.filter(pl.col("at") < until)
-    final = settled(log.scan(LogTable.RESOLUTIONS))
+    resolutions = log.scan(LogTable.RESOLUTIONS)
+    final = settled(resolutions).join(settled_goals(resolutions), on=KEY)
     rows = decisions.join(final, on=KEY, how="inner").collect()
     names = zip(rows["decision_id"], rows["choice"], strict=True)
     order = [uniform_hash(_ORDER_SALT, f"{decision}/{choice}") for decision, choice in names]

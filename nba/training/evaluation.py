@@ -12,7 +12,7 @@ earlier one was not ``no_action``, and in the holdout there was nothing to choos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -22,6 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba.bandits.ope import LoggedData, Target, Thresholds
+from nba.domain.catalog import Action
 from nba.domain.clock import from_datetime, to_rfc3339
 from nba.domain.ids import NO_ACTION
 from nba.errors import EvaluationRefusedError
@@ -42,6 +43,7 @@ from nba.training.crossfit import (
 )
 from nba.training.encoding import recorded_inputs
 from nba.training.fit import codes_of
+from nba.training.goals import goal_worths, rewarded_beyond_labels
 from nba.training.judging import Jury, PolicyValue
 from nba.training.progress import Progress, silent
 from nba.training.propensities import HOW, logged_probabilities
@@ -81,12 +83,12 @@ class Evaluation:
 def evaluate(
     rows: pl.DataFrame,
     *,
-    metric: Metric = "label",
+    metric: Metric | None = None,
     model: PropensityModel | None = None,
     inputs: Sequence[ModelInput] | None = None,
     policies: Sequence[AskedPolicy] = (),
     models: Mapping[str, PropensityModel] | None = None,
-    terms: Mapping[str, Sequence[str]] | None = None,
+    actions: Mapping[str, Action] | None = None,
     estimate_probabilities: bool = False,
     every_constant: bool = False,
     nothing: NothingSaid | None = None,
@@ -100,11 +102,14 @@ def evaluate(
     What another system took in shadow is left out: that is valued by
     :func:`nba.measurement.shadow.measure_shadow`.
 
-    The learned policy takes the candidate with the highest propensity x value - cost. With a
+    The learned policy takes the candidate with the highest propensity x value - cost, what goals
+    are expected to bring included; ``actions`` are those of the catalog by id, whose goals are
+    priced and whose terms levers select by. ``metric`` is what policies are valued by: where it is
+    not given, rewards if any of these actions has goals or a learned value, else labels. With a
     ``model`` it is that model, on choices later than it has seen; without, one like it is fitted
     on the other customers, from ``inputs`` (by default everything recorded). ``policies`` are
     valued beside them; ``models`` holds, by what was said, those that they name, which must not
-    have seen the choices either, and ``terms`` the terms of each action, for levers on a term.
+    have seen the choices either.
     ``estimate_probabilities`` puts estimates in the place of whatever action probabilities the log
     has; every verdict then says so. ``nothing`` values ``no_action`` where it is no candidate, as
     among the contents of an action (:mod:`nba.training.contents`).
@@ -120,8 +125,12 @@ def evaluate(
     table = list_candidates(chosen)
     if not estimate_probabilities:
         refuse_draws(table)
+    catalog = actions or {}
+    terms = {name: action.terms for name, action in catalog.items()}
     for one in policies:
-        selected(one, table.actions, terms or {})
+        selected(one, table.actions, terms)
+    beyond = rewarded_beyond_labels(table, catalog)
+    metric = metric or ("reward" if beyond else "label")
     folds = deal(chosen, FOLDS)
     recorded = recorded_inputs(chosen) if inputs is None else inputs
     probabilities = chosen["probability"].to_numpy()
@@ -154,7 +163,13 @@ def evaluate(
         )
     jury = Jury(table, data, np.where(np.isnan(q), data.rewards.mean(), q), thresholds, seed)
     of_models = {said: _propensities(one, table) for said, one in asked_models.items()}
-    known = Known(table=table, propensities=propensity, of_models=of_models, terms=terms or {})
+    known = Known(
+        table=table,
+        propensities=propensity,
+        of_models=of_models,
+        terms=terms,
+        goals=goal_worths(table, catalog, folds, learner, progress=progress),
+    )
     asked = [(one, probabilities_of(one, known)) for one in policies]
     progress("comparing policies", 0.0)
     found = _policies(jury, folds, known, asked, every_constant=every_constant, nothing=nothing)
@@ -169,6 +184,7 @@ def evaluate(
         policies=found,
         notes=(
             *_notes(chosen, model, folds),
+            *_notes_on_rewards(table, catalog, metric, beyond=beyond),
             *([HOW] if estimate_probabilities else miscalibrated(table, data)),
             *lopsided(chosen, data.rewards),
         ),
@@ -293,3 +309,19 @@ def _notes(chosen: pl.DataFrame, model: PropensityModel | None, folds: Folds) ->
     if _has_estimates(chosen):
         notes.append("action probabilities were estimated from frequencies: right only if random")
     return notes
+
+
+def _notes_on_rewards(
+    table: CandidateTable, catalog: Mapping[str, Action], metric: Metric, *, beyond: bool
+) -> Iterator[str]:
+    """Yield what is to be known where labels are not all that counts."""
+    priced = [name for name in table.actions if name in catalog and catalog[name].goals]
+    if priced:
+        yield (
+            f"propensity x value includes the goals of {', '.join(priced)}, at the catalog's prices"
+        )
+    if beyond and metric == "label":
+        yield (
+            "labels say nothing of goals and amounts, by which candidates are ranked: value them "
+            "by rewards"
+        )

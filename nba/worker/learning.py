@@ -9,7 +9,7 @@ When the world has changed, what is left of contents and goals is what is left o
 
 A learner of rewards learns of them as the ledger has them, with what goals and amounts brought. One
 that corrects logits knows of the desired outcome alone; so how often each goal is met, and what a
-desired outcome brings, is learned beside it.
+desired outcome brings, is learned beside it (:mod:`nba.decision.beside`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 
 from nba.bandits import CorrectionFitter, Learner, Resolved
 from nba.bandits.change import SHRUNK_TO
-from nba.decision.goals import goal_keys
 from nba.decision.learned import EVERYTHING, Learned, Origin
 from nba.decision.plan import PlacementPlan, Plan
 from nba.decision.positions import logits_at
 from nba.domain.catalog import Action, Autonomy
-from nba.domain.ids import ActionId, ContentId, PlacementId
-from nba.worker.kinship import kin_of
+from nba.domain.ids import NO_ACTION, ActionId, ContentId, PlacementId
 from nba.worker.lessons import Lesson
 from nba.worker.pointing import state_key
 
@@ -55,7 +53,6 @@ class PlanLearner:
             learned = Learned.nothing(plan.source.bandit, fitter, origin)
             learned.actions.ensure({action.id: self._groups(action) for action in catalog.actions})
             learned.contents.ensure(self._contents())
-            learned.goals.ensure(goal_keys(catalog.actions))
         self.learned = learned
 
     @property
@@ -88,6 +85,8 @@ class PlanLearner:
             expected = self.state.expected_logit(*about)
         alarms = self.state.alarms
         self.state.learn(resolved)
+        if lesson.action != NO_ACTION:
+            self.learned.ranks.note(slot.placement, lesson.rank)
         if self.state.alarms != alarms:
             self.learned.contents.widen(SHRUNK_TO)
             self.learned.goals.widen(SHRUNK_TO)
@@ -100,26 +99,27 @@ class PlanLearner:
     def _learn_beside(self, slot: PlacementPlan, lesson: Lesson, z: NDArray[np.float64]) -> None:
         """Learn which goals were met, of those that are known of, and what was brought."""
         row = slot.action_ids.index(ActionId(lesson.action))
+        beside = self.plan.beside(self.learned)
         if slot.goals is not None:
             logits = slot.goals.base_logits(slot.placement.effect_at(lesson.rank))
             for at in slot.goals.of(row):
                 kind = slot.goals.kinds[at]
                 if kind in lesson.goals or kind in lesson.missed:
                     met = float(kind in lesson.goals)
+                    beside.start_goal(slot.actions[row], kind)
                     self.learned.goals.update(slot.goals.keys[at], float(logits[at]), z, met)
         cap = slot.actions[row].value_cap
         if lesson.amount is not None and cap is not None:
+            beside.start_amounts(slot.actions[row])
             self.learned.amounts.observe(lesson.action, lesson.amount, cap=cap)
 
     def start_new(self) -> int:
         """Start actions where their kin have got to, and contents; return how many are new."""
         known = set(self.state.actions)
-        actions = self.plan.catalog.actions
-        new = [action for action in actions if action.id not in known]
+        new = [action for action in self.plan.catalog.actions if action.id not in known]
         started = sum(
-            self.state.start(a.id, kin_of(a, actions, known), self._groups(a)) for a in new
+            self.state.start(a.id, self.plan.kinship.of(a, known), self._groups(a)) for a in new
         )
-        self.learned.goals.ensure(goal_keys(actions))
         return started + self._start_contents()
 
     def _groups(self, action: Action) -> list[str]:

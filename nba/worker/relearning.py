@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from nba.bandits import CorrectionFitter
 from nba.catalog.store import ControlStore
-from nba.decision.goals import goal_keys
 from nba.decision.learned import LearnedStates, Origin, SnapshotWriter, forests_key
 from nba.decision.plan import Plan
 from nba.domain.catalog import Action
@@ -19,7 +18,6 @@ from nba.domain.clock import Clock
 from nba.errors import Fault, InputError, NotFoundError
 from nba.ledger.log import DecisionLog, LogTable
 from nba.ledger.positions import position_at, writer_of
-from nba.worker.kinship import kin_of
 from nba.worker.learning import PlanLearner
 from nba.worker.lessons import Lessons
 from nba.worker.pointing import state_key
@@ -92,8 +90,8 @@ def reset(
 ) -> Relearned:
     """Forget what was learned of some actions, their contents, goals and amounts.
 
-    They are named, or found by their terms. With ``warm`` actions start again where their kin have
-    got to, else at what the models say; goals and amounts begin again at what is declared.
+    They are named, or found by their terms. With ``warm`` they start again where their kin have got
+    to, else at what the models say and what is declared.
 
     Raises :class:`NotFoundError` where nothing was learned yet, and :class:`InputError` where
     nothing of that name is in the plan.
@@ -111,10 +109,9 @@ def reset(
     state.reset(ids)
     if warm:
         known = set(state.actions) - set(ids)
-        state.restart({a.id: kin_of(a, plan.catalog.actions, known) for a in chosen})
+        state.restart({action.id: plan.kinship.of(action, known) for action in chosen})
     learned.contents.forget(c.id for c in plan.catalog.contents if c.action in ids)
-    learned.goals.forget(goal_keys(chosen))
-    learned.amounts.forget(ids)
+    plan.beside(learned).forget(chosen, warm=warm)
     number = writer.save(key, learned, kept.positions)
     return Relearned(snapshot=number, updates=state.updates, actions=ids)
 

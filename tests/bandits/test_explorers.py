@@ -1,6 +1,7 @@
 """Every explorer keeps the promises of the protocol; then what each of them promises alone."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -54,6 +55,39 @@ def scores_and_deviations(draw):
     scores = draw(scores_of_candidates)
     deviation = st.floats(0.0, 5.0) | st.sampled_from([0.0, 0.1])
     return scores, np.array(draw(st.lists(deviation, min_size=len(scores), max_size=len(scores))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "constants", "place"),
+    [
+        (EpsilonGreedy, {"epsilon": 2.0}, "/epsilon: found 2.0"),
+        (EpsilonGreedy, {"epsilon": -0.5}, "/epsilon: found -0.5"),
+        (EpsilonGreedy, {"epsilon": math.nan}, "/epsilon: found nan"),
+        (Softmax, {"temperature": 0.0}, "/temperature: found 0.0"),
+        (Softmax, {"temperature": -1.0}, "/temperature: found -1.0"),
+        (Softmax, {"temperature": math.nan}, "/temperature: found nan"),
+        (SquareCB, {"gamma": -10.0}, "/gamma: found -10.0"),
+        (SquareCB, {"gamma": math.nan}, "/gamma: found nan"),
+        (SquareCB, {"gamma_exponent": 1.5}, "/gamma_exponent: found 1.5"),
+        (SquareCB, {"doubt": -1.0}, "/doubt: found -1.0"),
+        (Thompson, {"deviation_scale": math.nan}, "/deviation_scale: found nan"),
+        (Thompson, {"deviation_scale": -1.0}, "/deviation_scale: found -1.0"),
+        (RegCB, {"mellowness": -1.0}, "/mellowness: found -1.0"),
+        (UCB, {"alpha": -1.0}, "/alpha: found -1.0"),
+        (UCB, {"alpha": math.inf}, "/alpha: found inf"),
+        (Votes, {"epsilon": 2.0}, "/epsilon: found 2.0"),
+        (Cover, {"uniform": math.nan}, "/uniform: found nan"),
+    ],
+)
+def test_constants_that_would_give_no_probabilities_are_refused(kind, constants, place):
+    with pytest.raises(InputError, match=re.escape(place)):
+        kind(**constants)
+
+
+@pytest.mark.parametrize("explorer", [SquareCB(), RegCB(), Cover()], ids=repr)
+def test_fewer_updates_than_none_are_refused(explorer):
+    with pytest.raises(InputError, match=r"^/updates: found -5"):
+        explorer.probabilities(np.array([0.5, 0.3]), updates=-5)
 
 
 @every_explorer

@@ -33,7 +33,7 @@ def settings_of(learner, sharing, **changed):
     return BanditSettings(
         learner=learner,
         sharing=sharing,
-        dimensions=("product", "audience"),
+        dimensions=() if sharing == "per_action" else ("product", "audience"),
         **({"features": FEATURES} | rewards | changed),
     )
 

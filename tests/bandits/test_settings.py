@@ -123,6 +123,26 @@ def test_settings_name_their_explorer(settings, explorer):
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sharing": "hybrid"}, "/sharing: found hybrid with learner logistic"),
+        ({"dimensions": ("product",)}, "/dimensions: some are named, and sharing is per_action"),
+        (
+            {"learner": "linear", "reward_cap": 9.0, "dimensions": ("product",)},
+            "/dimensions: some are named, and sharing is per_action",
+        ),
+        (
+            {"learner": "linear", "reward_cap": 9.0, "sharing": "shared"},
+            "/dimensions: none is named",
+        ),
+    ],
+)
+def test_what_would_share_nothing_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        BanditSettings(**given)
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("gamma", 0.0),

@@ -140,7 +140,7 @@ def test_a_score_without_deviation_is_best_where_all_others_fall_below_it():
 
 def test_scale_widens_the_deviations():
     scores, deviations = np.array([0.1, 0.0]), np.array([0.1, 0.1])
-    p = Thompson(scale=2.0).probabilities(scores, updates=0, deviations=deviations)
+    p = Thompson(deviation_scale=2.0).probabilities(scores, updates=0, deviations=deviations)
     assert p.tolist() == chances_of(scores, 2.0 * deviations).tolist()
 
 

@@ -10,12 +10,16 @@ import pytest
 from shop import DAY_MS, GREEDY, PRICED, Shop, ask, write_project
 
 from nba.bootstrap import load_settings, open_control, open_log
+from nba.decision.project import load_project
 from nba.worker.publisher import Publisher
 from nba.worker.runner import Worker
 
 
-def teach(root: Path, **changes: tuple[str, str]) -> Shop:
-    """Return a shop whose worker has learned from ten coats, on the stores commands open."""
+def teach(root: Path, *, actions: tuple[str, ...] = ("coat",), **changes: tuple[str, str]) -> Shop:
+    """Return a shop whose worker has learned from ten coats, on the stores commands open.
+
+    Of several actions each is asked for.
+    """
     settings = load_settings(data_dir=root / "data")
     shop = Shop(write_project(root / "project", **GREEDY, **changes))
     control, log = open_control(settings), open_log(settings)
@@ -28,7 +32,7 @@ def teach(root: Path, **changes: tuple[str, str]) -> Shop:
         )
         await worker.teacher.follow(plan)
         for number in range(10):
-            request = ask(f"c{number}", actions=("coat",))
+            request = ask(f"c{number}", ("web.hero", len(actions)), actions=actions)
             answer = json.loads(await shop.service().decide(request))
             await shop.report(answer["decision_id"], "click", outcome_id=f"o{number}", value=50.0)
         shop.clock.advance(seconds=10 * DAY_MS / 1_000)
@@ -93,6 +97,35 @@ def test_goals_and_amounts_are_shown_and_forgotten_with_their_action(nba, tmp_pa
     found = nba("bandit", "status", "--json").json
     assert found["goals"]["coat:complain"]["observations"] == 0.0
     assert found["amounts"]["coat"] == {"observations": 0.0, "value": 20.0}
+
+
+def test_ranks_that_were_learned_with_other_effects_are_told_until_they_are_learned_again(
+    nba, tmp_path
+):
+    shop = teach(tmp_path, actions=("coat", "shirt"))
+    assert nba("bandit", "status", "--json").json["outdated_ranks"] == []
+    effects = ("max_count: 3}", "max_count: 3, position_effects: [1, 0.5]}")
+    control = open_control(load_settings(data_dir=tmp_path / "data"))
+    changed = load_project(write_project(tmp_path / "changed", **GREEDY, catalog=effects))
+    publisher = Publisher(control, None, alias="live", clock=shop.clock)
+    publisher.publish(changed, note="", author="test")
+    control.close()
+    (told,) = nba("bandit", "status", "--json").json["outdated_ranks"]
+    n = told["choices"]
+    assert told == {
+        "placement": "web.hero",
+        "rank": 2,
+        "learned_with": 1.0,
+        "now": 0.5,
+        "choices": n,
+        "of": n,
+    }
+    assert n >= 9
+    out = " ".join(nba("bandit", "status").out.split())
+    assert f"web.hero, rank 2: {n} of {n} choices were learned with a position effect of 1" in out
+    assert "`nba bandit rebuild` learns them again" in out
+    nba("bandit", "rebuild")
+    assert nba("bandit", "status", "--json").json["outdated_ranks"] == []
 
 
 def test_what_is_not_there_is_named(nba, taught):

@@ -167,6 +167,22 @@ def test_a_lever_on_a_term_is_on_what_carries_it_in_the_project_s_catalog(
     assert "or a term of theirs: campaign:always_on, desired_action:adopt/app" in ran.err
 
 
+def test_where_the_catalog_prices_goals_policies_are_ranked_by_them_and_valued_by_rewards(
+    nba: Run, tmp_path: Path, table: Path
+) -> None:
+    rows = ["mail,1", "none,0", "mail,0", "none,1"] * 150
+    table.write_text("\n".join(["segment,visit", *rows]) + "\n")
+    text = MAPPING.replace("mail: some_email", "mail: club_double_points")
+    nba("import", table, "--mapping", mapping(tmp_path, text))
+    asked = ("evaluate", "--dataset", "tiny", "--json", "--project")
+    ran = nba(*asked, ROOT)
+    assert ran.status == 0, ran.err
+    assert ran.json["metric"] == "reward"
+    assert any("the goals of club_double_points" in note for note in ran.json["notes"])
+    assert nba(*asked, ROOT, "--metric", "label").json["metric"] == "label"
+    assert nba(*asked, tmp_path).json["metric"] == "label"
+
+
 def test_the_contents_of_an_action_are_valued_by_their_own_chances(nba: Run) -> None:
     """Of 600 choices of an action half show each content: .8 of one succeed, .2 of the other."""
     at = datetime(2025, 1, 1, tzinfo=UTC)

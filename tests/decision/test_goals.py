@@ -53,7 +53,9 @@ def row_for(plan: Plan, action: str) -> int:
 def test_a_placement_without_goals_has_none(shop: Shop) -> None:
     slot = shop.plan.placements[HERO]
     assert slot.goals is None
-    assert compile_goals(slot.actions, Learned.nothing(shop.project.bandit).goals) is None
+    assert (
+        compile_goals(slot.actions, shop.plan.beside(Learned.nothing(shop.project.bandit))) is None
+    )
 
 
 def test_before_anything_is_known_goals_count_by_their_base_rates(priced, shop, inputs):

@@ -22,6 +22,7 @@ def learned(shop: Shop) -> Learned:
         found.contents.update("shirt.en.b", -1.5, z, float(number % 2))
         found.goals.update("shirt:leave", -4.0, z, float(number % 3 == 0))
         found.amounts.observe("shirt", float(number), cap=20.0)
+        found.ranks.note(shop.plan.placements["web.hero"].placement, 1 + number % 3)
     return found
 
 
@@ -40,6 +41,7 @@ def test_a_saved_state_comes_back_to_the_last_bit(shop: Shop, learned: Learned) 
     assert opened.contents.to_bytes() == learned.contents.to_bytes()
     assert opened.goals.to_bytes() == learned.goals.to_bytes()
     assert opened.amounts.mean("shirt", 5.0) == learned.amounts.mean("shirt", 5.0) != 5.0
+    assert opened.ranks.counts == [("web.hero", 2, 1.0, 10), ("web.hero", 3, 1.0, 10)]
     assert pack_learned(opened, 0) == kept.state
 
 
@@ -51,6 +53,7 @@ def test_a_snapshot_from_before_what_stands_beside_actions_was_learned_knows_not
     opened, _ = LearnedStates(shop.control).open(snapshot_of(before), shop.project.bandit)
     assert opened.updates == 30
     assert opened.contents.actions == opened.goals.actions == opened.amounts.actions == ()
+    assert opened.ranks.counts == []
 
 
 def test_a_state_on_other_features_is_refused(shop: Shop, learned: Learned) -> None:

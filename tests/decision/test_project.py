@@ -153,7 +153,10 @@ def test_what_files_say_about_each_other_is_checked_with_its_place(copied: Path)
     enum = edit(copied, "models/bandit.yaml", "    - age", "    - region")
     typo = edit(copied, "models/bandit.yaml", "    - orders_90d", "    - orders_90")
     dimension = edit(
-        copied, "models/bandit.yaml", "  content_floor: 0.1", "  dimensions: [produkt]"
+        copied,
+        "models/bandit.yaml",
+        "  content_floor: 0.1",
+        "  dimensions: [produkt]\n  sharing: shared\n  learner: linear\n  reward_cap: 9",
     )
     faults = faults_of(copied)
     assert sorted(fault.split(": ")[0] for fault in faults) == sorted(

@@ -212,6 +212,19 @@ PRICED = {
 }
 """Changes that price what else comes of a coat, and let its value be learned."""
 
+KIN = {
+    **PRICED,
+    "catalog/": (
+        "value: 8\n",
+        """value: 8
+    goals: {complain: {value: -5, base_rate: 0.02}}
+    value_from: outcomes
+    value_cap: 40
+""",
+    ),
+}
+"""Changes that price a shirt too: both are fashion, and may be complained of."""
+
 
 def write_project(root: Path, **changes: tuple[str, str]) -> Path:
     """Write the project; ``changes`` replace text: ``policies=("limit: 2", "limit: 1")``."""

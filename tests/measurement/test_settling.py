@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from nba.ledger.log import SCHEMAS, LogTable
-from nba.measurement.settling import settled
+from nba.measurement.settling import settled, settled_goals
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -53,3 +53,24 @@ def test_what_a_choice_settles_at(
     frame = pl.LazyFrame(rows, schema=SCHEMAS[LogTable.RESOLUTIONS])
     found = settled(frame).select("label", "reward").collect().rows()
     assert found == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("entries", "met", "missed"),
+    [
+        pytest.param([(["buy"], ["leave"])], {"buy"}, {"leave"}, id="as it resolved"),
+        pytest.param([(["leave"], []), ([], ["buy", "leave"])], {"leave"}, {"buy"}, id="late"),
+        pytest.param([(None, None), (["buy"], None)], {"buy"}, set(), id="older rows"),
+        pytest.param([(None, None)], set(), set(), id="nothing is known"),
+    ],
+)
+def test_a_goal_that_came_late_is_met_and_not_missed(
+    entries: list[tuple[list[str] | None, list[str] | None]], met: set[str], missed: set[str]
+) -> None:
+    resolved = [
+        {**row("rewarded", 0.0, 0.0, hour), "goals": of_entry[0], "missed": of_entry[1]}
+        for hour, of_entry in enumerate(entries)
+    ]
+    frame = pl.LazyFrame(resolved, schema=SCHEMAS[LogTable.RESOLUTIONS])
+    ((*_, found, left),) = settled_goals(frame).collect().rows()
+    assert (set(found), set(left)) == (met, missed)

@@ -76,6 +76,19 @@ def actions(change: Callable[[Action], Action]) -> Change:
     return apply
 
 
+def looked_at(*effects: float) -> Change:
+    """Return a change of the effects of ``web.hero`` and ``web.rules``, which learns nothing."""
+
+    def apply(source: PlanSource) -> PlanSource:
+        changed = tuple(
+            replace(one, position_effects=effects) if one.channel == "web" else one
+            for one in source.catalog.placements
+        )
+        return replace(source, catalog=replace(source.catalog, placements=changed))
+
+    return apply
+
+
 def both(*changes: Change) -> Change:
     def apply(source: PlanSource) -> PlanSource:
         for change in changes:
@@ -274,6 +287,9 @@ CASES: dict[str, Case] = {
         "policy/s/outcomes",
         policies(make(Suppression, "s", COAT, outcomes=("complain",), pause=DAY)),
     ),
+    "placement.effects_changed": Case(
+        looked_at(1.0, 0.5), "placement/web.hero/position_effects", looked_at(1.0, 1.0)
+    ),
 }
 
 
@@ -405,3 +421,13 @@ def test_placements_are_those_of_the_catalog(base: PlanSource) -> None:
     assert [(one.code, one.place) for one in findings] == [
         ("placement.without_content", "placement/web.foot/id")
     ]
+
+
+def test_which_ranks_have_other_effects_is_said_of_placements_that_learn(base: PlanSource) -> None:
+    (one,) = found(base, looked_at(1.0, 0.5)(base))
+    assert "of web.hero change at ranks 2 (1 ▸ 0.5) and 3 (1 ▸ 0.5)" in one.sentence
+    assert "nba bandit rebuild" in one.fix
+    before = looked_at(1.0, 0.5, 0.2)(base)
+    (one,) = found(before, looked_at(1.0, 0.5)(base))
+    assert "change at rank 3 (0.2 ▸ 0.5)" in one.sentence
+    assert found(before, before) == []

@@ -9,6 +9,7 @@ from nba.control.lint.checks import (
     locales,
     monopoly,
     overlap,
+    positions,
     quiet_hours,
     sequences,
     stale,
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     consent.CHECK,
     quiet_hours.CHECK,
     undeclared.CHECK,
+    positions.CHECK,
 )
 
 __all__ = ["CHECKS"]

@@ -8,7 +8,7 @@ import pytest
 from nba.bandits import BanditSettings, HybridLearner
 from nba.domain.catalog import Action
 from nba.domain.ids import NO_ACTION, ActionId, Term
-from nba.worker.kinship import kin_of
+from nba.domain.kinship import Kinship
 
 
 def action(name: str, *terms: str) -> Action:
@@ -36,11 +36,11 @@ ALL = (COAT, PARKA, SHIRT, SKIS, CARD, action(NO_ACTION, "product:fashion"))
 )
 def test_the_closest_kin_that_are_known_count(known: set[str], kin: tuple[str, ...]) -> None:
     """What shares the narrowest term; at one depth, any of its dimensions counts."""
-    assert kin_of(COAT, ALL, known) == kin
+    assert Kinship(ALL).of(COAT, known) == kin
 
 
 def test_saying_nothing_is_nobodys_kin() -> None:
-    assert kin_of(ALL[-1], ALL, {"coat", "shirt"}) == ()
+    assert Kinship(ALL).of(ALL[-1], {"coat", "shirt"}) == ()
 
 
 def test_a_new_action_starts_at_its_kins_mean_as_far_as_they_were_seen() -> None:
