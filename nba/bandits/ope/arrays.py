@@ -5,23 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
 from nba.errors import Fault, InputError
 
-_NUMBERS = "biufO"
 _INTEGERS = "iu"
 _TABLE_AXES = 2
-
-
-def as_numbers(place: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return values as ``float64`` of any shape; :class:`InputError` for what is no number."""
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind in _NUMBERS:
-            return np.asarray(array, dtype=np.float64, order="C")
-        found = f"found {array.dtype}"
-    except (TypeError, ValueError) as error:
-        found = f"they cannot be read: {error}"
-    raise InputError([Fault(place, found, "numbers are expected")])
 
 
 def as_rows(place: str, values: ArrayLike, n: int | None) -> NDArray[np.float64]:
@@ -43,6 +31,7 @@ def as_table(place: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
 
 def as_integers(place: str, values: ArrayLike, expected: str) -> NDArray[np.int64]:
     """Return values as one axis of ``int64``; :class:`InputError` for fractions and all else."""
+    as_numbers(place, values)
     array = np.asarray(values)
     if array.ndim != 1:
         raise InputError([Fault(place, f"found shape {array.shape}", "one axis is expected")])

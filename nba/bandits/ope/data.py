@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
 from nba.bandits.ope.arrays import (
     as_actions,
     as_clusters,
-    as_numbers,
     as_rows,
     refuse_cells,
     refuse_rows,

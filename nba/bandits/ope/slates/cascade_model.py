@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.ope.arrays import as_folds, as_numbers, as_table, refuse_cells
+from nba.bandits.observations import as_numbers
+from nba.bandits.ope.arrays import as_folds, as_table, refuse_cells
 from nba.bandits.ope.cross_fit import Regressor, fit_rewards
 from nba.bandits.ope.slates.data import LoggedSlates, SlateTarget, as_slates
 from nba.errors import Fault, InputError

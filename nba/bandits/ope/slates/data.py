@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.ope.arrays import as_clusters, as_numbers, refuse_cells
+from nba.bandits.observations import as_numbers
+from nba.bandits.ope.arrays import as_clusters, refuse_cells
 from nba.bandits.ope.intervals import Clusters
 from nba.errors import EvaluationRefusedError, Fault, InputError
 

@@ -334,7 +334,7 @@ ONE = np.array([[0.5, 0.5]])
         ({"position_weights": [1.0]}, InputError, "/position_weights"),
         ({"clusters": [1, 2]}, InputError, "/clusters"),
         ({"clusters": [None]}, InputError, "/clusters/0: 1 of 1 rows have none"),
-        ({"rewards": [["a", "b"]]}, InputError, "/rewards: found <U1; numbers are expected"),
+        ({"rewards": [["a", "b"]]}, InputError, "/rewards: not all are numbers"),
     ],
 )
 def test_slates_that_cannot_be_read_are_refused_by_their_place(given_, error, message):
