@@ -71,9 +71,11 @@ def as_clusters(clusters: ArrayLike, n: int) -> NDArray[np.int64] | NDArray[np.s
     array = np.asarray(clusters)
     if array.shape != (n,):
         raise InputError([Fault("/clusters", f"found shape {array.shape}", f"({n},) is expected")])
-    is_missing = array != array  # noqa: PLR0124 - NaN alone, in any kind of array
-    if array.dtype.kind == "O":
-        is_missing = is_missing | [one is None for one in array]
+    # In a list NaN beside strings would become the string "nan".
+    given = clusters if isinstance(clusters, np.ndarray) else np.asarray(clusters, dtype=object)
+    is_missing = given != given  # noqa: PLR0124 - NaN alone, in any kind of array
+    if given.dtype.kind == "O":
+        is_missing = is_missing | [one is None for one in given]
     missing = np.flatnonzero(is_missing)
     if len(missing):
         found = f"{len(missing):,} of {n:,} rows have none"

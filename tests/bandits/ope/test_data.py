@@ -64,6 +64,7 @@ def test_a_log_with_probabilities_of_zero_is_refused_as_a_whole(datasets):
         (ACTIONS, ["no", "yes", "no"], None, "/rewards: not all are numbers"),
         (ACTIONS, REWARDS, ["a", None, None], "/clusters/1: 2 of 3 rows have none; every row need"),
         (ACTIONS, REWARDS, [7, None, 8], "/clusters/1: 1 of 3 rows have none"),
+        (ACTIONS, REWARDS, ["a", "b", math.nan], "/clusters/2: 1 of 3 rows have none"),
         (ACTIONS, REWARDS, [math.nan] * 3, "/clusters/0: 3 of 3 rows have none"),
         (ACTIONS, REWARDS, np.array(["a", 1, 2], dtype=object), "/clusters: they cannot be told"),
         (ACTIONS, REWARDS, ["a"], r"/clusters: found shape \(1,\); \(3,\) is expected"),
