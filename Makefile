@@ -39,7 +39,7 @@ check: $(INSTALLED) ## Lint, formatting, types, layers, and the reference projec
 
 bench: bench-decisions ## Measure decisions against a bare route and a hand-written service
 
-bench-%: $(INSTALLED) ## Run one of benchmarks/: bench-bandits, bench-features, bench-policies, bench-scoring, bench-world
+bench-%: $(INSTALLED) ## Run one of benchmarks/: bench-bandits, bench-features, bench-policies, bench-scoring, bench-workers, bench-world
 	$(BIN)/python -m benchmarks.bench_$(subst -,_,$*) $(ARGS)
 
 race: $(INSTALLED) ## Decide 100,000 times at once, publish meanwhile, count again what was allowed

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nba.bandits.bound_linear import BoundLinear
+from nba.bandits.constants import require, whole
 from nba.bandits.draw import uniform
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_situation
 from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.packing import pack_members, unpack_members
 from nba.bandits.protocols import Estimate
-from nba.errors import CorruptRecordError, Fault, InputError
+from nba.errors import CorruptRecordError
 
 _MOST_COPIES = 12
 """Copies of one observation beyond which a Poisson number of mean 1 goes once in 10¹⁰."""
@@ -31,7 +32,7 @@ class BaggedModel(ObservesEach):
 
     Oza and Russell, *Online bagging and boosting*, AISTATS 2001; for exploring, Eckles and Kaptein,
     2014 (arXiv:1410.4009). The spread of few members is a rough figure: that of 10 is off by a
-    quarter as a rule. Raises :class:`InputError` for no member.
+    quarter as a rule. Raises :class:`nba.errors.InputError` for no member.
 
     >>> from nba.bandits import BaggedModel, ContextualBandit, LinearModel, Votes
     >>> model = BaggedModel(LinearModel(n_actions=3, n_features=1), members=4, seed=5)
@@ -43,8 +44,7 @@ class BaggedModel(ObservesEach):
     """
 
     def __init__(self, prototype: LinearModel, members: int = 10, seed: int = 0) -> None:
-        if members < 1:
-            raise InputError([Fault("/members", f"found {members}", "at least one is expected")])
+        require(whole("members", members, 1))
         start = prototype.to_bytes()
         self.members = tuple(LinearModel.from_bytes(start) for _ in range(members))
         self.updates = prototype.updates

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from nba.errors import Fault, InputError
 
 
@@ -26,6 +28,14 @@ def not_negative(name: str, value: float) -> Fault | None:
     if 0.0 <= value < math.inf:
         return None
     return Fault(f"/{name}", f"found {value}", "a number of at least 0 is expected")
+
+
+def whole(name: str, value: float, least: int) -> Fault | None:
+    """Return what is wrong with a number of things, if anything is."""
+    if isinstance(value, int | np.integer) and value >= least:
+        return None
+    expected = f"a whole number of at least {least} is expected"
+    return Fault(f"/{name}", f"found {value}", expected)
 
 
 def require(*faults: Fault | None) -> None:

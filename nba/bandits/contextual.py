@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.draw import draw, uniform
+from nba.bandits.observations import as_numbers
 from nba.bandits.projection import project
 from nba.bandits.protocols import Estimate, Explorer, ValueModel
 from nba.errors import Fault, InputError
@@ -148,12 +149,14 @@ class ContextualBandit:
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return ``(m, n_actions)`` probabilities for ``(m, n_features)`` situations."""
-        return np.array([self.probabilities(x) for x in np.asarray(X, dtype=np.float64)])
+        rows = as_numbers("/X", X)
+        found = np.array([self.probabilities(x) for x in rows], dtype=np.float64)
+        return found.reshape(len(rows), self.model.n_actions)
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """Return the action of highest expected reward, ``(m,)``; of equals the first.
 
         That is what is believed best, not what would be drawn: nothing is explored.
         """
-        rows = np.asarray(X, dtype=np.float64)
+        rows = as_numbers("/X", X)
         return np.array([np.argmax(self.model.estimate(x).means) for x in rows], dtype=np.intp)

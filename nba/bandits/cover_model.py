@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nba.bandits.bound_cover import BoundCover
 from nba.bandits.bound_linear import BoundLinear
 from nba.bandits.change import SHRUNK_TO
+from nba.bandits.constants import not_negative, require, whole
 from nba.bandits.cover import smallest_share
 from nba.bandits.linear import LinearModel
 from nba.bandits.observations import as_observations, as_rows
@@ -66,13 +65,7 @@ class CoverModel:
     """
 
     def __init__(self, prototype: LinearModel, policies: int = 4, psi: float = 0.1) -> None:
-        faults = []
-        if policies < 1:
-            faults.append(Fault("/policies", f"found {policies}", "at least one is expected"))
-        if not 0.0 <= psi < math.inf:
-            faults.append(Fault("/psi", f"found {psi}", "a finite number of at least 0"))
-        if faults:
-            raise InputError(faults)
+        require(whole("policies", policies, 1), not_negative("psi", psi))
         self.first = LinearModel.from_bytes(prototype.to_bytes())
         self.policies = int(policies)
         self.psi = float(psi)

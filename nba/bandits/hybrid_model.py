@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nba.bandits.constants import require, whole
 from nba.bandits.hybrid import CorrectionFitter, HybridLearner
 from nba.bandits.observations import as_observations
 from nba.bandits.protocols import Estimate
@@ -47,10 +48,10 @@ class HybridModel:
         base_rate: float = 0.5,
         settings: BanditSettings | None = None,
     ) -> None:
-        if n_actions < 1 or n_features < 0 or not 0.0 < base_rate < 1.0:
-            found = f"found {n_actions} actions, {n_features} features, base rate {base_rate}"
-            expected = "at least 1 action, 0 features and a rate between 0 and 1"
-            raise InputError([Fault("/n_actions", found, expected)])
+        require(whole("n_actions", n_actions, 1), whole("n_features", n_features, 0))
+        if not 0.0 < base_rate < 1.0:
+            expected = "a rate between 0 and 1 is expected"
+            raise InputError([Fault("/base_rate", f"found {base_rate}", expected)])
         self.n_actions = n_actions
         self.n_features = n_features
         names = tuple(f"x{column}" for column in range(n_features))
@@ -80,9 +81,9 @@ class HybridModel:
         probability: float = 1.0,
     ) -> None:
         """Learn from one observation; see :class:`nba.bandits.ValueModel`."""
-        if not 0 <= action < self.n_actions:
-            expected = f"0 to {self.n_actions - 1} is expected"
-            raise InputError([Fault("/action", f"found {action}", expected)])
+        if not (isinstance(action, int | np.integer) and 0 <= action < self.n_actions):
+            expected = f"a whole number from 0 to {self.n_actions - 1} is expected"
+            raise InputError([Fault("/action", f"found {action!r}", expected)])
         if not 0.0 < probability <= 1.0:
             found = f"found {probability}"
             raise InputError([Fault("/probability", found, "above 0 and up to 1 is expected")])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from nba.bandits import linear_state
 from nba.bandits.bound_linear import BoundLinear, Pooled, combined
 from nba.bandits.change import SHRUNK_TO
+from nba.bandits.constants import require, whole
 from nba.bandits.linear_parameters import Sharing, require_parameters
 from nba.bandits.observations import as_action_features, as_rows
 from nba.bandits.observing import FloatArray, ObservesEach
@@ -78,7 +79,8 @@ class LinearModel(ObservesEach):
         noise_variance: float = 0.25,
         change_threshold: float | None = None,
     ) -> None:
-        described = np.zeros((max(n_actions, 0), 0)) if action_features is None else action_features
+        require(whole("n_actions", n_actions, 0), whole("n_features", n_features, 0))
+        described = np.zeros((n_actions, 0)) if action_features is None else action_features
         features = np.asarray(described, dtype=np.float64)
         self.sharing: Sharing = sharing
         self.ridge = float(ridge)
@@ -87,8 +89,7 @@ class LinearModel(ObservesEach):
         self.rate_moves = bool(rate_moves)
         self.noise_variance = float(noise_variance)
         require_parameters(
-            n_actions=int(n_actions),
-            n_features=int(n_features),
+            n_actions=n_actions,
             sharing=sharing,
             action_features=features,
             ridge=self.ridge,
@@ -346,7 +347,8 @@ class LinearModel(ObservesEach):
         """Standardize by all that was seen, and compute everything anew from sums.
 
         Happens by itself whenever updates have grown by half. Afterwards what is estimated depends
-        on the observations alone and not on their order, to rounding.
+        on the observations alone and not on their order, to rounding, unless something was
+        forgotten or missing.
         """
         self._move()
 

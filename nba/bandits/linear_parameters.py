@@ -16,7 +16,6 @@ Sharing = Literal["per_action", "shared", "hybrid"]
 def require_parameters(
     *,
     n_actions: int,
-    n_features: int,
     sharing: str,
     action_features: NDArray[np.float64],
     ridge: float,
@@ -30,8 +29,6 @@ def require_parameters(
     They are those of :class:`nba.bandits.LinearModel`.
     """
     given: dict[str, tuple[object, bool]] = {
-        "n_actions": (n_actions, n_actions >= 0),
-        "n_features": (n_features, n_features >= 0),
         "sharing": (sharing, sharing in {"per_action", "shared", "hybrid"}),
         "ridge": (ridge, 0.0 < ridge < math.inf),
         "forgetting": (forgetting, 0.0 < forgetting <= 1.0),

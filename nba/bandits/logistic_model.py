@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nba.bandits import kernels
+from nba.bandits.constants import require, whole
 from nba.bandits.observations import as_situation
 from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.packing import fill, pack_state, unpack_state
@@ -55,9 +56,8 @@ class LogisticModel(ObservesEach):
         precision: float | None = None,
         forgetting: float = 1.0,
     ) -> None:
+        require(whole("n_actions", n_actions, 1), whole("n_features", n_features, 0))
         given: dict[str, tuple[float | None, bool]] = {
-            "n_actions": (n_actions, n_actions >= 1),
-            "n_features": (n_features, n_features >= 0),
             "base_rate": (base_rate, 0.0 < base_rate < 1.0),
             "precision": (precision, precision is None or 0.0 < precision < math.inf),
             "forgetting": (forgetting, 0.0 < forgetting <= 1.0),

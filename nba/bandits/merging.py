@@ -16,8 +16,8 @@ def merge(first: LinearModel, second: LinearModel) -> LinearModel:
     observations of both, in any order, once that is settled too (to 1e-9, from rounding alone).
 
     Raises :class:`ConflictError` where their parameters differ, or they forget or look out for
-    change, or an action started where its kin had got to: all of that depends on the order of the
-    observations, which sums do not tell.
+    change, a feature was missing at times, or an action started where its kin had got to: all of
+    that depends on the order of the observations, which sums do not tell.
 
     >>> models = [LinearModel(2, 1) for _ in range(3)]
     >>> rows = [([0.0], 0, 0.2), ([1.0], 1, 0.9), ([2.0], 0, 0.1), ([3.0], 1, 0.8)]
@@ -40,6 +40,11 @@ def merge(first: LinearModel, second: LinearModel) -> LinearModel:
         raise ConflictError(
             "the models look out for change, which depends on what came when; only models without "
             "a change_threshold can be merged exactly"
+        )
+    if any((model.frame.seen != model.updates).any() for model in (first, second)):
+        raise ConflictError(
+            "a feature was missing at times, and counted as its mean so far, which depends on "
+            "when; only models that saw all of their features can be merged exactly"
         )
     if first.starts.any() or second.starts.any():
         raise ConflictError(

@@ -30,12 +30,23 @@ _Checked = tuple[
 ]
 
 
+def as_numbers(place: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return values as contiguous ``float64``, of whatever shape they are.
+
+    Raises :class:`InputError` where some are no numbers, or rows differ in length.
+    """
+    try:
+        return np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError([Fault(place, "not all are numbers", "numbers are expected")]) from None
+
+
 def as_situation(x: ArrayLike, n_features: int) -> NDArray[np.float64]:
     """Return a situation as contiguous ``(n_features,) float64``, NaN where missing.
 
     Raises :class:`InputError` for another shape, or naming each feature beyond 1e50.
     """
-    array = np.ascontiguousarray(x, dtype=np.float64)
+    array = as_numbers("/x", x)
     if array.shape != (n_features,):
         expected = f"({n_features},) is expected"
         raise InputError([Fault("/x", f"found shape {array.shape}", expected)])
@@ -61,14 +72,14 @@ def as_observations(
     that is no number or beyond ±1e6, a weight that is not above 0 and up to 1e6, a probability that
     is not above 0 and up to 1.
     """
-    features = np.ascontiguousarray(X, dtype=np.float64)
-    chosen = np.asarray(actions)
-    earned = np.ascontiguousarray(rewards, dtype=np.float64)
+    features = as_numbers("/X", X)
+    chosen = as_numbers("/actions", actions)
+    earned = as_numbers("/rewards", rewards)
     m = len(chosen) if chosen.ndim == 1 else 0
-    counted = np.ones(m) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+    counted = np.ones(m) if weights is None else as_numbers("/weights", weights)
     chances = np.ones(m)
     if probabilities is not None:
-        chances = np.ascontiguousarray(probabilities, dtype=np.float64)
+        chances = as_numbers("/probabilities", probabilities)
     shapes = [
         ("/X", features.shape, (m, n_features)),
         ("/actions", chosen.shape, (m,)),
@@ -101,7 +112,7 @@ def as_rows(actions: ArrayLike, n_actions: int, *, least: int = 0) -> NDArray[np
 
     Raises :class:`InputError` naming each that is none.
     """
-    rows = np.asarray(actions).reshape(-1)
+    rows = as_numbers("/actions", actions).reshape(-1)
     good = (rows >= least) & (rows < n_actions) & (rows == np.floor(rows))
     if not good.all():
         raise InputError(_bad("/actions", rows, good, f"a whole number below {n_actions}"))
@@ -113,7 +124,7 @@ def as_action_features(described: ArrayLike, least: int) -> NDArray[np.float64]:
 
     Raises :class:`InputError` for another shape, or naming each feature that is not finite.
     """
-    features = np.asarray(described, dtype=np.float64)
+    features = as_numbers("/action_features", described)
     if features.ndim != 2 or features.shape[1] < least:  # noqa: PLR2004 - axes
         expected = f"actions with at least {least} features are expected"
         raise InputError([Fault("/action_features", f"found shape {features.shape}", expected)])
@@ -127,5 +138,5 @@ def _bad(
     place: str, array: NDArray[Any], good: NDArray[np.bool_], expected: str
 ) -> Iterator[Fault]:
     for index in np.argwhere(~good):
-        found = f"found {array[tuple(index)]}"
+        found = f"found {array[tuple(index)].item()!r}".removesuffix(".0")
         yield Fault("/".join([place, *map(str, index)]), found, expected)

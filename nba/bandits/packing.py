@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from nba.errors import CorruptRecordError
 
 _NUMBER = np.dtype("<f8")
+_CHECKSUM_BYTES = 4
 
 
 class _Array(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,7 +36,7 @@ class _Members(msgspec.Struct, forbid_unknown_fields=True):
 
 def pack_members(seed: int, updates: int, members: list[bytes]) -> bytes:
     """Return an ensemble's bytes, its members' states given."""
-    return msgspec.msgpack.encode(_Members(seed, updates, members))
+    return _sealed(msgspec.msgpack.encode(_Members(seed, updates, members)))
 
 
 def unpack_members(data: bytes) -> tuple[int, int, list[bytes]]:
@@ -43,7 +45,7 @@ def unpack_members(data: bytes) -> tuple[int, int, list[bytes]]:
     Raises :class:`CorruptRecordError` where the bytes are no ensemble.
     """
     try:
-        found = msgspec.msgpack.decode(data, type=_Members)
+        found = msgspec.msgpack.decode(_opened(data, "bagged"), type=_Members)
     except msgspec.MsgspecError as error:
         raise CorruptRecordError(f"the bagged state cannot be read: {error}") from error
     return found.seed, found.updates, found.members
@@ -59,7 +61,7 @@ def pack_state(
     stored = {
         name: _Array(array.shape, array.astype(_NUMBER).tobytes()) for name, array in arrays.items()
     }
-    return msgspec.msgpack.encode(_State(kind, version, dict(parameters), stored))
+    return _sealed(msgspec.msgpack.encode(_State(kind, version, dict(parameters), stored)))
 
 
 def unpack_state(
@@ -70,7 +72,7 @@ def unpack_state(
     Raises :class:`CorruptRecordError` where the bytes are no state of that kind and version.
     """
     try:
-        state = msgspec.msgpack.decode(data, type=_State)
+        state = msgspec.msgpack.decode(_opened(data, kind), type=_State)
     except msgspec.MsgspecError as error:
         raise CorruptRecordError(f"the {kind} state cannot be read: {error}") from error
     if (state.kind, state.format) != (kind, version):
@@ -96,6 +98,22 @@ def fill(
                 f"{name} of the {kind} state has shape {found[name].shape}, not {array.shape}"
             )
         array[...] = found[name]
+
+
+def _sealed(content: bytes) -> bytes:
+    """Return content behind its checksum: a number that lost a bit looks like any other."""
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little") + content
+
+
+def _opened(data: bytes, kind: str) -> bytes:
+    """Return the content; raises :class:`CorruptRecordError` where it is not what was sealed."""
+    checksum, content = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
+    if len(data) < _CHECKSUM_BYTES or int.from_bytes(checksum, "little") != zlib.crc32(content):
+        raise CorruptRecordError(
+            f"the {kind} state cannot be read: its checksum is another, so the bytes are cut, "
+            "damaged or of another version; learn it anew from the log"
+        )
+    return content
 
 
 def _read(kind: str, name: str, stored: _Array) -> NDArray[np.float64]:

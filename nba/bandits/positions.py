@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
 from nba.errors import EvaluationRefusedError, Fault, InputError
 
 FloatArray = NDArray[np.float64]
@@ -24,6 +25,7 @@ _STARTING_ROUNDS = 100
 _MOST_WEIGHED = 0.5
 _MOST_AT_START = 0.99
 _LEAST = float(np.finfo(np.float64).tiny)
+_MOST_POSITIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class PositionEffects:
         >>> PositionEffects(np.array([1.0, 0.5])).correct([1.0, 1.0, 0.0], [0, 1, 1]).tolist()
         [1.0, 2.0, 0.0]
         """
-        earned = np.atleast_1d(np.asarray(rewards, dtype=np.float64))
+        earned = np.atleast_1d(as_numbers("/rewards", rewards))
         places = _whole("/positions", positions, len(self.examination), earned.shape)
         if not np.isfinite(earned).all():
             raise InputError([Fault("/rewards", "not all are finite", "numbers are expected")])
@@ -58,7 +60,8 @@ def estimate_positions(
 ) -> PositionEffects:
     """Estimate how often positions are examined from impressions, ``(m,)`` each.
 
-    ``positions`` and ``items`` are numbered from 0, ``clicks`` are 0 or 1. Positions can be told
+    ``positions`` are numbered from 0 and below 1,000, ``items`` are whole numbers of any size,
+    ``clicks`` are 0 or 1. Positions can be told
     apart from what is shown in them only through items that were seen in several: raises
     :class:`EvaluationRefusedError` where such items do not connect all positions to the first, or
     where the first has no click; :class:`InputError` for shapes and numbers that are wrong.
@@ -68,12 +71,13 @@ def estimate_positions(
     >>> estimate_positions(positions, items, clicks).examination.round(2).tolist()
     [1.0, 0.36]
     """
-    clicked = np.atleast_1d(np.asarray(clicks, dtype=np.float64))
-    places = _whole("/positions", positions, None, clicked.shape)
+    clicked = np.atleast_1d(as_numbers("/clicks", clicks))
+    places = _whole("/positions", positions, _MOST_POSITIONS, clicked.shape)
     shown = _whole("/items", items, None, clicked.shape)
     if len(clicked) == 0 or not np.isin(clicked, (0.0, 1.0)).all():
         raise InputError([Fault("/clicks", "not all are 0 or 1", "at least one click or none")])
-    size = (int(places.max()) + 1, int(shown.max()) + 1)
+    names, shown = np.unique(shown, return_inverse=True)
+    size = (int(places.max()) + 1, len(names))
     seen, hit = np.zeros(size), np.zeros(size)
     np.add.at(seen, (places, shown), 1.0)
     np.add.at(hit, (places, shown), clicked)
@@ -167,16 +171,17 @@ def _require_connected(seen: FloatArray) -> None:
 def _whole(
     place: str, numbers: ArrayLike, below: int | None, shape: tuple[int, ...]
 ) -> NDArray[np.intp]:
-    array = np.atleast_1d(np.asarray(numbers))
+    array = np.atleast_1d(as_numbers(place, numbers))
     if array.shape != shape or array.ndim != 1:
         raise InputError([Fault(place, f"found shape {array.shape}", f"{shape} is expected")])
     good = (array >= 0) & (array == np.floor(array))
     if below is not None:
         good &= array < below
     if not good.all():
-        limit = "" if below is None else f" below {below}"
+        expected = "a whole number" if below is None else f"a whole number below {below:,}"
         raise InputError(
-            Fault(f"{place}/{index}", f"found {array[index]}", f"a whole number{limit}")
-            for index in np.flatnonzero(~good)
+            Fault(f"{place}/{index}", f"found {found!r}".removesuffix(".0"), expected)
+            for index, found in enumerate(array.tolist())
+            if not good[index]
         )
     return array.astype(np.intp)

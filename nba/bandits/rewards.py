@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
 from nba.errors import Fault, InputError
 
 FloatArray = NDArray[np.float64]
@@ -36,7 +37,7 @@ class BinaryReward:
 
     def __call__(self, outcomes: ArrayLike) -> FloatArray:
         """Return them as numbers; raises :class:`InputError` outside 0 to 1."""
-        array = np.atleast_1d(np.asarray(outcomes, dtype=np.float64))
+        array = np.atleast_1d(as_numbers("/outcomes", outcomes))
         _require(array, (array >= 0.0) & (array <= 1.0), "a number from 0 to 1 is expected")
         return array
 
@@ -120,7 +121,7 @@ class WeightedGoals:
         total = sum(abs(weight) for weight in self.weights.values())
         result: FloatArray | None = None
         for goal, weight in self.weights.items():
-            array = np.atleast_1d(np.asarray(rewards[goal], dtype=np.float64))
+            array = np.atleast_1d(as_numbers(f"/rewards/{goal}", rewards[goal]))
             expected_range = "a number from -1 to 1 is expected"
             _require(array, np.abs(array) <= 1.0, expected_range, f"/rewards/{goal}")
             if result is not None and result.shape != array.shape:
@@ -155,7 +156,7 @@ def median_of_means(values: ArrayLike, *, blocks: int = 8) -> float:
 
 
 def _amounts(amounts: ArrayLike) -> FloatArray:
-    array = np.atleast_1d(np.asarray(amounts, dtype=np.float64))
+    array = np.atleast_1d(as_numbers("/amounts", amounts))
     _require(array, np.abs(array) <= MAX_AMOUNT, "an amount within ±1e7 is expected")
     return array
 

@@ -104,7 +104,8 @@ def _require_distribution(p: FloatArray, slots: int) -> None:
 @numba.njit(cache=True)
 def _race(others: FloatArray, rate: float, slot: int) -> float:
     before = np.empty(slot + 1)  # chance that so many others have arrived, by number
-    first = math.log(_LEAST)
+    # The others arrive at their own pace, which for a rare action is all long before it does.
+    first = math.log(_LEAST * min(1.0, rate / others.sum()))
     total = 0.0
     for node in range(int((math.log(_MOST) - first) / _STEP) + 1):
         scaled = math.exp(first + node * _STEP)  # rate · t

@@ -95,13 +95,13 @@ def list_(*, as_json: AsJson = False) -> None:
 @asynccontextmanager
 async def _lists() -> AsyncIterator[AudienceLists]:
     """Open the store of the live plan, while no layout changes."""
-    from nba.features.rollout import claimed
     from nba.ingestion.audiences import AudienceLists
+    from nba.ledger.claims import alone_with_layouts
 
     settings = with_running_store(load_settings())
     async with (
         open_runtime(settings) as runtime,
-        claimed(runtime.rollouts, f"audience {runtime.random_bits(_OWNER_BITS):x}"),
+        alone_with_layouts(runtime.ledger, f"audience {runtime.random_bits(_OWNER_BITS):x}"),
     ):
         plan = await live_plan(runtime)
         features = plan.features

@@ -97,14 +97,13 @@ async def _from_files(
     mapping: FileMapping | None,
     bar: Progress,
 ) -> list[FileReport]:
-    from nba.features.rollout import claimed
     from nba.ingestion.bulk import BulkIngestion
     from nba.ingestion.progress import RedisProgressStore
-    from nba.ledger.claims import Claims
+    from nba.ledger.claims import Claims, alone_with_layouts
 
     async with (
         open_runtime(settings) as runtime,
-        claimed(runtime.rollouts, f"ingest {runtime.random_bits(_OWNER_BITS):x}"),
+        alone_with_layouts(runtime.ledger, f"ingest {runtime.random_bits(_OWNER_BITS):x}"),
     ):
         plan = await live_plan(runtime)
         features = plan.features

@@ -7,21 +7,16 @@ rollout it follows; whoever changes the layout waits until all have followed bef
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Protocol
 
 import msgspec
 
 from nba.domain.ids import CustomerId
-from nba.errors import ConflictError, CorruptRecordError
+from nba.errors import CorruptRecordError
 
 REPLICA_SECONDS = 10
 """After this long without a word a replica is gone. It stops writing well before (half of it)."""
-
-CLAIM_SECONDS = 20
-"""How long a rollout is somebody's who does not renew it."""
 
 
 class Rollout(msgspec.Struct, frozen=True, array_like=True):
@@ -90,41 +85,9 @@ class RolloutStore(Protocol):
         """Return what each replica follows that spoke lately."""
         ...
 
-    async def claim(self, owner: str) -> bool:
-        """Take or renew the right to change what is under way; ``False`` where it is another's."""
-        ...
-
-    async def release(self, owner: str) -> None:
-        """Give the right back, where it is still this owner's."""
-        ...
-
     def customers(self) -> AsyncIterator[list[CustomerId]]:
         """Iterate over the ids of all profiles, some at a time; one may come more than once.
 
         Whoever has a profile from beginning to end is among them.
         """
         ...
-
-
-@asynccontextmanager
-async def claimed(rollouts: RolloutStore, owner: str) -> AsyncIterator[None]:
-    """Be the only one who changes layouts, or lands events that the log does not order.
-
-    Raises :class:`~nba.errors.ConflictError` where another is at it.
-    """
-    if not await rollouts.claim(owner):
-        raise ConflictError(
-            "another plan is on its way in, or a file is; try again when it is there"
-        )
-
-    async def renew() -> None:
-        while True:
-            await asyncio.sleep(CLAIM_SECONDS / 4)
-            await rollouts.claim(owner)
-
-    renewing = asyncio.create_task(renew())
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        await rollouts.release(owner)

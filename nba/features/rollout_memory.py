@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, MutableMapping
 
 from nba.domain.clock import MILLISECONDS_PER_SECOND, Clock
 from nba.domain.ids import CustomerId
-from nba.features.rollout import CLAIM_SECONDS, REPLICA_SECONDS, Followed, Rollout
+from nba.features.rollout import REPLICA_SECONDS, Followed, Rollout
 
 
 class MemoryRolloutStore:
@@ -26,7 +26,6 @@ class MemoryRolloutStore:
         self._clock = clock
         self._rollout: Rollout | None = None
         self._replicas: dict[str, tuple[int, Followed]] = {}
-        self._claim: tuple[str, int] | None = None
 
     async def rollout(self) -> Rollout | None:
         """Return what is under way."""
@@ -49,19 +48,6 @@ class MemoryRolloutStore:
         since_ms = self._clock() - REPLICA_SECONDS * MILLISECONDS_PER_SECOND
         found = self._replicas.items()
         return {name: followed for name, (at_ms, followed) in found if at_ms > since_ms}
-
-    async def claim(self, owner: str) -> bool:
-        """Take or renew the right to change what is under way."""
-        now_ms = self._clock()
-        if self._claim is not None and self._claim[0] != owner and self._claim[1] > now_ms:
-            return False
-        self._claim = (owner, now_ms + CLAIM_SECONDS * MILLISECONDS_PER_SECOND)
-        return True
-
-    async def release(self, owner: str) -> None:
-        """Give the right back."""
-        if self._claim is not None and self._claim[0] == owner:
-            self._claim = None
 
     async def customers(self) -> AsyncIterator[list[CustomerId]]:
         """Iterate over the ids of all profiles."""

@@ -8,18 +8,16 @@ from importlib.resources import files
 from nba.domain.clock import MILLISECONDS_PER_SECOND
 from nba.domain.ids import CustomerId
 from nba.features.rollout import (
-    CLAIM_SECONDS,
     REPLICA_SECONDS,
     Followed,
     Rollout,
     read_followed,
     read_rollout,
 )
-from nba.storage import CLAIM, Connection, Keys, Script
+from nba.storage import Connection, Keys, Script
 
 _SCANNED_AT_ONCE = 5_000
 _REPLICA_MS = REPLICA_SECONDS * MILLISECONDS_PER_SECOND
-_CLAIM_MS = CLAIM_SECONDS * MILLISECONDS_PER_SECOND
 
 
 def _script(name: str) -> Script:
@@ -63,19 +61,6 @@ class RedisRolloutStore:
         )
         pairs = zip(flat[::2], flat[1::2], strict=True)
         return {name.decode(): read_followed(packed) for name, packed in pairs}
-
-    async def claim(self, owner: str) -> bool:
-        """Take or renew the right to change what is under way."""
-        return await self._claimed(owner, _CLAIM_MS)
-
-    async def release(self, owner: str) -> None:
-        """Give the right back."""
-        await self._claimed(owner, 0)
-
-    async def _claimed(self, owner: str, for_ms: int) -> bool:
-        name = self._keys.rollout_claim
-        done: int = await self._connection.script(CLAIM, [name], [owner, for_ms])
-        return done == 1
 
     async def customers(self) -> AsyncIterator[list[CustomerId]]:
         """Iterate over the ids of all profiles."""

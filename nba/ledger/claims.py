@@ -1,4 +1,4 @@
-"""What only one process may do at a time: work on a partition, and rewrite the log's files.
+"""What only one process may do at a time: work on a partition, write the log, change layouts.
 
 A right is held for seconds and renewed, so whatever its holder becomes, others wait no longer than
 that. A worker that finds that one of its partitions is another's stops where it is: what it would
@@ -20,9 +20,16 @@ from nba.ledger.store import LedgerStore
 HELD_MS = 3_000
 """How long a right outlasts its holder."""
 
-_RENEW_SECONDS = 0.75
+LAYOUTS_HELD_MS = 20_000
+"""How long the right to change layouts does: a command may be too busy to renew it for seconds."""
+
+_RENEWED_TIMES = 4
+"""How often a right is renewed while it would hold once."""
+
+_RENEW_SECONDS = HELD_MS / _RENEWED_TIMES / 1_000
 _WAIT_SECONDS = 0.2
 _LOG = "log"
+_LAYOUTS = "layouts"
 _LOG_WAIT_SECONDS = 0.02
 
 _logger = logging.getLogger(__name__)
@@ -67,13 +74,8 @@ class Claims:
         owner = uuid.uuid4().hex
         while not await self._ledger.claim(_LOG, owner, HELD_MS):  # noqa: ASYNC110  # others' event
             await asyncio.sleep(_LOG_WAIT_SECONDS)
-        renewing = asyncio.create_task(self._hold(_LOG, owner))
-        try:
+        async with _held(self._ledger, _LOG, owner, HELD_MS):
             yield
-        finally:
-            renewing.cancel()
-            with suppress(UnavailableError):
-                await self._ledger.claim(_LOG, owner, 0)
 
     async def _wait_for(self, name: str, stop: asyncio.Event) -> None:
         told = False
@@ -95,8 +97,35 @@ class Claims:
                         self._lost = name
                         return
 
-    async def _hold(self, name: str, owner: str) -> None:
+
+@asynccontextmanager
+async def alone_with_layouts(ledger: LedgerStore, owner: str) -> AsyncIterator[None]:
+    """Be the only one who changes layouts, or lands events that the log does not order.
+
+    Raises :class:`~nba.errors.ConflictError` where another is at it; ``owner`` is not another.
+    """
+    if not await ledger.claim(_LAYOUTS, owner, LAYOUTS_HELD_MS):
+        raise ConflictError(
+            "another plan is on its way in, or a file is; try again when it is there"
+        )
+    async with _held(ledger, _LAYOUTS, owner, LAYOUTS_HELD_MS):
+        yield
+
+
+@asynccontextmanager
+async def _held(ledger: LedgerStore, name: str, owner: str, for_ms: int) -> AsyncIterator[None]:
+    """Renew a right that was taken, and give it back in the end."""
+
+    async def renew() -> None:
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.sleep(for_ms / _RENEWED_TIMES / 1_000)
             with suppress(UnavailableError):
-                await self._ledger.claim(name, owner, HELD_MS)
+                await ledger.claim(name, owner, for_ms)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        with suppress(UnavailableError):
+            await ledger.claim(name, owner, 0)

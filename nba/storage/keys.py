@@ -152,11 +152,6 @@ class Keys:
         return f"{self.prefix}:rollout"
 
     @property
-    def rollout_claim(self) -> str:
-        """Who may change what is under way."""
-        return f"{self.prefix}:rollout:claim"
-
-    @property
     def replicas(self) -> str:
         """What each replica follows (a hash)."""
         return f"{self.prefix}:replicas"

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -102,11 +103,15 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Lessons in order; ``until`` is how far they come in each partition of the ledger."""
+    """Lessons in order; ``until`` is how far they come in each partition of the ledger.
+
+    ``known`` are, in order too, those that a state was taught before.
+    """
 
     lessons: list[Lesson]
     origin: Origin
     until: dict[int, str]
+    known: list[Lesson]
 
 
 class Lessons:
@@ -116,11 +121,18 @@ class Lessons:
     ----------
     plan
         Whose features, and whose models' training says how far back there is anything to learn.
+    alone_with_log
+        Holds others off the log while it is read: erasing a customer removes files of it.
 
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        alone_with_log: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> None:
         self._plan = plan
+        self._alone_with_log = alone_with_log
         trained = [model.trained_through_ms for _, model in plan.source.models]
         self._since = datetime.fromtimestamp(max(trained, default=0) / 1_000, UTC)
 
@@ -170,32 +182,41 @@ class Lessons:
         records: Records | None,
         *,
         origin: Origin | None = None,
-        after: Mapping[int, str] | None = None,
+        taught: Mapping[int, str] | None = None,
         until: Mapping[int, str] | None = None,
         most: int | None = MAX_LESSONS,
     ) -> Gathered:
         """Return every lesson there is, or the latest ``most``.
 
         They begin where a state began that had this ``origin``, without one after the data that
-        the models were trained on. Of each partition of the ledger they are what stands ``after``
-        a position and up to ``until``, now where that is not given. Without the ledger's
-        ``records`` they are what the log has up to ``until``.
+        the models were trained on. Of each partition of the ledger they are what stands up to
+        ``until``, now where that is not given. Where a state was ``taught`` up to some position of
+        each already, they are all that comes after it, and the latest ``most`` of what it knows
+        come apart, out of the same reading. Without the ledger's ``records`` they are what the log
+        has up to ``until``.
         """
         found: list[Lesson] = []
         limits = dict(until or {})
+        after = taught if most == 0 else None
         if records is not None:
             # The ledger first: what leaves it meanwhile is in the log by then.
             entries, settled = await _entries(records.ledger, after)
             found = await self.of_entries(entries, records)
-            limits = limits or dict.fromkeys(range(records.ledger.partitions), settled)
+            known_to = taught or {}  # which is later where the store's clock went back meanwhile
+            limits = limits or {
+                partition: max(settled, known_to.get(partition, START), key=ordinal)
+                for partition in range(records.ledger.partitions)
+            }
         begun = origin or Origin(born=max(map(ordinal, limits.values()), default=0))
-        first = begun.position
-        if after is not None:
-            first = max(first, min((ordinal(at) for at in after.values()), default=NOWHERE))
+        least = NOWHERE if taught is None else min(map(ordinal, taught.values()), default=NOWHERE)
+        first = begun.position if after is None else max(begun.position, least)
         last = max(map(ordinal, limits.values()), default=NOWHERE)
-        logged = await asyncio.to_thread(
-            lambda: list(self._logged(log, begun.born, (first, last), most))
-        )
+        async with self._alone_with_log():
+            rows = await asyncio.to_thread(_resolved, log, self._since, begun.born, (first, last))
+        if most is not None:
+            new = 0 if taught is None else rows.filter(pl.col("position") > least).height
+            rows = rows.tail(new + most + 1)  # one more tells that there is more
+        logged = await asyncio.to_thread(lambda: list(self._logged(log, rows)))
         there = {lesson.place for lesson in logged}
         since_ms = self._since.timestamp() * 1_000
         beside = [
@@ -204,24 +225,19 @@ class Lessons:
             if lesson.place not in there
             and (begun.born < lesson.place.position or lesson.decided_ms > since_ms)
         ]
-        lessons = [
-            lesson
-            for lesson in heapq.merge(logged, beside, key=_placed)
-            if lesson.place.is_within(begun, after, limits)
-        ]
+        merged = list(heapq.merge(logged, beside, key=_placed))
+        lessons = [one for one in merged if one.place.is_within(begun, taught, limits)]
+        if taught is not None:
+            known = [one for one in merged if one.place.is_within(begun, None, taught)]
+            return Gathered(lessons, begun, limits, known if most is None else _latest(known, most))
         if most is not None and len(lessons) > most:
-            lessons = lessons[-most:]
+            lessons = _latest(lessons, most)
             if origin is None:
                 begun = lessons[0].place.as_origin(begun.born)
-        return Gathered(lessons, begun, limits)
+        return Gathered(lessons, begun, limits, [])
 
-    def _logged(
-        self, log: DecisionLog, born: int, between: tuple[int, int], most: int | None
-    ) -> Iterator[Lesson]:
-        """Iterate over what the log has between two positions, in order, or the latest of it."""
-        rows = _resolved(log, self._since, born, between)
-        if most is not None:
-            rows = rows.tail(most + 1)  # one more tells that there is more
+    def _logged(self, log: DecisionLog, rows: pl.DataFrame) -> Iterator[Lesson]:
+        """Iterate over resolved choices as lessons."""
         if any(column.startswith(SEALED_COLUMN) for column in rows.columns):
             models = self._plan.source.models
             rows = log.sealer.open_columns(
@@ -275,6 +291,10 @@ async def _entries(
         if settled.complete:
             return found, settled.until
         positions = {p: max(at, settled.until, key=ordinal) for p, at in positions.items()}
+
+
+def _latest(lessons: list[Lesson], most: int) -> list[Lesson]:
+    return lessons[max(0, len(lessons) - most) :]
 
 
 def _placed(lesson: Lesson) -> Place:

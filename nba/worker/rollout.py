@@ -31,8 +31,9 @@ from nba.errors import DefinitionError, UnavailableError
 from nba.features import ProfileStore, StoredLayout
 from nba.features.aliases import Aliases
 from nba.features.backfill import event_names, moving
-from nba.features.rollout import Followed, Rollout, RolloutStore, claimed
+from nba.features.rollout import Followed, Rollout, RolloutStore
 from nba.features.union import added_slots, conflicts, union
+from nba.ledger.claims import alone_with_layouts
 from nba.ledger.log import DecisionLog
 from nba.ledger.store import LedgerStore
 from nba.worker.backfill import Backfill, BackfillReport
@@ -117,7 +118,7 @@ class RolloutRun:
         :class:`~nba.errors.ConflictError` where another run is at work, and
         :class:`~nba.errors.UnavailableError` where a replica does not follow in time.
         """
-        async with claimed(self.stores.rollouts, self.owner):
+        async with alone_with_layouts(self.stores.ledger, self.owner):
             return await self._run(digest, make_current, backfill=backfill)
 
     async def _run(

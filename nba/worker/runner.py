@@ -122,7 +122,7 @@ class Worker:
     share
         Which partitions; the first share teaches from all of them.
     alone_with_log
-        Holds others off the log while this one writes it.
+        Holds others off the log while this one writes it, or reads it to teach.
 
     Attributes
     ----------
@@ -161,7 +161,15 @@ class Worker:
         self._writer = LogWriter(log, partitions)
         self._teacher: Teacher | None = None
         if share.is_first:
-            self._teacher = Teacher(ledger, log, control, records, clock=clock, fitter=fitter)
+            self._teacher = Teacher(
+                ledger,
+                log,
+                control,
+                records,
+                clock=clock,
+                fitter=fitter,
+                alone_with_log=alone_with_log,
+            )
         self.oldest_read_ms: int | None = None
 
     @property
@@ -173,9 +181,13 @@ class Worker:
 
     async def step(self) -> int:
         """Process what is new in the ledger once, then teach; return how much there was."""
-        return await self._process() + (0 if self._teacher is None else await self._teacher.step())
+        return await self.join() + (0 if self._teacher is None else await self._teacher.step())
 
-    async def _process(self) -> int:
+    async def join(self) -> int:
+        """Process what is new in the ledger once; return how much there was.
+
+        The teacher may be at work meanwhile: of the ledger and the log both take what is there.
+        """
         entries = await self._ledger.entries(self._positions, BATCH)
         written = (milliseconds(entry.position) for entry in entries)
         self.oldest_read_ms = min(written, default=None)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from nba.bandits import CorrectionFitter, Learner
 from nba.catalog.store import ControlStore, Snapshot
@@ -25,7 +27,7 @@ from nba.ledger.log import DecisionLog
 from nba.ledger.positions import START, milliseconds, ordinal
 from nba.ledger.store import EntryType, LedgerStore, Reader
 from nba.worker.learning import PlanLearner
-from nba.worker.lessons import Lessons
+from nba.worker.lessons import MAX_LESSONS, Lessons
 from nba.worker.pointing import Pointing, state_key
 from nba.worker.records import UNREADABLE, Records, leave_out
 
@@ -46,6 +48,8 @@ class Teacher:
         What resolved decisions looked at.
     fitter
         Fits the bandit's forests; ``None`` does without.
+    alone_with_log
+        Holds others off the log while this one reads it.
 
     Attributes
     ----------
@@ -63,9 +67,11 @@ class Teacher:
         *,
         clock: Clock,
         fitter: CorrectionFitter | None = None,
+        alone_with_log: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._ledger = ledger
         self._log = log
+        self._alone_with_log = alone_with_log
         self._control = control
         self._records = records
         self._fitter = fitter
@@ -152,10 +158,13 @@ class Teacher:
         return True
 
     async def advance(self) -> None:
-        """Let the ledger forget what is learned and saved."""
+        """Let the ledger forget what is learned and saved; at any time, whatever is under way."""
         learner = self._learner
         unsaved = learner is not None and learner.state.updates != self._taught
-        for partition, position in (self._saved if unsaved else self._positions).items():
+        behind = dict(
+            self._saved if unsaved else self._positions
+        )  # as it is before more is learned
+        for partition, position in behind.items():
             if ordinal(position) > ordinal(self._advanced[partition]):
                 await self._ledger.advance(partition, Reader.BANDIT, position)
                 self._advanced[partition] = position
@@ -174,27 +183,36 @@ class Teacher:
         return await self._begun(plan)
 
     async def _continued(self, plan: Plan, kept: Snapshot) -> PlanLearner:
-        """Go on from a snapshot: learn what came after it, and remember what came before."""
+        """Go on from a snapshot: learn what came after it, and remember what came before.
+
+        The log is read once for both. What forests are fitted to next is known only by learning
+        again, of up to :data:`~nba.worker.lessons.MAX_LESSONS`: that takes most of the time.
+        """
         learned, forests = self._states.open(kept, plan.source.bandit)
         came = {p: kept.positions.get(str(p), START) for p in self._positions}
-        lessons = Lessons(plan)
-        stores = self._log, self._records
-        if self._fitter is not None and plan.source.bandit.forests:
-            before = await lessons.all(*stores, origin=learned.origin, until=came)
+        remembers = self._fitter is not None and plan.source.bandit.forests
+        gathered = await Lessons(plan, self._alone_with_log).all(
+            self._log,
+            self._records,
+            origin=learned.origin,
+            taught=came,
+            most=MAX_LESSONS if remembers else 0,
+        )
+        if remembers:
             again = PlanLearner(plan, fitter=self._fitter)
-            await asyncio.to_thread(again.study, before.lessons)
+            await asyncio.to_thread(again.study, gathered.known)
             learned.actions.remember(again.state)
-        since = await lessons.all(*stores, origin=learned.origin, after=came, most=None)
         learner = PlanLearner(plan, learned)
         self._snapshot, self._taught = kept.sequence, learned.updates
         self._snapshots.continue_from(kept, learned, forests)
-        await asyncio.to_thread(learner.study, since.lessons)
-        self._positions, self._saved = dict(since.until), came
+        await asyncio.to_thread(learner.study, gathered.lessons)
+        self._positions, self._saved = dict(gathered.until), came
         return learner
 
     async def _begun(self, plan: Plan) -> PlanLearner:
         """Begin anew, with what ledger and log have that the models were not trained on."""
-        gathered = await Lessons(plan).all(self._log, self._records)
+        lessons = Lessons(plan, self._alone_with_log)
+        gathered = await lessons.all(self._log, self._records)
         learner = PlanLearner(plan, fitter=self._fitter, origin=gathered.origin)
         taught = await asyncio.to_thread(learner.study, gathered.lessons)
         _logger.info("bandit state %s taught %d resolutions", learner.key, taught)

@@ -80,6 +80,7 @@ def test_public_names_of_off_policy_evaluation():
         "ActionCalibration",
         "Bootstrap",
         "Choice",
+        "Chosen",
         "ClippedIPS",
         "Comparison",
         "ConfidenceSequence",

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nba.bandits import ContextualBandit, EpsilonGreedy, Estimate, Greedy, Uniform, draw, uniform
+from nba.bandits import (
+    ContextualBandit,
+    EpsilonGreedy,
+    Estimate,
+    Greedy,
+    LinearModel,
+    Uniform,
+    draw,
+    uniform,
+)
 from nba.errors import InputError
 
 
@@ -124,3 +133,9 @@ def test_the_example_on_the_page_on_exploration_runs():
     exec(example, names)  # noqa: S102 - our own page
     assert names["drawn"].probabilities[2] == 0.0
     assert names["bandit"].model.updates == 1
+
+
+def test_of_no_situation_there_are_no_probabilities_but_as_many_columns():
+    bandit = ContextualBandit(LinearModel(n_actions=3, n_features=2), EpsilonGreedy())
+    assert bandit.predict_proba(np.zeros((0, 2))).shape == (0, 3)
+    assert bandit.predict(np.zeros((0, 2))).shape == (0,)

@@ -138,10 +138,16 @@ def test_a_situation_of_another_shape_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("n_actions", "n_features", "base_rate"), [(0, 2, 0.5), (2, -1, 0.5), (2, 2, 0.0), (2, 2, 1.0)]
+    ("n_actions", "n_features", "base_rate", "place"),
+    [
+        (0, 2, 0.5, "/n_actions: found 0"),
+        (2, -1, 0.5, "/n_features: found -1"),
+        (2, 2, 0.0, "/base_rate: found 0"),
+        (2, 2, 1.0, "/base_rate: found 1"),
+    ],
 )
-def test_numbers_out_of_range_are_refused(n_actions, n_features, base_rate):
-    with pytest.raises(InputError, match="/n_actions"):
+def test_numbers_out_of_range_are_refused(n_actions, n_features, base_rate, place):
+    with pytest.raises(InputError, match=place):
         HybridModel(n_actions, n_features, base_rate=base_rate)
 
 

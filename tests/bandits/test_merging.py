@@ -1,5 +1,7 @@
 """Models that learned apart are, merged, the one that learned everything."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,3 +69,14 @@ def test_models_whose_actions_started_elsewhere_than_at_the_prior_are_not_merged
     second.inherit(1, [0])
     with pytest.raises(ConflictError, match="started where its kin had got to"):
         merge(first, second)
+
+
+def test_models_that_missed_a_feature_at_times_are_refused():
+    """It counted as its mean so far, and that depends on the order."""
+    whole, without = model_of("per_action"), model_of("per_action")
+    n_features = whole.n_features
+    whole.update([0.5] * n_features, 0, 1.0)
+    without.update([0.5] * (n_features - 1) + [math.nan], 0, 1.0)
+    for pair in ((whole, without), (without, whole)):
+        with pytest.raises(ConflictError, match="a feature was missing at times"):
+            merge(*pair)

@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from nba.bandits.observations import as_action_features, as_observations, as_rows, as_situation
+from nba.bandits.observations import (
+    as_action_features,
+    as_numbers,
+    as_observations,
+    as_rows,
+    as_situation,
+)
 from nba.errors import InputError
 
 
@@ -73,3 +79,9 @@ def test_what_tells_actions_apart_is_finite_and_no_less_than_before():
         as_action_features([[1.0]], 2)
     with pytest.raises(InputError, match=r"^/action_features/0/1: found inf"):
         as_action_features([[1.0, math.inf]], 2)
+
+
+@pytest.mark.parametrize("words", ["many", ["1", "x"], [1.0, object()], [[1.0], [2.0, 3.0]]])
+def test_what_are_no_numbers_is_refused_with_its_place(words):
+    with pytest.raises(InputError, match=r"^/rewards: not all are numbers; numbers"):
+        as_numbers("/rewards", words)

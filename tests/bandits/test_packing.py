@@ -1,5 +1,7 @@
 """States as bytes come back as they were, and what is none is refused by what is wrong with it."""
 
+import zlib
+
 import msgspec
 import numpy as np
 import pytest
@@ -35,10 +37,24 @@ def test_another_kind_or_format_is_refused(kind, version):
 
 @pytest.mark.parametrize("shape", [(3,), (-1, -2), (2, 2)])
 def test_a_shape_that_its_bytes_do_not_fill_is_refused(shape):
-    record = msgspec.msgpack.decode(pack_state("linear", 1, {}, {"one": np.zeros(2)}))
+    record = msgspec.msgpack.decode(pack_state("linear", 1, {}, {"one": np.zeros(2)})[4:])
     record["arrays"]["one"]["shape"] = list(shape)
+    content = msgspec.msgpack.encode(record)
     with pytest.raises(CorruptRecordError, match="one of the linear state has 16 bytes"):
-        unpack_state(msgspec.msgpack.encode(record), "linear", 1)
+        unpack_state(zlib.crc32(content).to_bytes(4, "little") + content, "linear", 1)
+
+
+def test_one_bit_another_is_found_wherever_it_is():
+    data = pack_state("linear", 1, {"n": 3}, {"one": np.array([1.5, -2.0])})
+    members = pack_members(3, 9, [b"a", b"b"])
+    for at in range(len(data)):
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << (at % 8)
+        with pytest.raises(CorruptRecordError, match="its checksum is another"):
+            unpack_state(bytes(damaged), "linear", 1)
+    for damaged in (members[:-1], members[:3], b"", members + b"\0"):
+        with pytest.raises(CorruptRecordError, match="its checksum is another"):
+            unpack_members(damaged)
 
 
 def test_arrays_fill_those_of_the_same_name_and_shape_alone():

@@ -129,3 +129,12 @@ def test_a_position_not_estimated_or_a_reward_that_is_none_is_refused():
         effects.correct([1.0], [2])
     with pytest.raises(InputError, match=r"^/rewards: not all are finite"):
         effects.correct([np.nan], [0])
+
+
+def test_items_may_have_any_number_and_positions_only_small_ones():
+    positions, clicks = [0, 0, 1, 1] * 20, [1, 0, 1, 0] * 10 + [0, 1] * 20
+    plain = estimate_positions(positions, [0, 1] * 40, clicks)
+    named = estimate_positions(positions, [7, 4_006_381_333_931] * 40, clicks)
+    assert named.examination.tolist() == plain.examination.tolist()
+    with pytest.raises(InputError, match="found 1700000000; a whole number below 1,000"):
+        estimate_positions([0, 1_700_000_000], [0, 0], [1, 0])

@@ -59,7 +59,7 @@ def test_rewards_are_cut_at_the_cap_on_either_side(reward, left):
         ({"reward": math.nan}, r"^/reward: found reward nan"),
         ({"reward": math.inf}, r"^/reward: found reward inf"),
         ({"expected": math.nan}, r"^/reward: found reward 0.0, nan expected"),
-        ({"probability": 0.0}, r"^/probabilities/0: found 0.0"),
+        ({"probability": 0.0}, r"^/probabilities/0: found 0"),
         ({"effect": 0.0}, r"^/effect: found 0.0"),
         ({"effect": math.nan}, r"^/effect: found nan"),
         ({"z": (1.0,)}, r"^/X: found shape \(1, 1\)"),

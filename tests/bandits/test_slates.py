@@ -113,3 +113,11 @@ def test_an_action_that_is_none_is_refused_and_one_without_chance_has_none():
     with pytest.raises(InputError, match=r"^/action: found 2; a whole number below 2"):
         chance_in_slot([0.5, 0.5], 2, 0)
     assert chance_in_slot([0.5, 0.5, 0.0], 2, 1) == 0.0
+
+
+@pytest.mark.parametrize("least", [1e-12, 1e-16, 1e-20, 1e-100, 1e-300])
+def test_chances_hold_however_small_they_are(least):
+    """Second after one of two of a half each: 2ε, of which the first order is all there is."""
+    p = [0.5, 0.5 - least, least]
+    assert chance_in_slot(p, 2, 1) == pytest.approx(2.0 * least, rel=1e-11)
+    assert chance_in_slot(p, 2, 2) == pytest.approx(1.0, rel=1e-11)

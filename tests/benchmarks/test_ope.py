@@ -2,21 +2,22 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.bandits.ope_coverage import SETTINGS
+from benchmarks.bandits.ope_coverage import SETTINGS, VERY_HEAVY
 from benchmarks.bandits.ope_slope import SETTINGS as FAVOURING
 from benchmarks.bandits.ope_starbucks import read_sends
 from nba.bandits.ope import DR, IPS, calibrate, evaluate
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.name)
+@pytest.mark.parametrize("setting", SETTINGS + VERY_HEAVY, ids=lambda each: each.name)
 def test_a_simulated_log_is_worth_what_is_said_and_drawn_as_it_says(setting):
     assert setting.logging.sum(axis=1) == pytest.approx([1.0, 1.0])
     assert setting.logging.min() == pytest.approx(setting.floor)
-    large = type(setting)(60_000, setting.rate, setting.floor)
+    large = replace(setting, customers=60_000)
     data, target = large.draw(np.random.default_rng(1))
     assert not any(one.is_off for one in calibrate(data, n_actions=5))
     for estimator in (IPS(), DR()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,22 +13,31 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import polars as pl
 import pytest
 from shop import NOW_MS, ask, stump, write_project
+from stumps import fit_stump
 
+from nba.bandits import CorrectionFitter
+from nba.bandits.memory import Remembered
+from nba.bandits.trees import CorrectionForest
 from nba.bootstrap import Runtime, load_settings, open_log, open_runtime, system_clock
 from nba.catalog.publications import PublicationDraft, Source
+from nba.decision.learned import LearnedStates
 from nba.decision.plans import PlanPointer, read_pointer
 from nba.decision.project import load_project
 from nba.decision.service import DecisionService
 from nba.errors import UnavailableError
 from nba.ledger.log import LogTable
+from nba.ledger.records import OutcomeEntry
+from nba.ledger.store import Written
 from nba.models import MemoryModelRegistry
 from nba.worker.main import WorkerProcess
+from nba.worker.pointing import state_key
 from nba.worker.publisher import ROLLBACK, Publisher
 
 
@@ -53,11 +63,11 @@ class Site:
     runtime: Runtime
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
+    async def worker(self, fitter: CorrectionFitter = fit_stump) -> AsyncIterator[None]:
         """Run a worker process; it ends without an error."""
         stop = asyncio.Event()
         log = open_log(self.runtime.settings)
-        process = WorkerProcess(self.runtime, log, self.registry, stop)
+        process = WorkerProcess(self.runtime, log, self.registry, stop, fitter=fitter)
         task = asyncio.create_task(process.run())
         try:
             yield
@@ -259,7 +269,7 @@ async def logged(site: Site, table: LogTable, decision_id: str) -> bool:
     return decision_id in frame["decision_id"].to_list()
 
 
-async def decide(site: Site) -> dict:
+async def decide(site: Site, customer: str = "anna", **changes: Any) -> dict:
     plan = site.runtime.repository.get(await site.live())
     service = DecisionService(
         lambda: plan,
@@ -267,7 +277,7 @@ async def decide(site: Site) -> dict:
         clock=site.runtime.clock,
         random_bits=site.runtime.random_bits,
     )
-    return msgspec.json.decode(await service.decide(ask("anna", "web.hero")))
+    return msgspec.json.decode(await service.decide(ask(customer, "web.hero", **changes)))
 
 
 def test_what_was_decided_is_in_the_log_and_when_stopped_nothing_is_left_in_memory(at_site):
@@ -278,6 +288,61 @@ def test_what_was_decided_is_in_the_log_and_when_stopped_nothing_is_left_in_memo
             await until(lambda: logged(site, LogTable.DECISIONS, first["decision_id"]))
             last = await decide(site)
         assert await logged(site, LogTable.DECISIONS, last["decision_id"])
+
+    at_site(check)
+
+
+async def resolve(site: Site, number: int) -> str:
+    """Let a customer answer a coat; return the decision, or nothing where there was no coat."""
+    age = {"age": 20.0 + number % 41}
+    answer = await decide(site, f"c{number}", actions=("coat",), attributes=age)
+    if answer["choices"][0]["action"] != "coat":
+        return ""
+    entry = OutcomeEntry(
+        outcome_id=f"o{number}",
+        decision_id=answer["decision_id"],
+        choice=0,
+        kind="click" if number % 2 else "reject",
+        at_ms=system_clock(),
+        received_at_ms=system_clock(),
+        value=None,
+    )
+    assert await site.runtime.ledger.report([entry]) == [Written.RECORDED]
+    return str(answer["decision_id"])
+
+
+async def has_learned(site: Site, count: int) -> bool:
+    key = state_key(site.runtime.repository.get(await site.live()).source)
+    kept = site.runtime.control.latest_snapshot(key)
+    return kept is not None and LearnedStates(site.runtime.control).open(kept)[0].updates == count
+
+
+def test_a_restarted_worker_joins_while_its_teacher_catches_up(at_site):
+    """And then the bandit learns what was joined meanwhile."""
+    entered, free = threading.Event(), threading.Event()
+
+    def fit_when_free(rows: Remembered) -> CorrectionForest:
+        entered.set()
+        free.wait(60.0)
+        return fit_stump(rows)
+
+    async def check(site: Site) -> None:
+        async with site.worker():
+            await site.goes_live(lambda _: True)
+            answered = [name for number in range(150) if (name := await resolve(site, number))]
+            await until(lambda: has_learned(site, len(answered)), 30.0)
+        live = await site.live()
+        async with site.worker(fit_when_free):
+            try:
+                await until(lambda: asyncio.to_thread(entered.wait, 0.1))
+                late = [name for number in range(150, 160) if (name := await resolve(site, number))]
+                assert late
+                await until(lambda: logged(site, LogTable.RESOLUTIONS, late[-1]))
+                assert await site.live() == live
+                assert await has_learned(site, len(answered))
+            finally:
+                free.set()
+            await until(lambda: has_learned(site, len(answered) + len(late)))
 
     at_site(check)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from shop import DAY_MS, GREEDY, KIN, PRICED, Shop, ask, lesson, write_project
 from stumps import fit_stump
@@ -16,6 +18,8 @@ from nba.decision.learned import Learned, LearnedStates, SnapshotWriter, forests
 from nba.decision.project import load_project
 from nba.domain.ids import DecisionId
 from nba.errors import InputError, NotFoundError
+from nba.ledger.log import LogTable
+from nba.ledger.memory_log import MemoryLog
 from nba.worker.learning import PlanLearner
 from nba.worker.lessons import row_of
 from nba.worker.pointing import state_key
@@ -121,6 +125,45 @@ def test_a_restarted_worker_knows_its_forests_and_what_they_were_fitted_to(shop:
         return state.to_bytes()
 
     assert asyncio.run(run(restart=True)) == asyncio.run(run(restart=False))
+
+
+class CountingLog(MemoryLog):
+    """Counts how often each table is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scans: Counter[LogTable] = Counter()
+
+    def scan(self, table: LogTable) -> pl.LazyFrame:
+        """Return a table."""
+        self.scans[table] += 1
+        return super().scan(table)
+
+
+def test_a_restarted_teacher_reads_the_log_once(tmp_path: Path) -> None:
+    """For what its forests were fitted to, and for what came after the snapshot."""
+    log = CountingLog()
+    shop = Shop(write_project(tmp_path, **GREEDY), partitions=1, log=log)
+
+    async def run() -> None:
+        worker = started(shop)
+        await worker.teacher.follow(shop.plan)
+        await play(shop, worker, 0, ROUNDS)
+        answer = json.loads(await shop.service().decide(ask("late", actions=("coat",))))
+        await shop.report(answer["decision_id"], "click", outcome_id="late")
+        while await worker.step():
+            pass
+        await worker.flush()  # the last one is in the log, and in no snapshot
+        live = worker.teacher.learning
+        assert live is not None
+        again = started(shop)
+        log.scans.clear()
+        await again.teacher.follow(shop.plan)
+        assert log.scans == {LogTable.DECISIONS: 1, LogTable.RESOLUTIONS: 1}
+        assert again.teacher.learning is not None
+        assert again.teacher.learning.to_bytes() == live.to_bytes()
+
+    asyncio.run(run())
 
 
 def test_rebuilding_twice_gives_the_same_bytes_and_the_worker_goes_on_from_them(

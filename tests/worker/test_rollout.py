@@ -31,6 +31,7 @@ from nba.domain.outcome import Outcome
 from nba.errors import ConflictError, DefinitionError, UnavailableError
 from nba.features import ProfileService
 from nba.features.rollout import Followed
+from nba.ledger.claims import alone_with_layouts
 from nba.models import MemoryModelRegistry
 from nba.serving.follower import PlanFollower
 from nba.worker import backfill
@@ -427,10 +428,9 @@ def test_a_replica_that_does_not_follow_holds_it_up_and_is_named(at_site):
 def test_only_one_is_at_work_at_a_time(at_site):
     async def check(site: Site) -> None:
         async with site.serving(1):
-            assert await site.runtime.rollouts.claim("another")
-            with pytest.raises(ConflictError, match="on its way in"):
-                await site.bring_in()
-            await site.runtime.rollouts.release("another")
+            async with alone_with_layouts(site.runtime.ledger, "another"):
+                with pytest.raises(ConflictError, match="on its way in"):
+                    await site.bring_in()
             await site.bring_in()
 
     at_site(check)

@@ -27,7 +27,7 @@ from nba.bandits.ope.ips import IPS
 from nba.bandits.ope.mrdr import MRDR, mrdr_weights
 from nba.bandits.ope.propensities import estimate_probabilities
 from nba.bandits.ope.sequence import ConfidenceSequence
-from nba.bandits.ope.slope import Choice, choose_estimator, slope
+from nba.bandits.ope.slope import Choice, Chosen, choose_estimator, slope
 from nba.bandits.ope.sndr import SNDR
 from nba.bandits.ope.snips import SNIPS
 from nba.bandits.ope.switch_dr import SwitchDR
@@ -44,6 +44,7 @@ __all__ = [
     "ActionCalibration",
     "Bootstrap",
     "Choice",
+    "Chosen",
     "ClippedIPS",
     "Comparison",
     "ConfidenceSequence",

@@ -8,19 +8,27 @@ from typing import Literal
 from nba.bandits.ope.bootstrap import REPLICATES, Bootstrap
 from nba.bandits.ope.data import LoggedData, Target
 from nba.bandits.ope.estimators import Estimator
-from nba.bandits.ope.intervals import Clusters, Interval
-from nba.bandits.ope.terms import Terms, difference
+from nba.bandits.ope.intervals import Clusters, Interval, Spread, bounds
+from nba.bandits.ope.terms import RESTS_ON_MODEL, Terms, difference
+
+Finding = Literal["better", "worse", "no detectable difference", "not established"]
+"""What a comparison comes to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The difference per row between two policies, first less second, with its interval."""
+    """The difference per row between two policies, first less second, with its interval.
+
+    ``caveats`` say what the interval does not know, and must be shown with it. "not established" is
+    found of policies whose values rest on a reward model alone, whatever the interval.
+    """
 
     difference: float
     standard_error: float
     low: float
     high: float
-    finding: Literal["better", "worse", "no detectable difference"]
+    finding: Finding
+    caveats: tuple[str, ...] = ()
 
 
 def compare(
@@ -51,12 +59,20 @@ def compare(
 def compare_terms(one: Terms, two: Terms, clusters: Clusters, interval: Interval) -> Comparison:
     """Compare two estimates that are sums over the same rows, first less second."""
     terms = difference(one, two)
-    found = interval.around(terms, clusters)
-    low, high = found.low, found.high
+    found = bounds(interval, terms, clusters)
     return Comparison(
         difference=terms.value,
         standard_error=found.standard_error,
-        low=low,
-        high=high,
-        finding="better" if low > 0.0 else "worse" if high < 0.0 else "no detectable difference",
+        low=found.low,
+        high=found.high,
+        finding=_finding(found, terms.caveats),
+        caveats=terms.caveats,
     )
+
+
+def _finding(found: Spread, caveats: tuple[str, ...]) -> Finding:
+    if RESTS_ON_MODEL in caveats:
+        return "not established"
+    if found.low > 0.0:
+        return "better"
+    return "worse" if found.high < 0.0 else "no detectable difference"

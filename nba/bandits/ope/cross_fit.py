@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nba.bandits.ope.data import LoggedData, as_rows, refuse_rows
+from nba.bandits.ope.arrays import as_actions, as_clusters, as_folds, as_rows, as_table, refuse_rows
+from nba.bandits.ope.data import LoggedData
 from nba.errors import Fault, InputError
-
-_TABLE_AXES = 2
 
 
 class Regressor(Protocol):
@@ -33,9 +32,10 @@ def deal_folds(
 
     As many customers to each fold as to any other, but for one.
 
-    Raises :class:`~nba.errors.InputError` for fewer than 2 folds or than folds customers.
+    Raises :class:`~nba.errors.InputError` for fewer than 2 folds or than folds customers, and for a
+    row without a customer.
     """
-    names = np.arange(n) if clusters is None else np.asarray(clusters)
+    names = np.arange(n) if clusters is None else as_clusters(clusters, n)
     _, index = np.unique(names, return_inverse=True)
     customers = int(index.max()) + 1 if n else 0
     if not 2 <= count <= customers:  # noqa: PLR2004 - one fold would know its own rows
@@ -94,12 +94,11 @@ def cross_fit(
     Chernozhukov et al., *Double/debiased machine learning*, Econometrics Journal 21 (2018).
     """
     n = len(data)
-    situation = _table("/situations", situations, n)
+    situation = as_table("/situations", situations, n)
     described = np.eye(n_actions) if action_features is None else action_features
-    actions = _table("/action_features", described, n_actions)
-    values = data.actions.astype(np.float64)
-    refuse_rows("/actions", values, data.actions < n_actions, f"below {n_actions} is expected")
-    fold = as_rows("/folds", folds, n)
+    actions = as_table("/action_features", described, n_actions)
+    as_actions(data.actions, n_actions)
+    fold = as_folds(folds, n)
     position = np.zeros(n) if positions is None else as_rows("/positions", positions, n)
     weight = None if weights is None else as_rows("/weights", weights, n)
     expected = np.empty((n, n_actions))
@@ -165,10 +164,3 @@ def fit_rewards(
     else:
         learned.fit(rows, wanted, sample_weight=weights)
     return Fitted(learned, None)
-
-
-def _table(place: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != _TABLE_AXES or array.shape[0] != n:
-        raise InputError([Fault(place, f"found shape {array.shape}", f"({n}, d) is expected")])
-    return array

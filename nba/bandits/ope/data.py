@@ -8,6 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
+from nba.bandits.ope.arrays import (
+    as_actions,
+    as_clusters,
+    as_rows,
+    refuse_cells,
+    refuse_rows,
+)
 from nba.errors import EvaluationRefusedError, Fault, InputError
 
 MAX_REWARD = 1e30
@@ -41,25 +49,18 @@ class LoggedData:
     estimated: bool = False
 
     def __post_init__(self) -> None:
-        actions = np.asarray(self.actions)
-        if actions.ndim != 1 or actions.shape[0] == 0:
-            found = f"found shape {actions.shape}"
-            raise InputError([Fault("/actions", found, "one axis with at least one row")])
-        if actions.dtype.kind not in "iu":
-            raise InputError([Fault("/actions", f"found {actions.dtype}", "integers from 0")])
-        n = actions.shape[0]
-        values = actions.astype(np.float64)
-        refuse_rows("/actions", values, actions >= 0, "an index from 0 is expected")
+        actions = as_actions(self.actions)
+        n = len(actions)
         rewards = as_rows("/rewards", self.rewards, n)
         good = np.abs(rewards) <= MAX_REWARD
         refuse_rows("/rewards", rewards, good, "a finite number within ±1e30 is expected")
         probabilities = as_rows("/probabilities", self.probabilities, n)
         _refuse_probabilities(probabilities)
-        object.__setattr__(self, "actions", actions.astype(np.int64))
+        object.__setattr__(self, "actions", actions)
         object.__setattr__(self, "rewards", rewards)
         object.__setattr__(self, "probabilities", probabilities)
         if self.clusters is not None:
-            object.__setattr__(self, "clusters", _as_clusters(self.clusters, n))
+            object.__setattr__(self, "clusters", as_clusters(self.clusters, n))
 
     def __len__(self) -> int:
         return int(self.actions.shape[0])
@@ -105,34 +106,38 @@ class Target:
 
     @classmethod
     def from_distribution(
-        cls, actions: NDArray[np.int64], distribution: ArrayLike, q: ArrayLike | None = None
+        cls, actions: ArrayLike, distribution: ArrayLike, q: ArrayLike | None = None
     ) -> Target:
         """Build a target from its probabilities of all actions.
 
         ``actions`` ``(n,)`` are the logged ones; ``distribution`` ``(n, n_actions)``, or
         ``(1, n_actions)`` for a policy that ignores the situation, sums to 1 by row; ``q``, of
         either shape, is the reward expected of every action.
+
+        Raises :class:`InputError` where they cannot be read, naming row and column.
         """
-        pi = _as_table("/target/distribution", distribution, len(actions))
-        if actions.min() < 0 or actions.max() >= pi.shape[1]:
-            found = f"found actions {actions.min()} to {actions.max()}"
+        taken = as_actions(actions)
+        pi = _as_distribution("/target/distribution", distribution, len(taken))
+        if taken.max() >= pi.shape[1]:
+            found = f"found actions {taken.min()} to {taken.max()}"
             raise InputError([Fault("/actions", found, f"0 to {pi.shape[1] - 1} are expected")])
+        refuse_cells("/target/distribution", pi, pi >= 0.0, "a number from 0 to 1")
         sums = pi.sum(axis=1)
         good = np.abs(sums - 1.0) <= _SUM_TOLERANCE
         refuse_rows("/target/distribution", sums, good, "each row must sum to 1")
-        rows = np.arange(len(actions))
-        table = np.broadcast_to(pi, (len(actions), pi.shape[1]))
-        unseen = np.bincount(actions, minlength=pi.shape[1]) == 0
-        never = np.broadcast_to(pi[:, unseen].sum(axis=1), (len(actions),))
+        rows = np.arange(len(taken))
+        table = np.broadcast_to(pi, (len(taken), pi.shape[1]))
+        unseen = np.bincount(taken, minlength=pi.shape[1]) == 0
+        never = np.broadcast_to(pi[:, unseen].sum(axis=1), (len(taken),))
         if q is None:
-            return cls(table[rows, actions], never_logged=never)
-        expected = _as_table("/target/q", q, len(actions))
+            return cls(table[rows, taken], never_logged=never)
+        expected = _as_distribution("/target/q", q, len(taken))
         if expected.shape[1] != pi.shape[1]:
             found = f"found {expected.shape[1]} actions"
             raise InputError([Fault("/target/q", found, f"{pi.shape[1]} are expected")])
         q_table = np.broadcast_to(expected, table.shape)
-        q_target = np.broadcast_to((pi * expected).sum(axis=1), (len(actions),))
-        return cls(table[rows, actions], q_table[rows, actions], q_target, never)
+        q_target = np.broadcast_to((pi * expected).sum(axis=1), (len(taken),))
+        return cls(table[rows, taken], q_table[rows, taken], q_target, never)
 
     def reward_model(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (q_logged, q_target); :class:`InputError` where the target has none."""
@@ -150,37 +155,11 @@ def importance_weights(data: LoggedData, target: Target) -> NDArray[np.float64]:
     return target.probabilities / data.probabilities
 
 
-def as_rows(place: str, values: ArrayLike, n: int | None) -> NDArray[np.float64]:
-    """Return values as ``(n,) float64``; :class:`InputError` for another shape."""
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    if array.ndim != 1 or (n is not None and array.shape[0] != n):
-        expected = "one axis is expected" if n is None else f"({n},) is expected"
-        raise InputError([Fault(place, f"found shape {array.shape}", expected)])
-    return array
-
-
-def refuse_rows(
-    place: str, values: NDArray[np.float64], good: NDArray[np.bool_], expected: str
-) -> None:
-    """Raise :class:`InputError` with the number of rows that are not good, and the first."""
-    bad = np.flatnonzero(~good)
-    if len(bad):
-        found = f"{len(bad):,} of {len(values):,} rows are wrong, the first holds {values[bad[0]]}"
-        raise InputError([Fault(f"{place}/{bad[0]}", found, expected)])
-
-
-def _as_table(place: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
+def _as_distribution(place: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
+    array = as_numbers(place, values)
     if array.ndim != 2 or array.shape[0] not in (1, n):  # noqa: PLR2004 - rows by actions
         expected = f"({n}, n_actions) or (1, n_actions) is expected"
         raise InputError([Fault(place, f"found shape {array.shape}", expected)])
-    return array
-
-
-def _as_clusters(clusters: ArrayLike, n: int) -> NDArray[np.int64] | NDArray[np.str_]:
-    array = np.asarray(clusters)
-    if array.shape != (n,):
-        raise InputError([Fault("/clusters", f"found shape {array.shape}", f"({n},) is expected")])
     return array
 
 

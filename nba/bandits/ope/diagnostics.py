@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba.bandits.ope.bootstrap import cluster_sums
+from nba.bandits.ope.compare import Comparison
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.estimators import effective_sample_size
+from nba.bandits.ope.estimators import Estimate, effective_sample_size
 from nba.bandits.ope.intervals import Clusters
+from nba.bandits.ope.terms import RESTS_ON_MODEL
 from nba.errors import EvaluationRefusedError
 
 ESTIMATED = (
@@ -151,8 +153,14 @@ def _z(off: float, deviation: float, n: int) -> float:
     return off / deviation if deviation > 0.0 else math.copysign(math.inf, off)
 
 
-def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> Verdict:
-    """Say whether the data carry an estimate.
+def verdict(
+    diagnostics: Diagnostics,
+    thresholds: Thresholds | None = None,
+    found: Estimate | Comparison | None = None,
+) -> Verdict:
+    """Say whether the data carry an estimate or comparison, the one ``found`` where it is given.
+
+    Its caveats are then the verdict's; a comparison that rests on a reward model alone is refused.
 
     >>> import numpy as np
     >>> data = LoggedData(np.array([0, 1]), np.array([0.0, 1.0]), np.array([0.5, 0.5]))
@@ -161,16 +169,16 @@ def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> V
     """
     limits = thresholds or Thresholds()
     reasons: list[str] = []
-    found = diagnostics.effective_sample_size
-    if found == 0.0:
+    effective = diagnostics.effective_sample_size
+    if effective == 0.0:
         reasons.append(
             "the target never takes a logged action: no log of this policy says anything about it; "
             "log with some probability on every action"
         )
-    elif found < limits.effective_sample_size:
-        rows = math.ceil(diagnostics.n * limits.effective_sample_size / found)
+    elif effective < limits.effective_sample_size:
+        rows = math.ceil(diagnostics.n * limits.effective_sample_size / effective)
         reasons.append(
-            f"the effective sample is {found:,.0f} of {diagnostics.n:,} rows and "
+            f"the effective sample is {effective:,.0f} of {diagnostics.n:,} rows and "
             f"{limits.effective_sample_size:,.0f} are needed: about {rows:,} rows logged this way "
             "would be enough, or fewer with a higher floor on the logged action probabilities"
         )
@@ -180,7 +188,7 @@ def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> V
             "needed: how customers vary, and so how far an estimate may be off, cannot be told "
             "from fewer"
         )
-    if found > 0.0 and diagnostics.max_weight_share > limits.max_weight_share:
+    if effective > 0.0 and diagnostics.max_weight_share > limits.max_weight_share:
         reasons.append(
             f"one row carries {diagnostics.max_weight_share:.0%} of all weight and "
             f"{limits.max_weight_share:.0%} is the most allowed (its weight is "
@@ -201,4 +209,12 @@ def verdict(diagnostics: Diagnostics, thresholds: Thresholds | None = None) -> V
             f"{limits.never_logged_share:.0%} is the most allowed: log those actions with some "
             "probability, or evaluate a policy without them"
         )
-    return Verdict(tuple(reasons), (ESTIMATED,) if diagnostics.probabilities_estimated else ())
+    caveats = (ESTIMATED,) if diagnostics.probabilities_estimated else ()
+    if found is None:
+        return Verdict(tuple(reasons), caveats)
+    if isinstance(found, Comparison) and RESTS_ON_MODEL in found.caveats:
+        reasons.append(
+            f"the comparison establishes nothing: {RESTS_ON_MODEL}; one by DR, with the same "
+            "reward model, would be enough"
+        )
+    return Verdict(tuple(reasons), caveats + found.caveats)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nba.bandits.ope.data import LoggedData, Target
-from nba.bandits.ope.terms import Terms, mean_terms
+from nba.bandits.ope.terms import RESTS_ON_MODEL, Terms, mean_terms
 
 
 @dataclass(frozen=True, slots=True)
 class DM:
     """Mean of what the reward model expects of the target: as right as that model, no more.
 
-    Its interval covers who was logged, not how wrong the model is.
+    Its interval covers who was logged, not how wrong the model is: every estimate and comparison by
+    it says so, and no comparison by it establishes anything.
     """
 
     name: str = "DM"
@@ -23,4 +24,4 @@ class DM:
         target: Target,
     ) -> Terms:
         """Return the sums the estimate is made of."""
-        return mean_terms(target.reward_model()[1])
+        return mean_terms(target.reward_model()[1], RESTS_ON_MODEL)

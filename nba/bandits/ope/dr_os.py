@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.terms import Terms, mean_terms
+from nba.bandits.ope.terms import RESTS_ON_MODEL, UNSEEN_BIAS, Terms, mean_terms
 from nba.errors import Fault, InputError
 
 
@@ -32,7 +32,9 @@ class DRos:
         q_logged, q_target = target.reward_model()
         weights = importance_weights(data, target)
         if self.shrinkage == 0.0:
-            return mean_terms(q_target)
-        if not math.isinf(self.shrinkage):
-            weights = weights / (weights**2 / self.shrinkage + 1.0)
-        return mean_terms(q_target + weights * (data.rewards - q_logged))
+            return mean_terms(q_target, RESTS_ON_MODEL)
+        residuals = data.rewards - q_logged
+        if math.isinf(self.shrinkage):
+            return mean_terms(q_target + weights * residuals)
+        shrunk = weights / (weights**2 / self.shrinkage + 1.0)
+        return mean_terms(q_target + shrunk * residuals, UNSEEN_BIAS)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nba.bandits.ope.bootstrap import REPLICATES, Bootstrap
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.intervals import Clusters, Interval
+from nba.bandits.ope.intervals import Clusters, Interval, bounds
 from nba.bandits.ope.terms import Terms
 
 
@@ -33,7 +33,8 @@ class Estimate:
 
     ``effective_sample_size`` and ``max_weight`` are those of the importance weights, whether or not
     the estimator uses them. ``probabilities_estimated`` says that the logged action probabilities
-    were not recorded but estimated: the interval knows nothing of how wrong those are.
+    were not recorded but estimated: the interval knows nothing of how wrong those are. ``caveats``
+    say what else it does not know, and must be shown with it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Estimate:
     max_weight: float
     n: int
     probabilities_estimated: bool = False
+    caveats: tuple[str, ...] = ()
 
 
 def effective_sample_size(weights: NDArray[np.float64]) -> float:
@@ -90,7 +92,7 @@ def summarize(
     estimated: bool = False,
 ) -> Estimate:
     """Return the estimate that terms make, with an interval and what its weights are like."""
-    found = interval.around(terms, clusters)
+    found = bounds(interval, terms, clusters)
     return Estimate(
         name=name,
         value=terms.value,
@@ -101,4 +103,5 @@ def summarize(
         max_weight=float(weights.max()),
         n=len(weights),
         probabilities_estimated=estimated,
+        caveats=terms.caveats,
     )

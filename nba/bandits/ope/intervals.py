@@ -41,8 +41,24 @@ class Interval(Protocol):
     """A way to say between which bounds an estimate's truth lies."""
 
     def around(self, terms: Terms, clusters: Clusters) -> Spread:
-        """Return the interval; raises :class:`nba.errors.InputError` where it cannot be given."""
+        """Return the interval of what the terms alone make; see :func:`bounds`.
+
+        Raises :class:`nba.errors.InputError` where it cannot be given.
+        """
         ...
+
+
+def bounds(interval: Interval, terms: Terms, clusters: Clusters) -> Spread:
+    """Return the interval of an estimate, which holds its value.
+
+    For one that was chosen by the data it is that of its reference (:class:`Terms`), as far out as
+    the value lies where that is outside.
+    """
+    found = interval.around(terms.of_interval, clusters)
+    if terms.reference is None:
+        return found
+    value = terms.value
+    return Spread(found.standard_error, min(found.low, value), max(found.high, value))
 
 
 def refuse_level(level: float) -> None:

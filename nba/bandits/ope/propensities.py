@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.ope.arrays import as_actions, as_folds, as_table, refuse_cells
 from nba.bandits.ope.cross_fit import Regressor
-from nba.bandits.ope.data import as_rows
 from nba.errors import Fault, InputError
 
 
 def estimate_probabilities(
     classifier: Regressor,
-    actions: NDArray[np.int64],
+    actions: ArrayLike,
     situations: ArrayLike,
     *,
     n_actions: int,
-    folds: NDArray[np.intp],
+    folds: ArrayLike,
 ) -> NDArray[np.float64]:
     """Return how probable each action was in each row, ``(n, n_actions)``, from the other folds.
 
@@ -30,26 +30,30 @@ def estimate_probabilities(
     :class:`nba.bandits.ope.LoggedData` refuses to divide: leave rare actions out, or put them
     together.
 
-    Raises :class:`~nba.errors.InputError` where shapes do not fit or a fold has no other rows.
+    Raises :class:`~nba.errors.InputError` where shapes do not fit, an action is not below
+    ``n_actions``, a fold has no other rows, or a situation has gaps and the classifier reads none.
     """
-    n = len(actions)
-    rows = np.asarray(situations, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[0] != n:  # noqa: PLR2004 - rows by features
-        found = f"found shape {rows.shape}"
-        raise InputError([Fault("/situations", found, f"({n}, d) is expected")])
-    fold = as_rows("/folds", folds, n)
+    taken = as_actions(actions, n_actions)
+    n = len(taken)
+    rows = as_table("/situations", situations, n)
+    fold = as_folds(folds, n)
     probabilities = np.zeros((n, n_actions))
     for part in np.unique(fold):
         known, asked = fold != part, fold == part
-        taken = np.unique(actions[known])
-        if len(taken) == 0:
+        seen = np.unique(taken[known])
+        if len(seen) == 0:
             found = f"fold {part:g} has no other rows"
             raise InputError([Fault("/folds", found, "two folds and more")])
-        if len(taken) == 1:
-            probabilities[asked, taken[0]] = 1.0
+        if len(seen) == 1:
+            probabilities[asked, seen[0]] = 1.0
             continue
         learned: Any = deepcopy(classifier)
-        learned.fit(rows[known], actions[known])
-        chances = np.asarray(learned.predict_proba(rows[asked]), dtype=np.float64)
+        try:
+            learned.fit(rows[known], taken[known])
+            chances = np.asarray(learned.predict_proba(rows[asked]), dtype=np.float64)
+        except ValueError:
+            expected = "a finite number, or a classifier that reads gaps"
+            refuse_cells("/situations", rows, np.isfinite(rows), expected)
+            raise
         probabilities[np.ix_(asked, np.asarray(learned.classes_, dtype=np.intp))] = chances
     return probabilities

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.ope.arrays import as_integers
 from nba.bandits.ope.bootstrap import cluster_sums
 from nba.bandits.ope.intervals import LEVEL, Clusters, Spread, bounded_values, refuse_level
 from nba.bandits.ope.jackknife import jackknife
@@ -60,10 +61,12 @@ class ConfidenceSequence:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the bounds (low, high) as they were ``after`` so many customers, ``(k,)`` each.
 
-        A customer counts with all rows from where the first one came in.
+        A customer counts with all rows from where the first one came in. Raises
+        :class:`InputError` for numbers that are not whole, or not of customers there are.
         """
-        sums, rows = self._customers(bounded_values(terms, self.low, self.high), clusters)
-        counts = np.asarray(after, dtype=np.int64)
+        values = bounded_values(terms.of_interval, self.low, self.high)
+        sums, rows = self._customers(values, clusters)
+        counts = as_integers("/after", after, "whole numbers of customers")
         if len(counts) and not 1 <= counts.min() <= counts.max() <= len(sums):
             found = f"found {counts.min()} to {counts.max()}"
             raise InputError([Fault("/after", found, f"1 to {len(sums)} customers")])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nba.bandits.ope.data import LoggedData, Target
 from nba.bandits.ope.estimators import Estimator
 from nba.bandits.ope.jackknife import jackknife
+from nba.bandits.ope.terms import Terms
 from nba.errors import Fault, InputError
 
 REACH = 1.0
@@ -16,8 +17,34 @@ REACH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """The estimator that was ``taken``, with an interval that knows it was chosen by the data.
+
+    It is the interval of ``reference``, the least noisy candidate tried before without a bias that
+    its own interval would not know, as far out as the value taken lies where that is outside. The
+    one taken may be much less noisy than it is wrong, and which one that is depends on the draw; as
+    it is within two standard errors of ``reference``, its error has a bound, but no interval.
+    """
+
+    taken: Estimator
+    reference: Estimator
+
+    @property
+    def name(self) -> str:
+        """The name of the estimator taken."""
+        return self.taken.name
+
+    def terms(self, data: LoggedData, target: Target) -> Terms:
+        """Return the sums the estimate is made of, beside those of its interval."""
+        return self.taken.terms(data, target).beside(self.reference.terms(data, target))
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """Which estimator was chosen, and what of each made it so.
+
+    ``estimator`` is the one taken as it was given, where its interval knows of all its bias or that
+    of no candidate up to it does, and else it is :class:`Chosen`.
 
     ``values`` and ``standard_errors`` are those of all candidates in the order they were tried, the
     least biased first; ``chosen`` is the place of the one taken.
@@ -46,7 +73,7 @@ def slope(estimators: Sequence[Estimator], data: LoggedData, target: Target) -> 
     """
     values: list[float] = []
     errors: list[float] = []
-    chosen, lowest, highest = -1, -math.inf, math.inf
+    chosen, reference, lowest, highest = -1, -1, -math.inf, math.inf
     judged = True
     for place, estimator in enumerate(estimators):
         terms = estimator.terms(data, target)
@@ -59,12 +86,16 @@ def slope(estimators: Sequence[Estimator], data: LoggedData, target: Target) -> 
         highest = min(highest, value + REACH * error)
         if lowest <= highest:
             chosen = place
+            reference = reference if terms.caveats else place
         else:
             judged = False
     if chosen < 0:
         found = f"none of {len(values)} estimators has a value"
         raise InputError([Fault("/estimators", found, "give one that has, and two customers")])
-    return Choice(estimators[chosen], chosen, tuple(values), tuple(errors))
+    taken = estimators[chosen]
+    if reference not in (-1, chosen):
+        taken = Chosen(taken, estimators[reference])
+    return Choice(taken, chosen, tuple(values), tuple(errors))
 
 
 def choose_estimator(estimators: Sequence[Estimator], data: LoggedData, target: Target) -> Choice:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.bandits.ope.data import LoggedData, Target, importance_weights
-from nba.bandits.ope.terms import Terms, mean_terms
+from nba.bandits.ope.terms import RESTS_ON_MODEL, UNSEEN_BIAS, Terms, mean_terms
 from nba.errors import Fault, InputError
 
 
@@ -31,5 +31,7 @@ class SwitchDR:
         """Return the sums the estimate is made of."""
         q_logged, q_target = target.reward_model()
         weights = importance_weights(data, target)
-        kept = np.where(weights <= self.threshold, weights, 0.0)
-        return mean_terms(q_target + kept * (data.rewards - q_logged))
+        is_kept = weights <= self.threshold
+        kept = np.where(is_kept, weights, 0.0)
+        said = (UNSEEN_BIAS if kept.any() else RESTS_ON_MODEL,) if not is_kept.all() else ()
+        return mean_terms(q_target + kept * (data.rewards - q_logged), *said)

@@ -3,7 +3,24 @@
 import numpy as np
 import pytest
 
-from nba.bandits.ope import DR, IPS, SNIPS, LoggedData, Target, compare, evaluate
+from nba.bandits.ope import (
+    DM,
+    DR,
+    IPS,
+    SNIPS,
+    Chosen,
+    ClippedIPS,
+    DRos,
+    LoggedData,
+    SwitchDR,
+    Target,
+    compare,
+    diagnose,
+    evaluate,
+    tuned_dr_os,
+    verdict,
+)
+from nba.bandits.ope.terms import RESTS_ON_MODEL, UNSEEN_BIAS
 
 
 def log(seed, n, rates, clusters=None):
@@ -62,3 +79,64 @@ def test_without_any_weight_nothing_is_detected():
     found = compare(SNIPS(), data, Target(np.zeros(50)), always(data, 0))
     assert np.isnan(found.difference)
     assert found.finding == "no detectable difference"
+
+
+MODEL_ONLY = [DM(), SwitchDR(threshold=0.0), SwitchDR(threshold=1.9), DRos(shrinkage=0.0)]
+
+
+@pytest.mark.parametrize("estimator", MODEL_ONLY, ids=repr)
+def test_a_reward_model_alone_establishes_nothing(estimator):
+    """The model says .4 and .2 whatever the customer, so its interval has no width at all."""
+    data = log(6, 2_000, [0.2, 0.2])
+    first, second = (
+        Target.from_distribution(data.actions, [np.eye(2)[action]], [[0.2, 0.4]])
+        for action in (1, 0)
+    )
+    found = compare(estimator, data, first, second)
+    assert (found.low, found.high) == pytest.approx((0.2, 0.2))
+    assert found.finding == "not established"
+    assert found.caveats == (RESTS_ON_MODEL,)
+    assert evaluate(estimator, data, first).caveats == (RESTS_ON_MODEL,)
+    measured = diagnose(data, first)
+    assert not verdict(measured).refused
+    assert (
+        "one by DR, with the same reward model, would be enough"
+        in (verdict(measured, found=found).reasons[0])
+    )
+    assert verdict(measured, found=evaluate(estimator, data, first)).caveats == (RESTS_ON_MODEL,)
+    corrected = compare(DR(), data, first, second)
+    assert (corrected.finding, corrected.caveats) == ("no detectable difference", ())
+    assert not verdict(measured, found=corrected).refused
+
+
+@pytest.mark.parametrize(
+    "estimator", [ClippedIPS(1.9), SwitchDR(threshold=1.9), DRos(shrinkage=4.0)], ids=repr
+)
+def test_a_bound_that_changes_weights_is_a_caveat_of_what_is_found(estimator):
+    """One policy has weights of .04 and 1.96, the other of 1.2 and .8: one caveat, not two."""
+    data = log(7, 500, [0.2, 0.3])
+    first, second = (
+        Target.from_distribution(data.actions, [[1.0 - p, p]], [[0.2, 0.2]]) for p in (0.98, 0.4)
+    )
+    found = compare(estimator, data, first, second)
+    assert found.caveats == (UNSEEN_BIAS,)
+    assert verdict(diagnose(data, first), found=found).caveats == (UNSEEN_BIAS,)
+
+
+@pytest.mark.parametrize("estimator", [IPS(), SNIPS(), DR(), ClippedIPS(2.0), SwitchDR(2.0)])
+def test_a_bound_that_changes_nothing_is_none(estimator):
+    data = log(8, 500, [0.2, 0.3])
+    assert compare(estimator, data, always(data, 1), always(data, 0)).caveats == ()
+
+
+@pytest.mark.parametrize("estimator", [tuned_dr_os(), Chosen(DM(), DR())], ids=["tuned", "chosen"])
+def test_what_the_data_chose_is_compared_by_the_interval_of_its_reference(estimator):
+    data = log(9, 3_000, [0.2, 0.22])
+    first, second = always(data, 1), always(data, 0)
+    found, by_dr = (compare(one, data, first, second) for one in (estimator, DR()))
+    assert found.caveats == ()
+    assert found.standard_error == by_dr.standard_error
+    assert found.low == min(by_dr.low, found.difference)
+    assert found.high == max(by_dr.high, found.difference)
+    alone = [evaluate(estimator, data, target).value for target in (first, second)]
+    assert found.difference == pytest.approx(alone[0] - alone[1])

@@ -43,6 +43,13 @@ def test_folds_keep_customers_whole_and_are_alike_in_size(customers, count, seed
     assert sizes.max() - sizes.min() <= 1
 
 
+def test_a_row_without_a_customer_is_in_no_fold():
+    with pytest.raises(InputError, match="/clusters/1: 1 of 3 rows have none"):
+        deal_folds(3, ["a", None, "b"], count=2)
+    with pytest.raises(InputError, match=r"/clusters: found shape \(2,\); \(3,\) is expected"):
+        deal_folds(3, ["a", "b"], count=2)
+
+
 def test_each_row_is_asked_of_a_model_that_saw_the_other_folds_only():
     data = log(1, 12)
     folds = deal_folds(12, count=3, seed=4)
@@ -124,6 +131,7 @@ def test_where_no_row_has_weight_all_count_alike():
         ({"n_actions": 2}, "/actions/.*below 2 is expected"),
         ({"folds": np.zeros(6, dtype=int)}, "/folds: fold 0 at position 0 has no other rows"),
         ({"positions": np.arange(6)}, "/folds: fold . at position 0 has no other rows"),
+        ({"folds": [0, 1, 0, 1, 0, np.nan]}, "/folds/5: 1 of 6 rows are wrong"),
         ({"weights": np.ones(3)}, "/weights"),
     ],
 )
@@ -145,3 +153,28 @@ def test_means_by_action_are_drawn_towards_the_mean_of_all_and_may_be_of_other_f
     assert folded[1] == pytest.approx([1.5 / 1.5, 1.5 / 1.5])
     with pytest.raises(InputError, match="below 1 is expected"):
         action_means(data, n_actions=1)
+
+
+def test_an_action_without_rows_has_the_mean_of_all_whatever_the_prior():
+    data = LoggedData(np.array([0, 0, 1]), np.array([1.0, 0.0, 2.0]), np.full(3, 0.5))
+    assert action_means(data, n_actions=3, prior_rows=0.0).tolist() == [[0.5, 2.0, 1.0]]
+    assert action_means(data, n_actions=3, prior_rows=5.0)[0, 2] == pytest.approx(1.0)
+    folded = action_means(data, n_actions=2, folds=[0, 0, 1], prior_rows=0.0)
+    assert folded.tolist() == [[2.0, 2.0], [2.0, 2.0], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"prior_rows": -1.0}, "/prior_rows: found -1; a number from 0"),
+        ({"prior_rows": np.nan}, "/prior_rows: found nan"),
+        ({"prior_rows": np.inf}, "/prior_rows: found inf"),
+        ({"folds": np.zeros(3)}, "/folds: fold 0 has no other rows; two folds and more"),
+        ({"folds": [0, 1]}, r"/folds: found shape \(2,\); \(3,\) is expected"),
+        ({"folds": [0.0, 1.0, np.nan]}, "/folds/2: 1 of 3 rows are wrong"),
+    ],
+)
+def test_means_that_cannot_be_taken_are_refused(changed, message):
+    data = LoggedData(np.array([0, 0, 1]), np.array([1.0, 0.0, 2.0]), np.full(3, 0.5))
+    with pytest.raises(InputError, match=message):
+        action_means(data, n_actions=2, **changed)

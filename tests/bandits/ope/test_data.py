@@ -61,6 +61,12 @@ def test_a_log_with_probabilities_of_zero_is_refused_as_a_whole(datasets):
         (ACTIONS, [0.0, math.nan, math.inf], None, "/rewards/1: 2 of 3 rows are wrong.*holds nan"),
         (ACTIONS, [0.0, 1e31, 1.0], None, "/rewards/1: 1 of 3 rows are wrong.*within ±1e30"),
         (ACTIONS, [0.0], None, r"/rewards: found shape \(1,\); \(3,\) is expected"),
+        (ACTIONS, ["no", "yes", "no"], None, "/rewards: not all are numbers"),
+        (ACTIONS, REWARDS, ["a", None, None], "/clusters/1: 2 of 3 rows have none; every row need"),
+        (ACTIONS, REWARDS, [7, None, 8], "/clusters/1: 1 of 3 rows have none"),
+        (ACTIONS, REWARDS, ["a", "b", math.nan], "/clusters/2: 1 of 3 rows have none"),
+        (ACTIONS, REWARDS, [math.nan] * 3, "/clusters/0: 3 of 3 rows have none"),
+        (ACTIONS, REWARDS, np.array(["a", 1, 2], dtype=object), "/clusters: they cannot be told"),
         (ACTIONS, REWARDS, ["a"], r"/clusters: found shape \(1,\); \(3,\) is expected"),
     ],
 )
@@ -110,7 +116,15 @@ def test_a_target_that_ignores_the_situation_has_one_row():
     [
         ([[0.2, 0.3, 0.47]], None, "/target/distribution/0: 1 of 1 rows are wrong.*sum to 1"),
         ([[0.5, 0.5]], None, "found actions 0 to 2; 0 to 1 are expected"),
-        ([[-0.5, 0.5, 1.0]], None, "/target/probabilities/0: 1 of 3 rows.*holds -0.5"),
+        ([[-0.5, 0.5, 1.0]], None, "/target/distribution/0/0: 1 are wrong, the first is -0.5"),
+        (
+            [[0.2, 0.3, 0.5], [1.2, 0.3, -0.5], [-0.1, 1.1, 0.0]],
+            None,
+            "/target/distribution/1/2: 2 are wrong, the first is -0.5; a number from 0 to 1",
+        ),
+        ([[math.nan, 0.5, 0.5]], None, "/target/distribution/0/0: 1 are wrong, the first is nan"),
+        ([["all", "or", "none"]], None, "/target/distribution: not all are numbers"),
+        ([[0.5, 0.5], [1.0]], None, "/target/distribution: not all are numbers"),
         ([0.2, 0.3, 0.5], None, r"/target/distribution: found shape \(3,\)"),
         ([[0.2, 0.3, 0.5]], [[1.0, 2.0]], "/target/q: found 2 actions; 3 are expected"),
         ([[0.2, 0.3, 0.5]], [[1.0, 2.0, math.nan]], "/target/q_logged/1: 1 of 3 rows are wrong"),
@@ -119,6 +133,26 @@ def test_a_target_that_ignores_the_situation_has_one_row():
 def test_a_distribution_that_is_none_is_refused(distribution, q, message):
     with pytest.raises(InputError, match=message):
         Target.from_distribution(ACTIONS, distribution, q)
+
+
+def test_a_target_is_built_from_lists_as_a_log_is():
+    found = Target.from_distribution(ACTIONS.tolist(), [[0.2, 0.3, 0.5]])
+    assert found.probabilities.tolist() == [0.2, 0.5, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        ([0.0, 1.7, 2.0], "/actions: found float64; integers from 0"),
+        (["a", "b"], "/actions: not all are numbers"),
+        ([0, -1, 2], "/actions/1: 1 of 3 rows are wrong, the first holds -1.0"),
+        ([], r"/actions: found shape \(0,\); one axis with at least one row"),
+        ([[0, 1]], r"/actions: found shape \(1, 2\); one axis"),
+    ],
+)
+def test_actions_that_are_none_are_refused(actions, message):
+    with pytest.raises(InputError, match=message):
+        Target.from_distribution(actions, [[0.2, 0.3, 0.5]])
 
 
 def test_half_a_reward_model_is_refused():

@@ -100,6 +100,10 @@ def test_a_bound_below_nothing_is_refused(bound):
         SwitchDR(threshold=bound)
     with pytest.raises(InputError, match="0 or more"):
         DRos(shrinkage=bound)
+    with pytest.raises(InputError, match=r"/clip: clip .*; 0 or more; inf is IPS"):
+        ClippedIPS(clip=bound)
+    with pytest.raises(InputError, match="/clip"):
+        evaluate(tuned_clipped_ips([1.0, bound]), DATA, TARGET)
 
 
 def simulated(seed, n):

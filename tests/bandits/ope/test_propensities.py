@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from nba.bandits.ope import (
@@ -60,6 +61,49 @@ def test_a_fold_is_not_told_of_itself():
     assert found[0] == pytest.approx([0.5, 0.5], abs=1e-6)
     with pytest.raises(EvaluationRefusedError, match="1 of 4 are 0 or below, first at row 3"):
         LoggedData(actions, np.zeros(4), found[np.arange(4), actions])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"n_actions": 2}, "/actions/2: 1 of 4 rows are wrong, the first holds 2.*below 2"),
+        ({"actions": [0, 1, 0.5, 1]}, "/actions: found float64; integers from 0"),
+        ({"folds": [0, 1]}, r"/folds: found shape \(2,\)"),
+        ({"situations": [[1.0], [2.0], [np.nan], [1.0]]}, "/situations/2/0: 1 are wrong.*nan"),
+        ({"situations": [["a"], ["b"], ["c"], ["d"]]}, "/situations: not all are numbers"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_place(changed, message):
+    fields = {
+        "actions": [0, 1, 2, 1],
+        "situations": np.ones((4, 1)),
+        "n_actions": 3,
+        "folds": [0, 0, 1, 1],
+        **changed,
+    }
+    with pytest.raises(InputError, match=message):
+        estimate_probabilities(LogisticRegression(), **fields)
+
+
+def test_gaps_are_the_classifiers_to_read():
+    x, _, actions, _ = confounded(600, 2)
+    x[::7] = np.nan
+    folds = deal_folds(len(x), count=2)
+    found = estimate_probabilities(
+        HistGradientBoostingClassifier(max_iter=5), actions, x, n_actions=3, folds=folds
+    )
+    assert found.sum(axis=1) == pytest.approx(np.ones(len(x)))
+
+
+def test_another_fault_of_a_classifier_is_left_as_it_is():
+    with pytest.raises(ValueError, match="C' parameter"):
+        estimate_probabilities(
+            LogisticRegression(C=-1.0),
+            [0, 1, 0, 1],
+            np.ones((4, 1)),
+            n_actions=2,
+            folds=[0, 0, 1, 1],
+        )
 
 
 def test_what_does_not_fit_is_named():

@@ -82,3 +82,28 @@ def test_more_rows_than_promised_are_refused():
         ConfidenceSequence(0.0, 1.0, most_rows=1).around(terms, names)
     with pytest.raises(InputError, match="/after: found 0 to 3; 1 to 2 customers"):
         ConfidenceSequence(0.0, 1.0).watch(terms, names, after=[0, 3])
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        (2, r"/after: found shape \(\); one axis is expected"),
+        ([1.7], "/after: found float64; whole numbers of customers"),
+    ],
+)
+def test_looks_are_after_whole_customers(after, message):
+    with pytest.raises(InputError, match=message):
+        ConfidenceSequence(0.0, 1.0).watch(mean_terms(np.ones(3)), after=after)
+
+
+def test_without_a_look_there_is_no_bound():
+    low, high = ConfidenceSequence(0.0, 1.0).watch(mean_terms(np.ones(3)), after=[])
+    assert (low.tolist(), high.tolist()) == ([], [])
+
+
+def test_what_the_data_chose_is_watched_by_its_reference():
+    values = np.repeat([1.0, 0.0], 500)
+    chosen = mean_terms(np.full(1_000, 0.1)).beside(mean_terms(values))
+    interval = ConfidenceSequence(0.0, 1.0)
+    found, expected = (interval.watch(one, after=[1_000]) for one in (chosen, mean_terms(values)))
+    assert (found[0][0], found[1][0]) == (expected[0][0], expected[1][0])

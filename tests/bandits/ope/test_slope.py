@@ -10,10 +10,12 @@ from nba.bandits.ope import (
     DR,
     IPS,
     SNIPS,
+    Chosen,
     LoggedData,
     Target,
     Terms,
     choose_estimator,
+    evaluate,
     slope,
 )
 from nba.bandits.ope.terms import mean_terms
@@ -30,12 +32,13 @@ class Told:
     value: float
     error: float
     name: str = "told"
+    caveats: tuple[str, ...] = ()
 
     def terms(self, *_) -> Terms:
         """Return what was told."""
         # Four rows at ± d have a standard error of d / √3.
         off = self.error * np.sqrt(3.0)
-        return mean_terms(self.value + off * np.array([1.0, -1.0, 1.0, -1.0]))
+        return mean_terms(self.value + off * np.array([1.0, -1.0, 1.0, -1.0]), *self.caveats)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,45 @@ def test_none_with_a_value_is_refused():
         slope([], DATA, TARGET)
 
 
+BIASED = {"caveats": ("biased",)}
+
+
+@pytest.mark.parametrize(
+    ("told", "reference"),
+    [
+        ([Told(0.0, 1.0), Told(0.5, 0.5), Told(0.6, 0.1, **BIASED)], 1),
+        ([Told(0.0, 1.0), Told(0.5, 0.5, **BIASED), Told(0.6, 0.1, **BIASED)], 0),
+        # What is tried after the one taken says nothing of it.
+        ([Told(0.0, 1.0), Told(0.6, 0.1, **BIASED), Told(3.0, 0.1)], 0),
+    ],
+)
+def test_a_biased_estimator_has_the_interval_of_the_last_one_before_that_is_not(told, reference):
+    found = slope(told, DATA, TARGET)
+    assert found.estimator == Chosen(told[found.chosen], told[reference])
+    taken = evaluate(found.estimator, DATA, TARGET)
+    beside = evaluate(told[reference], DATA, TARGET)
+    assert taken.value == pytest.approx(told[found.chosen].value)
+    assert (taken.low, taken.high) == (beside.low, beside.high)
+    assert taken.standard_error == beside.standard_error
+    assert taken.caveats == ()
+
+
+def test_without_an_unbiased_candidate_the_caveat_stays():
+    told = [Told(0.0, 1.0, **BIASED), Told(0.5, 0.5, **BIASED)]
+    found = slope(told, DATA, TARGET)
+    assert found.estimator == told[1]
+    assert evaluate(found.estimator, DATA, TARGET).caveats == ("biased",)
+
+
+def test_an_interval_reaches_to_a_value_outside():
+    """Four rows at ± √3 have an interval around 0 that does not reach to 30, nor to -30."""
+    for value in (30.0, -30.0):
+        beside = evaluate(Told(0.0, 1.0), DATA, TARGET)
+        taken = evaluate(Chosen(Told(value, 0.1, **BIASED), Told(0.0, 1.0)), DATA, TARGET)
+        assert taken.low == pytest.approx(min(value, beside.low))
+        assert taken.high == pytest.approx(max(value, beside.high))
+
+
 def logged(seed, q):
     """5,000 rows over two actions, .9 and .1; the target takes the rare one, which pays .5."""
     rng = np.random.default_rng(seed)
@@ -78,7 +120,7 @@ def logged(seed, q):
 @pytest.mark.parametrize(("q", "least", "most"), [([0.2, 0.5], 10, 20), ([0.2, 0.2], 0, 0)])
 def test_a_good_reward_model_is_mostly_trusted_and_a_bad_one_never(q, least, most):
     found = [choose_estimator([DM(), SNIPS(), IPS(), DR()], *logged(s, q)) for s in range(20)]
-    assert least <= sum(one.estimator == DM() for one in found) <= most
+    assert least <= sum(one.estimator.name == "DM" for one in found) <= most
     for one in found:
         assert one.values[one.chosen] == pytest.approx(0.5, abs=0.1)
         errors = list(one.standard_errors)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nba.bandits.ope.arrays import refuse_cells
 from nba.bandits.ope.slates.data import (
     LoggedSlates,
     SlateTarget,
@@ -52,9 +53,6 @@ class CascadeDR:
 
 def _model(data: LoggedSlates, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     table = as_slates(f"/target/{name}", values, data.filled)
-    bad = data.filled & ~np.isfinite(table)
-    if bad.any():
-        row, position = np.argwhere(bad)[0]
-        place = f"/target/{name}/{row}/{position}"
-        raise InputError([Fault(place, f"{int(bad.sum()):,} are not finite", "a finite number")])
+    good = ~data.filled | np.isfinite(table)
+    refuse_cells(f"/target/{name}", table, good, "a finite number")
     return table

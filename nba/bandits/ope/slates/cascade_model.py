@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
+from nba.bandits.ope.arrays import as_folds, as_table, refuse_cells
 from nba.bandits.ope.cross_fit import Regressor, fit_rewards
-from nba.bandits.ope.data import as_rows
-from nba.bandits.ope.slates.data import LoggedSlates, SlateTarget
+from nba.bandits.ope.slates.data import LoggedSlates, SlateTarget, as_slates
 from nba.errors import Fault, InputError
 
-_TABLE_AXES = 2
+_AXES = 3
 
 
 def cascade_model(
@@ -20,8 +21,8 @@ def cascade_model(
     data: LoggedSlates,
     target: SlateTarget,
     *,
-    actions: NDArray[np.int64],
-    distributions: NDArray[np.float64],
+    actions: ArrayLike,
+    distributions: ArrayLike,
     situations: ArrayLike,
     folds: NDArray[np.intp],
 ) -> SlateTarget:
@@ -58,7 +59,7 @@ def cascade_model(
     n, k = data.rewards.shape
     taken, shares, known = _checked(data, actions, distributions, situations)
     count = shares.shape[2]
-    fold = as_rows("/folds", folds, n)
+    fold = as_folds(folds, n)
     marks = np.eye(count)
     q_logged, q_target = np.zeros((n, k)), np.zeros((n, k + 1))
     for position in reversed(range(k)):
@@ -88,27 +89,22 @@ def cascade_model(
 
 def _checked(
     data: LoggedSlates,
-    actions: NDArray[np.int64],
-    distributions: NDArray[np.float64],
+    actions: ArrayLike,
+    distributions: ArrayLike,
     situations: ArrayLike,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     n, k = data.rewards.shape
-    shares = np.asarray(distributions, dtype=np.float64)
-    if shares.ndim != _TABLE_AXES + 1 or shares.shape[:2] != (n, k):
+    shares = as_numbers("/distributions", distributions)
+    if shares.ndim != _AXES or shares.shape[:2] != (n, k):
         expected = f"({n}, {k}, n_actions) is expected"
         raise InputError([Fault("/distributions", f"found shape {shares.shape}", expected)])
-    off = data.filled & ~(np.abs(shares.sum(axis=2) - 1.0) <= 1e-6)  # noqa: PLR2004 - a rounding
-    if off.any():
-        row, place = np.argwhere(off)[0]
-        found = f"{int(off.sum()):,} positions sum to {shares[row, place].sum():g} or so"
-        raise InputError([Fault(f"/distributions/{row}/{place}", found, "each must sum to 1")])
-    taken = np.where(data.filled, np.asarray(actions), 0).astype(np.int64)
-    if taken.shape != (n, k) or taken.min() < 0 or taken.max() >= shares.shape[2]:
-        found = f"found shape {taken.shape}, {taken.min()} to {taken.max()}"
-        expected = f"({n}, {k}) indices from 0 to {shares.shape[2] - 1}"
-        raise InputError([Fault("/actions", found, expected)])
-    known = np.asarray(situations, dtype=np.float64)
-    if known.ndim != _TABLE_AXES or known.shape[0] != n:
-        found = f"found shape {known.shape}"
-        raise InputError([Fault("/situations", found, f"({n}, d) is expected")])
-    return taken, np.where(data.filled[..., None], shares, 0.0), known
+    shares = np.where(data.filled[..., None], shares, 0.0)
+    refuse_cells("/distributions", shares, shares >= 0.0, "a number from 0 to 1")
+    sums = shares.sum(axis=2)
+    good = ~data.filled | (np.abs(sums - 1.0) <= 1e-6)  # noqa: PLR2004 - a rounding
+    refuse_cells("/distributions", sums, good, "each must sum to 1")
+    taken = np.where(data.filled, as_slates("/actions", actions, data.filled), 0.0)
+    last = shares.shape[2] - 1
+    good = (taken >= 0.0) & (taken <= last) & (taken == np.floor(taken))
+    refuse_cells("/actions", taken, good, f"an index from 0 to {last}")
+    return taken.astype(np.int64), shares, as_table("/situations", situations, n)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nba.bandits.observations import as_numbers
+from nba.bandits.ope.arrays import as_clusters, refuse_cells
 from nba.bandits.ope.intervals import Clusters
 from nba.errors import EvaluationRefusedError, Fault, InputError
 
@@ -36,7 +38,7 @@ class LoggedSlates:
     estimated: bool = False
 
     def __post_init__(self) -> None:
-        rewards = np.asarray(self.rewards, dtype=np.float64)
+        rewards = as_numbers("/rewards", self.rewards)
         if rewards.ndim != _TABLE_AXES or 0 in rewards.shape:
             expected = "(n, k) with a slate and a position at least"
             raise InputError([Fault("/rewards", f"found shape {rewards.shape}", expected)])
@@ -51,15 +53,14 @@ class LoggedSlates:
                 object.__setattr__(self, name, table)
         weights = np.ones(rewards.shape[1])
         if self.position_weights is not None:
-            weights = np.asarray(self.position_weights, dtype=np.float64)
+            weights = as_numbers("/position_weights", self.position_weights)
         if weights.shape != rewards.shape[1:] or not np.isfinite(weights).all():
             found = f"found {weights.tolist()}"
             expected = f"a finite number for each of {rewards.shape[1]} positions"
             raise InputError([Fault("/position_weights", found, expected)])
         object.__setattr__(self, "position_weights", weights)
-        if self.clusters is not None and np.shape(self.clusters) != rewards.shape[:1]:
-            found = f"found shape {np.shape(self.clusters)}"
-            raise InputError([Fault("/clusters", found, f"({len(rewards)},) is expected")])
+        if self.clusters is not None:
+            object.__setattr__(self, "clusters", as_clusters(self.clusters, len(rewards)))
 
     def __len__(self) -> int:
         return int(self.rewards.shape[0])
@@ -113,18 +114,14 @@ def marginal_weights(data: LoggedSlates, target: SlateTarget) -> NDArray[np.floa
 def target_table(data: LoggedSlates, name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return a target's probabilities of logged actions; :class:`InputError` beyond 0 to 1."""
     table = as_slates(f"/target/{name}", values, data.filled)
-    bad = data.filled & ~((table >= 0.0) & (table <= 1.0))
-    if bad.any():
-        row, position = np.argwhere(bad)[0]
-        found = f"{int(bad.sum()):,} are wrong, the first is {table[row, position]}"
-        place = f"/target/{name}/{row}/{position}"
-        raise InputError([Fault(place, found, "a number from 0 to 1")])
+    good = ~data.filled | ((table >= 0.0) & (table <= 1.0))
+    refuse_cells(f"/target/{name}", table, good, "a number from 0 to 1")
     return table
 
 
 def as_slates(place: str, values: ArrayLike, filled: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return values as ``(n, k) float64``; :class:`InputError` for another shape."""
-    table = np.asarray(values, dtype=np.float64)
+    table = as_numbers(place, values)
     if table.shape != filled.shape:
         expected = f"{filled.shape} is expected"
         raise InputError([Fault(place, f"found shape {table.shape}", expected)])

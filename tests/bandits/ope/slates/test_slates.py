@@ -253,9 +253,18 @@ def test_a_model_of_the_cascade_stops_where_a_slate_does():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"actions": np.array([[0, 2]] * 2)}, r"/actions: found shape \(2, 2\), 0 to 2"),
+        ({"actions": np.array([[0, 2]] * 2)}, "/actions/0/1: 2 are wrong, the first is 2.0; an in"),
+        ({"actions": [[0, 1], [0, 0.5]]}, "/actions/1/1: 1 are wrong, the first is 0.5; an index"),
+        ({"actions": np.zeros(2, dtype=int)}, r"/actions: found shape \(2,\)"),
         ({"distributions": np.ones((2, 2))}, r"/distributions: found shape \(2, 2\)"),
-        ({"distributions": np.full((2, 2, 2), 0.4)}, "/distributions/0/0: 4 positions sum to 0.8"),
+        (
+            {"distributions": np.full((2, 2, 2), 0.4)},
+            "/distributions/0/0: 4 are wrong, the first is 0.8",
+        ),
+        (
+            {"distributions": [[[0.5, 0.5], [1.5, -0.5]], [[0.5, 0.5], [0.5, 0.5]]]},
+            "/distributions/0/1/1: 1 are wrong, the first is -0.5; a number from 0 to 1",
+        ),
         ({"situations": np.ones(2)}, "/situations"),
         ({"folds": np.zeros(2)}, "fold 0 has no other rows with a position 1"),
     ],
@@ -324,6 +333,8 @@ ONE = np.array([[0.5, 0.5]])
         ({"marginal": [[0.5, 1.5]]}, EvaluationRefusedError, "the logged marginal probabilities"),
         ({"position_weights": [1.0]}, InputError, "/position_weights"),
         ({"clusters": [1, 2]}, InputError, "/clusters"),
+        ({"clusters": [None]}, InputError, "/clusters/0: 1 of 1 rows have none"),
+        ({"rewards": [["a", "b"]]}, InputError, "/rewards: not all are numbers"),
     ],
 )
 def test_slates_that_cannot_be_read_are_refused_by_their_place(given_, error, message):
@@ -344,7 +355,7 @@ def test_a_target_that_does_not_say_enough_is_refused():
         IIPS().terms(data, SlateTarget(ONE, ONE))
     with pytest.raises(InputError, match="it has no reward model"):
         CascadeDR().terms(data, SlateTarget(ONE))
-    with pytest.raises(InputError, match="/target/q_logged/0/1: 1 are not finite"):
+    with pytest.raises(InputError, match="/target/q_logged/0/1: 1 are wrong, the first is nan"):
         CascadeDR().terms(data, SlateTarget(ONE, None, np.array([[1.0, np.nan]]), ONE))
     with pytest.raises(
         InputError, match=r"/target/conditional/0/0: 1 are wrong, the first is 1\.5"
