@@ -35,7 +35,7 @@ FORMS = (
     "votes[=EPSILON]",
     "cover[=UNIFORM]",
     "bandit",
-    "any of these and ,SETTING=VALUE,...",
+    "EXPLORER[=NUMBER],SETTING=VALUE,...",
     "no_action",
     "always:ACTION",
     "model:NAME[@VERSION]",

@@ -83,6 +83,22 @@ def test_policies_that_are_asked_about_are_ranked_by_goals_too(rows):
     assert value_of(found, "lever:hats=0").dr.value == pytest.approx(0.3, abs=0.1)
 
 
+def test_learners_that_are_asked_about_are_ranked_by_goals_too(rows):
+    """Of labels alone, hats would be for all; of rewards, goals are learned with the rest."""
+    said = [
+        "greedy,learner=logistic,features=age",
+        "greedy,learner=linear,reward_cap=3,features=age",
+    ]
+    asked = [parse_policy(one) for one in said]
+    found = evaluate(rows, actions=PRICED, policies=asked)
+    for name in said:
+        learned = value_of(found, name)
+        assert abs(learned.dr.value - 0.4) < 4 * learned.dr.standard_error + 0.03
+    unpriced = evaluate(rows, metric="reward", policies=asked)
+    assert value_of(unpriced, said[0]).dr.value == pytest.approx(-0.1, abs=0.1)
+    assert value_of(unpriced, said[1]).dr.value == pytest.approx(0.4, abs=0.1)
+
+
 def test_of_few_choices_goals_count_by_the_action_alone(rows):
     """All hats bring -.1 then, and shoes are for everybody."""
     found = value_of(evaluate(rows.head(1_900), actions=PRICED), LEARNED)

@@ -20,6 +20,7 @@ from nba.training.crossfit import deal
 from nba.training.dataset import resolved_choices
 from nba.training.encoding import recorded_inputs
 from nba.training.evaluation import BEST_CONSTANT, evaluate
+from nba.training.fit import fit_model
 from nba.training.lessons import Lessons
 from nba.training.teaching import teach, teach_asked
 from nba.worker.learning import PlanLearner
@@ -329,3 +330,14 @@ def test_a_learner_of_who_needs_what_finds_what_a_model_finds(learnable):
     assert by_name["ucb,features=age"].verdict == "better"
     assert by_name["ucb"].verdict == "no detectable difference"
     assert [entry.policy for entry in found.policies][1] == BEST_CONSTANT
+
+
+def test_a_model_that_has_not_seen_the_choices_is_what_is_corrected(learnable, spec):
+    """It knows who needs what; a learner without features does not, and leaves that to it."""
+    choices = resolved_choices(learnable)
+    model = fit_model(spec, choices.head(2_000)).model
+    found = evaluate(choices, model=model, policies=[parse_policy("ucb=0.05")])
+    (note,) = [note for note in found.notes if note.startswith("ucb=0.05: ")]
+    assert "corrects what conversion version" in note
+    assert found.policies[-1].dr.value == pytest.approx(0.5, abs=0.06)
+    assert found.policies[-1].verdict == "better"
