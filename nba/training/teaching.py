@@ -59,8 +59,7 @@ _EXPLORING: Mapping[str, Any] = {
 class Taught:
     """What learners expect of all candidates (n,), in currency, NaN where one was never chosen.
 
-    ``updates`` (n_choices,) is how many choices
-    the learner that was asked about each was taught.
+    ``updates`` (n_choices,) is how many choices the learner that was asked about each was taught.
     """
 
     estimate: Estimate
