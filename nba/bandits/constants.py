@@ -30,6 +30,27 @@ def not_negative(name: str, value: float) -> Fault | None:
     return Fault(f"/{name}", f"found {value}", "a number of at least 0 is expected")
 
 
+def kept(name: str, value: float) -> Fault | None:
+    """Return what is wrong with the share that is kept of what is old, if anything is."""
+    if 0.0 < value <= 1.0:
+        return None
+    return Fault(f"/{name}", f"found {value}", "a number above 0 and up to 1 is expected")
+
+
+def rate(name: str, value: float) -> Fault | None:
+    """Return what is wrong with a chance that is neither 0 nor 1, if anything is."""
+    if 0.0 < value < 1.0:
+        return None
+    return Fault(f"/{name}", f"found {value}", "a rate between 0 and 1 is expected")
+
+
+def finite(name: str, value: float) -> Fault | None:
+    """Return what is wrong with a constant of any size, if anything is."""
+    if math.isfinite(value):
+        return None
+    return Fault(f"/{name}", f"found {value}", "a finite number is expected")
+
+
 def whole(name: str, value: float, least: int) -> Fault | None:
     """Return what is wrong with a number of things, if anything is."""
     if isinstance(value, int | np.integer) and value >= least:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nba.bandits.constants import require, whole
+from nba.bandits.constants import rate, require, whole
 from nba.bandits.hybrid import CorrectionFitter, HybridLearner
 from nba.bandits.observations import as_observations
 from nba.bandits.protocols import Estimate
@@ -48,10 +48,11 @@ class HybridModel:
         base_rate: float = 0.5,
         settings: BanditSettings | None = None,
     ) -> None:
-        require(whole("n_actions", n_actions, 1), whole("n_features", n_features, 0))
-        if not 0.0 < base_rate < 1.0:
-            expected = "a rate between 0 and 1 is expected"
-            raise InputError([Fault("/base_rate", f"found {base_rate}", expected)])
+        require(
+            whole("n_actions", n_actions, 1),
+            whole("n_features", n_features, 0),
+            rate("base_rate", base_rate),
+        )
         self.n_actions = n_actions
         self.n_features = n_features
         names = tuple(f"x{column}" for column in range(n_features))
@@ -65,6 +66,11 @@ class HybridModel:
     def updates(self) -> int:
         """How many observations it has learned from."""
         return self.learner.updates
+
+    @property
+    def alarms(self) -> int:
+        """How often it noticed that the world had changed."""
+        return self.learner.alarms
 
     def estimate(self, x: ArrayLike) -> Estimate:
         """Return what is expected of every action; deviations are by the delta method."""

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from nba.bandits import linear_state
 from nba.bandits.bound_linear import BoundLinear, Pooled, combined
 from nba.bandits.change import SHRUNK_TO
-from nba.bandits.constants import require, whole
 from nba.bandits.linear_parameters import Sharing, require_parameters
 from nba.bandits.observations import as_action_features, as_rows
 from nba.bandits.observing import FloatArray, ObservesEach
@@ -79,8 +78,9 @@ class LinearModel(ObservesEach):
         noise_variance: float = 0.25,
         change_threshold: float | None = None,
     ) -> None:
-        require(whole("n_actions", n_actions, 0), whole("n_features", n_features, 0))
-        described = np.zeros((n_actions, 0)) if action_features is None else action_features
+        described = action_features
+        if described is None:
+            described = np.zeros((max(int(n_actions), 0), 0))
         features = np.asarray(described, dtype=np.float64)
         self.sharing: Sharing = sharing
         self.ridge = float(ridge)
@@ -90,6 +90,7 @@ class LinearModel(ObservesEach):
         self.noise_variance = float(noise_variance)
         require_parameters(
             n_actions=n_actions,
+            n_features=n_features,
             sharing=sharing,
             action_features=features,
             ridge=self.ridge,

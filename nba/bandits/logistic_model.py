@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nba.bandits import kernels
-from nba.bandits.constants import require, whole
+from nba.bandits.constants import kept, positive, rate, require, whole
 from nba.bandits.observations import as_situation
 from nba.bandits.observing import FloatArray, ObservesEach
 from nba.bandits.packing import fill, pack_state, unpack_state
@@ -56,19 +56,13 @@ class LogisticModel(ObservesEach):
         precision: float | None = None,
         forgetting: float = 1.0,
     ) -> None:
-        require(whole("n_actions", n_actions, 1), whole("n_features", n_features, 0))
-        given: dict[str, tuple[float | None, bool]] = {
-            "base_rate": (base_rate, 0.0 < base_rate < 1.0),
-            "precision": (precision, precision is None or 0.0 < precision < math.inf),
-            "forgetting": (forgetting, 0.0 < forgetting <= 1.0),
-        }
-        faults = [
-            Fault(f"/{name}", f"found {value}", "a value in range is expected")
-            for name, (value, holds) in given.items()
-            if not holds
-        ]
-        if faults:
-            raise InputError(faults)
+        require(
+            whole("n_actions", n_actions, 1),
+            whole("n_features", n_features, 0),
+            rate("base_rate", base_rate),
+            None if precision is None else positive("precision", precision),
+            kept("forgetting", forgetting),
+        )
         self.base_rate = float(base_rate)
         self.precision = None if precision is None else float(precision)
         self.forgetting = float(forgetting)

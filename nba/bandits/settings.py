@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from nba import documents
-from nba.bandits.constants import positive, share
+from nba.bandits.constants import kept, positive, share
 from nba.errors import DefinitionError, Fault, InputError
 
 BANDIT_FILE = "bandit.yaml"
@@ -135,9 +135,8 @@ class BanditSettings:
                 yield Fault(f"/features/{index}", f"{feature!r} is named twice", "name it once")
 
     def _bound_faults(self) -> Iterator[Fault]:
-        if not 0.0 < self.forgetting <= 1.0:
-            expected = "a number above 0 and up to 1 is expected"
-            yield Fault("/forgetting", f"found {self.forgetting}", expected)
+        if fault := kept("forgetting", self.forgetting):
+            yield fault
         if not 1.0 < self.refit_growth <= _MOST_GROWTH:
             expected = f"a number above 1 and up to {_MOST_GROWTH:g} is expected"
             yield Fault("/refit_growth", f"found {self.refit_growth}", expected)
