@@ -139,8 +139,7 @@ def play(
                 probability=float(probabilities[past]),
             )
     seconds = time.process_time() - started
-    model = bandit.model
-    alarms = model.learner.alarms if isinstance(model, HybridModel) else getattr(model, "alarms", 0)
+    alarms = getattr(bandit.model, "alarms", 0)  # of those that look out for change
     return Run(rewards, actions, probabilities, seconds, alarms)
 
 

@@ -61,10 +61,10 @@ def estimate_positions(
     """Estimate how often positions are examined from impressions, ``(m,)`` each.
 
     ``positions`` are numbered from 0 and below 1,000, ``items`` are whole numbers of any size,
-    ``clicks`` are 0 or 1. Positions can be told
-    apart from what is shown in them only through items that were seen in several: raises
-    :class:`EvaluationRefusedError` where such items do not connect all positions to the first, or
-    where the first has no click; :class:`InputError` for shapes and numbers that are wrong.
+    ``clicks`` are 0 or 1. Positions can be told apart from what is shown in them only through items
+    that were seen in several: raises :class:`EvaluationRefusedError` where such items do not
+    connect all positions to the first, or where the first has no click; :class:`InputError` for
+    shapes and numbers that are wrong.
 
     >>> positions, items = [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100
     >>> clicks = [1, 0, 1, 0] * 25 + [1, 1, 0, 0] * 25 + [0, 0, 0, 0] * 50

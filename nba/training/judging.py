@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from nba.bandits.ope import (
     SNIPS,
     Comparison,
     Estimate,
+    Estimator,
     LoggedData,
     Target,
     Thresholds,
@@ -26,6 +28,9 @@ from nba.training.candidates import CandidateTable
 
 REFUSED = "refused"
 IF_ESTIMATED = ", if the estimated probabilities are right"
+
+_COLUMNS: Mapping[str, Estimator] = {"ips": IPS(), "snips": SNIPS(), "dr": DR()}
+"""What values a policy, by the name it has in :class:`PolicyValue`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +90,13 @@ class Jury:
         if best is not None:
             versus = compare(DR(), self.data, target, best, seed=self.seed)
         said = "is the measure" if versus is None else str(versus.finding)
-        by = [estimate(e, self.data, target, seed=self.seed) for e in (IPS(), SNIPS(), DR())]
+        found = {
+            key: estimate(one, self.data, target, seed=self.seed) for key, one in _COLUMNS.items()
+        }
         return PolicyValue(
             policy=name,
             description=description,
-            ips=by[0],
-            snips=by[1],
-            dr=by[2],
+            **found,
             effective_sample_size=measured.effective_sample_size,
             versus_best_constant=versus,
             verdict=REFUSED if finding.refused else said + IF_ESTIMATED * bool(finding.caveats),
@@ -100,8 +105,8 @@ class Jury:
 
     def without_value(self, name: str, description: str, reason: str) -> PolicyValue:
         """Return the row of a policy that the log says nothing of at all, and why."""
-        by = [
-            Estimate(
+        found = {
+            key: Estimate(
                 name=one.name,
                 value=math.nan,
                 standard_error=math.nan,
@@ -112,14 +117,12 @@ class Jury:
                 n=len(self.data),
                 probabilities_estimated=self.data.estimated,
             )
-            for one in (IPS(), SNIPS(), DR())
-        ]
+            for key, one in _COLUMNS.items()
+        }
         return PolicyValue(
             policy=name,
             description=description,
-            ips=by[0],
-            snips=by[1],
-            dr=by[2],
+            **found,
             effective_sample_size=0.0,
             versus_best_constant=None,
             verdict=REFUSED,

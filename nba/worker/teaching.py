@@ -161,9 +161,8 @@ class Teacher:
         """Let the ledger forget what is learned and saved; at any time, whatever is under way."""
         learner = self._learner
         unsaved = learner is not None and learner.state.updates != self._taught
-        behind = dict(
-            self._saved if unsaved else self._positions
-        )  # as it is before more is learned
+        # A copy, since more may be learned while the ledger is told.
+        behind = dict(self._saved if unsaved else self._positions)
         for partition, position in behind.items():
             if ordinal(position) > ordinal(self._advanced[partition]):
                 await self._ledger.advance(partition, Reader.BANDIT, position)
